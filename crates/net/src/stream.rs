@@ -1,0 +1,329 @@
+//! A connection's octets: plain or TLS, over the operating system or a simulated network.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use crate::ground::VirtualStream;
+use crate::pulse::Pulse;
+
+/// Octets one [`Stream::poll_read_with`] can deliver: the size of the worker's shared read buffer.
+pub const READ_OCTETS: usize = 64 * 1024;
+
+thread_local! {
+    // Idle connections own no read buffer: whoever is ready borrows this one.
+    static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// One connection. Implements tokio's [`AsyncRead`] and [`AsyncWrite`], which need no tokio runtime.
+#[derive(Debug)]
+pub struct Stream {
+    carrier: Carrier,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Plain(PlainStream),
+    Tls(Box<TlsStream<PlainStream>>),
+}
+
+/// The octets below TLS, counted.
+pub(crate) struct PlainStream {
+    socket: Socket,
+    /// Octets that were read too far (behind a PROXY header) and come first.
+    unread: Vec<u8>,
+    watch: Option<Watch>,
+}
+
+/// Where a stream reports that it moved.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) tick: Arc<AtomicU32>,
+}
+
+#[allow(clippy::disallowed_types, reason = "this is the one place where sockets become streams")]
+enum Socket {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+    Virtual(Box<dyn VirtualStream>),
+}
+
+impl std::fmt::Debug for PlainStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.socket {
+            Socket::Tcp(_) => "tcp",
+            Socket::Unix(_) => "unix",
+            Socket::Virtual(_) => "virtual",
+        };
+        f.debug_tuple("PlainStream").field(&kind).finish()
+    }
+}
+
+impl Stream {
+    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+    pub(crate) fn tcp(socket: tokio::net::TcpStream) -> Self {
+        Self::plain(Socket::Tcp(socket))
+    }
+
+    pub(crate) fn unix(socket: tokio::net::UnixStream) -> Self {
+        Self::plain(Socket::Unix(socket))
+    }
+
+    /// A connection of a simulated network.
+    #[must_use]
+    pub fn virtual_stream(stream: Box<dyn VirtualStream>) -> Self {
+        Self::plain(Socket::Virtual(stream))
+    }
+
+    fn plain(socket: Socket) -> Self {
+        Self { carrier: Carrier::Plain(PlainStream { socket, unread: Vec::new(), watch: None }) }
+    }
+
+    pub(crate) fn tls(stream: TlsStream<PlainStream>) -> Self {
+        Self { carrier: Carrier::Tls(Box::new(stream)) }
+    }
+
+    pub(crate) fn watched(mut self, watch: Watch) -> Self {
+        if let Carrier::Plain(plain) = &mut self.carrier {
+            plain.watch = Some(watch);
+        }
+        self
+    }
+
+    /// The octets below TLS, to put TLS on them; `None` when there is TLS already.
+    pub(crate) fn into_plain(self) -> Option<PlainStream> {
+        match self.carrier {
+            Carrier::Plain(plain) => Some(plain),
+            Carrier::Tls(_) => None,
+        }
+    }
+
+    /// Puts octets back that were read too far; they come first at the next read. Only below TLS.
+    pub(crate) fn unread(&mut self, octets: &[u8]) {
+        if let Carrier::Plain(plain) = &mut self.carrier {
+            plain.unread.extend_from_slice(octets);
+        }
+    }
+
+    /// Whether the octets are encrypted on the way.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.carrier, Carrier::Tls(_))
+    }
+
+    /// The protocol agreed by ALPN (RFC 7301), such as `h2`.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match &self.carrier {
+            Carrier::Tls(tls) => tls.get_ref().1.alpn_protocol(),
+            Carrier::Plain(_) => None,
+        }
+    }
+
+    /// The name the client asked for in the TLS handshake (RFC 6066 §3).
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match &self.carrier {
+            Carrier::Tls(tls) => match &**tls {
+                TlsStream::Server(server) => server.get_ref().1.server_name(),
+                TlsStream::Client(_) => None,
+            },
+            Carrier::Plain(_) => None,
+        }
+    }
+
+    /// This end's address; `None` for a Unix socket.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        match &self.below().socket {
+            Socket::Tcp(tcp) => tcp.local_addr().ok(),
+            Socket::Unix(_) => None,
+            Socket::Virtual(stream) => Some(stream.local()),
+        }
+    }
+
+    fn below(&self) -> &PlainStream {
+        match &self.carrier {
+            Carrier::Plain(plain) => plain,
+            Carrier::Tls(tls) => tls.get_ref().0,
+        }
+    }
+
+    /// The user of the process at the other end of a Unix socket, as the kernel vouches for it.
+    #[must_use]
+    pub fn unix_user(&self) -> Option<u32> {
+        match &self.below().socket {
+            Socket::Unix(unix) => unix.peer_cred().ok().map(|credentials| credentials.uid()),
+            _ => None,
+        }
+    }
+
+    /// Reads into the worker's shared buffer and hands the octets to `use_octets` at once; an empty
+    /// slice means that the peer has finished sending. An idle connection thus owns no buffer.
+    ///
+    /// # Errors
+    /// As the connection gives them.
+    pub fn poll_read_with<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_octets: impl FnOnce(&[u8]) -> R,
+    ) -> Poll<io::Result<R>> {
+        // Taken out while in use, so that a nested read gets a buffer of its own instead of a panic.
+        let mut buffer = READ_BUFFER.take();
+        if buffer.len() < READ_OCTETS {
+            buffer.resize(READ_OCTETS, 0);
+        }
+        let mut read = ReadBuf::new(&mut buffer);
+        let outcome = match Pin::new(self).poll_read(cx, &mut read) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(use_octets(read.filled()))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        READ_BUFFER.set(buffer);
+        outcome
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Plain(plain) => Pin::new(plain).poll_read(cx, buffer),
+            Carrier::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Plain(plain) => Pin::new(plain).poll_write(cx, octets),
+            Carrier::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, octets),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Plain(plain) => Pin::new(plain).poll_write_vectored(cx, slices),
+            Carrier::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Plain(plain) => Pin::new(plain).poll_flush(cx),
+            Carrier::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().carrier {
+            Carrier::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
+            Carrier::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
+        }
+    }
+}
+
+impl PlainStream {
+    fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
+        let Some(watch) = &self.watch else { return };
+        match outcome {
+            Poll::Ready(Ok(count)) => watch.pulse.sent(*count, watch.tick.load(Relaxed)),
+            Poll::Pending => watch.pulse.stalled(watch.tick.load(Relaxed)),
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+impl AsyncRead for PlainStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.unread.is_empty() {
+            let count = this.unread.len().min(buffer.remaining());
+            buffer.put_slice(&this.unread[..count]);
+            this.unread.drain(..count);
+            if this.unread.is_empty() {
+                this.unread = Vec::new(); // give the memory back: this happens once a connection
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let outcome = match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        };
+        ready!(outcome)?;
+        if let Some(watch) = &this.watch {
+            watch.pulse.received(buffer.filled().len() - before, watch.tick.load(Relaxed));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for PlainStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, octets),
+            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, octets),
+            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_write(cx, octets),
+        };
+        this.wrote(&outcome);
+        outcome
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = match &mut this.socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+        };
+        this.wrote(&outcome);
+        outcome
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(())) // nothing is buffered below TLS
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().socket {
+            Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
+            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+        }
+    }
+}

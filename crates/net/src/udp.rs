@@ -1,0 +1,415 @@
+//! The UDP service shells: batched worker threads for a [`Responder`], a task for a [`UdpService`],
+//! and a socket for clients.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
+use doorway_base::{Datagram, Responder, Verdict, Writer};
+
+use crate::door::Door;
+use crate::error::Error;
+use crate::ground::{ListenOptions, VirtualUdp};
+use crate::guard::{Guarded, message};
+use crate::lock;
+use crate::pulse::{Ends, Pulse};
+use crate::sys::mmsg::{BATCH, Batch, Moved};
+use crate::world::World;
+
+/// How a UDP door is set up.
+#[derive(Debug, Clone)]
+pub struct UdpOptions {
+    /// Name of the service in tables, metrics and logs.
+    pub service: &'static str,
+    /// Name of the protocol in the trace.
+    pub protocol: &'static str,
+    /// The port the standard gives the protocol; 0 when there is none.
+    pub canonical_port: u16,
+    /// Socket options. [`ListenOptions::packet_info`] is set by itself for a wildcard address.
+    pub listen: ListenOptions,
+    /// Longest datagram that is taken, in octets; longer ones are dropped.
+    pub receive_octets_max: usize,
+    /// Longest reply, in octets.
+    pub send_octets_max: usize,
+    /// Worker threads; 0 takes one for each of the world's workers.
+    pub threads: usize,
+    /// One line about a datagram, for the trace.
+    pub summary: fn(&[u8]) -> String,
+}
+
+impl UdpOptions {
+    /// The usual set-up for `service`: datagrams up to 4 096 octets both ways.
+    #[must_use]
+    pub fn new(service: &'static str, protocol: &'static str, canonical_port: u16) -> Self {
+        Self {
+            service,
+            protocol,
+            canonical_port,
+            listen: ListenOptions { receive_octets: Some(4 << 20), ..ListenOptions::default() },
+            receive_octets_max: 4096,
+            send_octets_max: 4096,
+            threads: 0,
+            summary: |octets| format!("{} octets", octets.len()),
+        }
+    }
+}
+
+/// A bound UDP socket: the operating system's, not yet registered with a runtime, or a virtual one.
+#[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+pub enum UdpSocket {
+    /// A socket of the operating system.
+    Os(std::net::UdpSocket),
+    /// A socket of a simulated network.
+    Virtual(Arc<dyn VirtualUdp>),
+}
+
+impl std::fmt::Debug for UdpSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UdpSocket").field(&self.local().ok()).finish()
+    }
+}
+
+impl UdpSocket {
+    /// The bound address.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Os(socket) => socket.local_addr(),
+            Self::Virtual(socket) => Ok(socket.local()),
+        }
+    }
+
+    /// Makes the socket usable from the task that calls.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+    pub fn start(self) -> io::Result<UdpClient> {
+        Ok(UdpClient(match self {
+            Self::Os(socket) => {
+                socket.set_nonblocking(true)?;
+                Started::Os(tokio::net::UdpSocket::from_std(socket)?)
+            }
+            Self::Virtual(socket) => Started::Virtual(socket),
+        }))
+    }
+}
+
+/// A UDP socket that a task uses.
+pub struct UdpClient(Started);
+
+#[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+enum Started {
+    Os(tokio::net::UdpSocket),
+    Virtual(Arc<dyn VirtualUdp>),
+}
+
+impl UdpClient {
+    /// The bound address.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Started::Os(socket) => socket.local_addr(),
+            Started::Virtual(socket) => Ok(socket.local()),
+        }
+    }
+
+    /// Sends one datagram. UDP may lose it; that is no error.
+    ///
+    /// # Errors
+    /// As the operating system gives them: an earlier datagram's ICMP error may show here.
+    pub async fn send(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
+        match &self.0 {
+            Started::Os(socket) => socket.send_to(octets, to).await.map(drop),
+            Started::Virtual(socket) => socket.send(octets, to),
+        }
+    }
+
+    /// Waits for one datagram; what does not fit into `octets` is cut off. Returns its length and
+    /// sender, who is not to be trusted further than any return address.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub async fn receive(&self, octets: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        match &self.0 {
+            Started::Os(socket) => socket.recv_from(octets).await,
+            Started::Virtual(socket) => {
+                let (received, from, _) = poll_fn(|cx| socket.poll_receive(cx)).await?;
+                let count = received.len().min(octets.len());
+                octets[..count].copy_from_slice(&received[..count]);
+                Ok((count, from))
+            }
+        }
+    }
+}
+
+/// A UDP door that was opened.
+#[derive(Debug, Clone)]
+pub struct UdpDoor {
+    door: Arc<Door>,
+}
+
+impl UdpDoor {
+    /// The bound address, with the port that was given when 0 was asked.
+    #[must_use]
+    pub fn local(&self) -> Option<SocketAddr> {
+        self.door.local
+    }
+
+    /// Stops answering; the socket closes within [`STOP_STEP`].
+    pub fn close(&self) {
+        self.door.close();
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+}
+
+/// How often a worker thread that gets no datagrams looks whether it must stop.
+pub const STOP_STEP: Duration = Duration::from_millis(250);
+
+/// Opens a UDP door at `address`: every datagram goes to a [`Responder`] that `make` builds, one for
+/// each worker. Returns once the address is bound.
+///
+/// Over the operating system each worker is a thread with its own socket, which receives, answers in
+/// place and sends in batches; over a simulated network it is a task.
+///
+/// # Errors
+/// [`Error::Bind`] when the address cannot be bound.
+pub fn serve<R: Responder + 'static>(
+    world: &World,
+    address: SocketAddr,
+    options: &UdpOptions,
+    make: impl Fn(usize) -> R,
+) -> Result<UdpDoor, Error> {
+    let mut options = options.clone();
+    options.listen.packet_info |= address.ip().is_unspecified();
+    let threads = if options.threads == 0 { world.workers() } else { options.threads };
+    options.listen.share = threads > 1;
+    let bind = |at| {
+        world.udp(at, &options.listen).map_err(|source| Error::Bind {
+            transport: Transport::Udp,
+            address,
+            source,
+        })
+    };
+    let first = bind(address)?;
+    let local = first.local().map_err(|error| Error::local("read the bound address", error))?;
+    let mut sockets = vec![first];
+    if matches!(sockets[0], UdpSocket::Os(_)) {
+        for _ in 1..threads {
+            sockets.push(bind(local)?);
+        }
+    }
+    let door = Door::new(world, options.service, Transport::Udp, false, Some(local));
+    world.doors().add(Arc::clone(&door));
+    for (index, socket) in sockets.into_iter().enumerate() {
+        let shell = Shell {
+            world: world.clone(),
+            door: Arc::clone(&door),
+            options: options.clone(),
+            responder: make(index),
+            local,
+        };
+        match socket {
+            UdpSocket::Os(socket) => {
+                socket
+                    .set_read_timeout(Some(STOP_STEP))
+                    .map_err(|error| Error::local("set a receive time-out", error))?;
+                std::thread::Builder::new()
+                    .name(format!("{}-udp-{index}", options.service))
+                    .spawn(move || shell.run(&socket))
+                    .map_err(|error| Error::local("start a worker thread", error))?;
+            }
+            UdpSocket::Virtual(socket) => {
+                let ends = Ends { local, remote: local };
+                let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
+                lock(&door.acceptors).push(Arc::clone(&pulse));
+                let task = Guarded::new(pulse, Box::pin(shell.run_virtual(socket)));
+                world.spawn_on(index, options.service, task);
+            }
+        }
+    }
+    Ok(UdpDoor { door })
+}
+
+struct Shell<R> {
+    world: World,
+    door: Arc<Door>,
+    options: UdpOptions,
+    responder: R,
+    local: SocketAddr,
+}
+
+impl<R: Responder> Shell<R> {
+    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+    fn run(mut self, socket: &std::net::UdpSocket) {
+        let mut batch = Batch::new(
+            self.local,
+            self.options.listen.packet_info,
+            self.options.receive_octets_max,
+            self.options.send_octets_max,
+        );
+        while !self.door.is_closing() {
+            let count = match batch.receive(socket.as_fd()) {
+                Ok(count) => count,
+                // An ICMP error of an earlier reply: it says nothing about the next query.
+                Err(error) => {
+                    tracing::debug!(service = self.options.service, %error, "receiving failed");
+                    continue;
+                }
+            };
+            if count == 0 {
+                continue;
+            }
+            let now = self.world.now();
+            self.responder.refresh(now);
+            let mut received = Moved { datagrams: count as u64, octets: 0 };
+            for index in 0..count.min(BATCH) {
+                let (octets, _) =
+                    batch.answer(index, |query, reply| self.decide(now, query, reply) == Verdict::Reply);
+                received.octets += octets as u64;
+            }
+            let sent = batch.send(socket.as_fd());
+            self.door.count_datagrams((received.datagrams, received.octets), (sent.datagrams, sent.octets));
+        }
+    }
+
+    async fn run_virtual(mut self, socket: Arc<dyn VirtualUdp>) {
+        let mut room = vec![0; self.options.send_octets_max];
+        loop {
+            let Ok((octets, remote, local)) = poll_fn(|cx| socket.poll_receive(cx)).await else { return };
+            let now = self.world.now();
+            self.responder.refresh(now);
+            let received = (1, octets.len() as u64);
+            let mut sent = (0, 0);
+            if octets.len() <= self.options.receive_octets_max && remote.port() != 0 {
+                let mut reply = Writer::new(&mut room);
+                let query = Datagram { remote, local, octets: &octets };
+                if self.decide(now, query, &mut reply) == Verdict::Reply
+                    && socket.send(reply.written(), remote).is_ok()
+                {
+                    sent = (1, reply.position() as u64);
+                }
+            }
+            self.door.count_datagrams(received, sent);
+        }
+    }
+
+    /// Asks the responder and shows both messages to the trace. A panic costs this datagram only.
+    fn decide(&mut self, now: doorway_base::Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
+        let responder = &mut self.responder;
+        let verdict =
+            catch_unwind(AssertUnwindSafe(|| responder.answer(now, query, reply))).unwrap_or_else(|panic| {
+                self.world.doors().count_panic(self.options.service, &message(&*panic));
+                Verdict::Drop("panic")
+            });
+        if self.world.trace().is_on() {
+            self.trace(now, query, reply, verdict);
+        }
+        verdict
+    }
+
+    #[cold]
+    fn trace(&self, at: doorway_base::Instant, query: Datagram<'_>, reply: &Writer<'_>, verdict: Verdict) {
+        let trace = self.world.trace();
+        let flow = Flow {
+            id: trace.next_flow(),
+            transport: Transport::Udp,
+            local: query.local,
+            remote: query.remote,
+            canonical_port: self.options.canonical_port,
+            serving: true,
+        };
+        let event = |direction, octets: &[u8], cause, note| Event {
+            id: EventId::default(),
+            at,
+            node: Arc::clone(self.world.node()),
+            flow,
+            direction,
+            step: Step::Message,
+            protocol: self.options.protocol,
+            summary: (self.options.summary)(octets),
+            octets: octets.into(),
+            cause,
+            note,
+        };
+        let dropped = match verdict {
+            Verdict::Reply => None,
+            Verdict::Drop(why) => Some(doorway_base::trace::Note { code: "udp.drop", text: why.into() }),
+        };
+        let cause = trace.record(|| event(Direction::In, query.octets, None, dropped));
+        if verdict == Verdict::Reply {
+            trace.record(|| event(Direction::Out, reply.written(), cause, None));
+        }
+    }
+}
+
+/// What serves datagrams when an answer may have to wait for something.
+pub trait UdpService: Send + Sync + 'static {
+    /// One datagram; the answer, if any, goes back to its sender.
+    fn datagram(
+        &self,
+        world: &World,
+        remote: SocketAddr,
+        octets: &[u8],
+    ) -> impl Future<Output = Option<Vec<u8>>> + Send;
+}
+
+/// Opens a UDP door at `address` whose datagrams are served one after the other by an async
+/// function. For a service that must be fast, see [`serve`].
+///
+/// # Errors
+/// [`Error::Bind`] when the address cannot be bound.
+pub fn serve_each<S: UdpService>(
+    world: &World,
+    address: SocketAddr,
+    options: &UdpOptions,
+    service: &Arc<S>,
+) -> Result<UdpDoor, Error> {
+    let mut listen = options.listen.clone();
+    listen.share = false;
+    let socket = world.udp(address, &listen).map_err(|source| Error::Bind {
+        transport: Transport::Udp,
+        address,
+        source,
+    })?;
+    let local = socket.local().map_err(|error| Error::local("read the bound address", error))?;
+    let door = Door::new(world, options.service, Transport::Udp, false, Some(local));
+    world.doors().add(Arc::clone(&door));
+    let ends = Ends { local, remote: local };
+    let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
+    lock(&door.acceptors).push(Arc::clone(&pulse));
+    let (task_world, task_door, service) = (world.clone(), Arc::clone(&door), Arc::clone(service));
+    let octets_max = options.receive_octets_max;
+    let task = async move {
+        let Ok(socket) = socket.start() else { return };
+        let mut room = vec![0; octets_max];
+        loop {
+            // An error here is an ICMP message about an earlier answer: the socket itself is fine.
+            let Ok((count, remote)) = socket.receive(&mut room).await else { continue };
+            let answer = service.datagram(&task_world, remote, &room[..count]).await;
+            let mut sent = (0, 0);
+            if let Some(answer) = answer
+                && socket.send(&answer, remote).await.is_ok()
+            {
+                sent = (1, answer.len() as u64);
+            }
+            task_door.count_datagrams((1, count as u64), sent);
+        }
+    };
+    world.spawn_on(0, options.service, Guarded::new(pulse, Box::pin(task)));
+    Ok(UdpDoor { door })
+}

@@ -1,0 +1,171 @@
+//! The world a service lives in: its network, clock, seed, trace and open doors, passed in once.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use doorway_base::{Instant, Random, Trace, UnixTime};
+
+use crate::door::Doors;
+use crate::ground::{BoxFuture, Clock, Executor, ListenOptions, Network};
+use crate::guard::Caught;
+use crate::listener::Listener;
+use crate::lock;
+use crate::stream::Stream;
+use crate::udp::UdpSocket;
+
+/// Everything a service may touch. Clones are the same world.
+#[derive(Clone)]
+pub struct World {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    node: Arc<str>,
+    network: Arc<dyn Network>,
+    clock: Arc<dyn Clock>,
+    executor: Arc<dyn Executor>,
+    seed: Mutex<Random>,
+    trace: Trace,
+    doors: Doors,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("node", &self.inner.node).finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// A world named `node` on the given ground. Services get theirs from [`crate::os::Runtime`] or
+    /// from the simulator; only those two call this.
+    #[must_use]
+    pub fn new(
+        node: &str,
+        network: Arc<dyn Network>,
+        clock: Arc<dyn Clock>,
+        executor: Arc<dyn Executor>,
+        seed: u64,
+        trace: Trace,
+    ) -> Self {
+        let seed = Mutex::new(Random::new(seed));
+        let inner =
+            Inner { node: node.into(), network, clock, executor, seed, trace, doors: Doors::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The node's name, as it stands in the trace.
+    #[must_use]
+    pub fn node(&self) -> &Arc<str> {
+        &self.inner.node
+    }
+
+    /// Monotonic time since the world began.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.inner.clock.now()
+    }
+
+    /// Wall-clock time, for dates that others read; never for intervals.
+    #[must_use]
+    pub fn wall(&self) -> UnixTime {
+        self.inner.clock.wall()
+    }
+
+    /// Waits until `at`.
+    pub fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        self.inner.clock.sleep_until(at)
+    }
+
+    /// Waits for `span`.
+    pub fn sleep(&self, span: Duration) -> BoxFuture<'static, ()> {
+        self.sleep_until(self.now() + span)
+    }
+
+    /// Runs `future` for at most `span`; `None` when time ran out first.
+    pub async fn timeout<F: Future>(&self, span: Duration, future: F) -> Option<F::Output> {
+        let mut late = self.sleep(span);
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            late.as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Runs a task of `service` on the worker that calls. A panic ends the task alone; it is logged
+    /// and counted.
+    pub fn spawn(&self, service: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.executor.spawn(Box::pin(Caught::new(self.clone(), service, task)));
+    }
+
+    /// Runs a task of `service` on worker number `worker`.
+    pub fn spawn_on(
+        &self,
+        worker: usize,
+        service: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.inner.executor.spawn_on(worker, Box::pin(Caught::new(self.clone(), service, task)));
+    }
+
+    /// Runs a task of `service` beside the workers.
+    pub fn spawn_background(&self, service: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.executor.spawn_background(Box::pin(Caught::new(self.clone(), service, task)));
+    }
+
+    /// How many workers serve protocols.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.inner.executor.workers()
+    }
+
+    /// A generator of its own for the caller, from the world's seed. Not for secrets over a
+    /// simulated network's boundary: for those see [`crate::entropy`].
+    #[must_use]
+    pub fn random(&self) -> Random {
+        lock(&self.inner.seed).fork()
+    }
+
+    /// The message trace.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.inner.trace
+    }
+
+    /// Every open door and connection.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.inner.doors
+    }
+
+    /// Binds a TCP listener; [`crate::tcp::serve`] is what a service wants.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub fn listen(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<Listener> {
+        self.inner.network.listen(address, options)
+    }
+
+    /// Opens a TCP connection.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
+        self.inner.network.connect(remote)
+    }
+
+    /// Binds a UDP socket for a client; [`crate::udp::serve`] is what a service wants.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub fn udp(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<UdpSocket> {
+        self.inner.network.udp(address, options)
+    }
+}
