@@ -7,6 +7,7 @@
 //! | [`limit`] | [`Limit`]: a bound that an operator can change, with its config key |
 //! | [`time`] | [`Instant`] and [`UnixTime`] as plain values; the clock itself is elsewhere |
 //! | [`random`] | [`Random`], a generator that is nothing but its seed |
+//! | [`config`] | declaring config keys once; written values become typed ones |
 //! | [`disk`] | what a store asks of a disk, so that a simulated one can take its place |
 //! | [`shape`] | the two engine shapes, [`Session`] and [`Responder`] |
 //! | [`trace`] | every message in or out, cheap enough to stay compiled in |
@@ -16,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod disk;
 pub mod limit;
 pub mod malformed;
