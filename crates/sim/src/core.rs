@@ -1,0 +1,253 @@
+//! Virtual time and the queue of what will happen; delivery of packets to sockets.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use doorway_base::{Instant, Random};
+
+use crate::link::{Link, Way};
+use crate::tcp::{Endpoint, Segment, TcpListenerState};
+
+/// Datagrams that wait in a socket at the most, as a kernel's receive buffer bounds them.
+const DATAGRAMS_MAX: usize = 4096;
+/// First of the ports that are given out when a socket asks for port 0.
+const EPHEMERAL_PORT: u16 = 49_152;
+/// What a packet takes on its way within one host.
+const LOOPBACK_NANOS: u64 = 1_000;
+/// Octets of headers below the payload, for links with a rate.
+const HEADER_OCTETS: usize = 40;
+
+/// Names a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeId(pub(crate) u32);
+
+/// Names one end of a TCP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EndpointId(pub(crate) u64);
+
+/// What will happen.
+pub(crate) enum Event {
+    Wake(Waker),
+    Deliver(NodeId, Packet),
+    Retransmit(EndpointId, u64),
+    Forget(EndpointId),
+}
+
+#[derive(Clone)]
+pub(crate) struct Packet {
+    pub(crate) source: SocketAddr,
+    pub(crate) destination: SocketAddr,
+    pub(crate) payload: Payload,
+}
+
+#[derive(Clone)]
+pub(crate) enum Payload {
+    Udp(Vec<u8>),
+    Tcp(Segment),
+}
+
+/// An address of one host.
+pub(crate) type Place = (NodeId, SocketAddr);
+
+#[derive(Default)]
+pub(crate) struct UdpState {
+    pub(crate) waiting: VecDeque<(Vec<u8>, SocketAddr, SocketAddr)>,
+    pub(crate) reader: Option<Waker>,
+}
+
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) address: IpAddr,
+    pub(crate) segment: u32,
+    pub(crate) up: bool,
+    next_port: u16,
+}
+
+pub(crate) struct Core {
+    pub(crate) now: Instant,
+    next_event: u64,
+    events: BTreeMap<(Instant, u64), Event>,
+    pub(crate) random: Random,
+    pub(crate) hosts: BTreeMap<NodeId, Host>,
+    by_address: BTreeMap<IpAddr, NodeId>,
+    pub(crate) ways: BTreeMap<(NodeId, NodeId), Way>,
+    pub(crate) default_link: Link,
+    pub(crate) udp: BTreeMap<Place, UdpState>,
+    pub(crate) listeners: BTreeMap<Place, TcpListenerState>,
+    pub(crate) endpoints: BTreeMap<EndpointId, Endpoint>,
+    pub(crate) by_ends: BTreeMap<(Place, SocketAddr), EndpointId>,
+    next_endpoint: u64,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::ZERO,
+            next_event: 0,
+            events: BTreeMap::new(),
+            random: Random::new(seed),
+            hosts: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            default_link: Link::default(),
+            udp: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            by_ends: BTreeMap::new(),
+            next_endpoint: 0,
+        }
+    }
+
+    pub(crate) fn add_host(&mut self, name: &str, address: IpAddr, segment: u32) -> NodeId {
+        let id = NodeId(self.hosts.len() as u32);
+        assert!(self.by_address.insert(address, id).is_none(), "two hosts with the address {address}");
+        let host = Host { name: name.to_owned(), address, segment, up: true, next_port: EPHEMERAL_PORT };
+        self.hosts.insert(id, host);
+        id
+    }
+
+    /// Adds to the queue; the key takes the event out again.
+    pub(crate) fn schedule(&mut self, at: Instant, event: Event) -> (Instant, u64) {
+        let key = (at.max(self.now), self.next_event);
+        self.next_event += 1;
+        self.events.insert(key, event);
+        key
+    }
+
+    pub(crate) fn cancel(&mut self, key: (Instant, u64)) {
+        self.events.remove(&key);
+    }
+
+    /// Takes the next event and moves the clock to it; `None` when nothing is left before `until`.
+    pub(crate) fn advance(&mut self, until: Instant) -> Option<Event> {
+        let (&(at, _), _) = self.events.first_key_value()?;
+        if at > until {
+            return None;
+        }
+        let ((at, _), event) = self.events.pop_first()?;
+        self.now = at;
+        Some(event)
+    }
+
+    pub(crate) fn new_endpoint(&mut self) -> EndpointId {
+        self.next_endpoint += 1;
+        EndpointId(self.next_endpoint)
+    }
+
+    /// The address a socket of `node` gets when it asks for `wanted`.
+    pub(crate) fn bindable(
+        &mut self,
+        node: NodeId,
+        wanted: SocketAddr,
+        taken: impl Fn(&Self, SocketAddr) -> bool,
+    ) -> std::io::Result<SocketAddr> {
+        let host = self.hosts.get_mut(&node).ok_or(std::io::ErrorKind::NotConnected)?;
+        if !host.up {
+            return Err(std::io::ErrorKind::NetworkDown.into());
+        }
+        let ip = wanted.ip();
+        if ip != host.address && !ip.is_unspecified() && !ip.is_loopback() {
+            return Err(std::io::ErrorKind::AddrNotAvailable.into());
+        }
+        if wanted.port() != 0 {
+            return if taken(self, wanted) { Err(std::io::ErrorKind::AddrInUse.into()) } else { Ok(wanted) };
+        }
+        for _ in EPHEMERAL_PORT..=u16::MAX {
+            let host = self.hosts.get_mut(&node).ok_or(std::io::ErrorKind::NotConnected)?;
+            let port = host.next_port;
+            host.next_port = if port == u16::MAX { EPHEMERAL_PORT } else { port + 1 };
+            let address = SocketAddr::new(ip, port);
+            if !taken(self, address) {
+                return Ok(address);
+            }
+        }
+        Err(std::io::ErrorKind::AddrInUse.into())
+    }
+
+    /// The address that packets of `node` carry when the socket is bound to `local`.
+    pub(crate) fn source(&self, node: NodeId, local: SocketAddr, to: IpAddr) -> SocketAddr {
+        match self.hosts.get(&node) {
+            Some(_) if to.is_loopback() => SocketAddr::new(to, local.port()),
+            Some(host) if local.ip().is_unspecified() => SocketAddr::new(host.address, local.port()),
+            _ => local,
+        }
+    }
+
+    /// Puts a packet on its way.
+    pub(crate) fn send(&mut self, from: NodeId, packet: Packet) {
+        let Some(sender) = self.hosts.get(&from).filter(|host| host.up) else { return };
+        let to = packet.destination.ip();
+        if to.is_loopback() || to == sender.address {
+            let at = Instant::from_nanos(self.now.as_nanos() + LOOPBACK_NANOS);
+            self.schedule(at, Event::Deliver(from, packet));
+            return;
+        }
+        let receivers: Vec<NodeId> = if to == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            let segment = sender.segment;
+            self.hosts
+                .iter()
+                .filter(|(id, host)| **id != from && host.segment == segment)
+                .map(|(id, _)| *id)
+                .collect()
+        } else {
+            self.by_address.get(&to).copied().into_iter().collect()
+        };
+        let octets = HEADER_OCTETS
+            + match &packet.payload {
+                Payload::Udp(octets) => octets.len(),
+                Payload::Tcp(segment) => segment.data.len(),
+            };
+        for receiver in receivers {
+            let link = self.default_link;
+            let way = self.ways.entry((from, receiver)).or_insert_with(|| Way::new(link));
+            for at in way.arrivals(self.now, octets, &mut self.random) {
+                self.schedule(at, Event::Deliver(receiver, packet.clone()));
+            }
+        }
+    }
+
+    pub(crate) fn deliver(&mut self, node: NodeId, packet: Packet) {
+        if !self.hosts.get(&node).is_some_and(|host| host.up) {
+            return;
+        }
+        match packet.payload {
+            Payload::Udp(octets) => {
+                let exact = packet.destination;
+                let any = SocketAddr::new(unspecified(exact.ip()), exact.port());
+                let place = [exact, any].into_iter().find(|at| self.udp.contains_key(&(node, *at)));
+                let Some(socket) = place.and_then(|at| self.udp.get_mut(&(node, at))) else { return };
+                if socket.waiting.len() < DATAGRAMS_MAX {
+                    socket.waiting.push_back((octets, packet.source, packet.destination));
+                    if let Some(reader) = socket.reader.take() {
+                        reader.wake();
+                    }
+                }
+            }
+            Payload::Tcp(segment) => self.segment(node, packet.source, packet.destination, segment),
+        }
+    }
+
+    /// Takes a host off the network at once: its sockets are gone and nobody is told.
+    pub(crate) fn crash(&mut self, node: NodeId) {
+        if let Some(host) = self.hosts.get_mut(&node) {
+            host.up = false;
+        }
+        self.udp.retain(|(owner, _), _| *owner != node);
+        self.listeners.retain(|(owner, _), _| *owner != node);
+        self.endpoints.retain(|_, endpoint| endpoint.place.0 != node);
+        self.by_ends.retain(|((owner, _), _), _| *owner != node);
+    }
+}
+
+pub(crate) fn unspecified(like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

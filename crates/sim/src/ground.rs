@@ -1,0 +1,272 @@
+//! What a node's [`World`](doorway_net::World) stands on: the network, clock and executor of one host.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use doorway_base::{Instant, UnixTime};
+use doorway_net::ground::{
+    Clock, Executor, ListenOptions, Network, VirtualListener, VirtualStream, VirtualUdp,
+};
+use doorway_net::udp::UdpSocket;
+use doorway_net::{BoxFuture, Listener, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, lock};
+use crate::executor::Executor as Tasks;
+use crate::tcp::TcpListenerState;
+
+/// Wall-clock time at which every simulation begins: 2026-01-01T00:00:00Z.
+const EPOCH: UnixTime = UnixTime::from_secs(1_767_225_600);
+
+/// The ground of one host.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) node: NodeId,
+    pub(crate) core: Arc<Mutex<Core>>,
+    pub(crate) tasks: Arc<Tasks>,
+}
+
+impl Clock for Ground {
+    fn now(&self) -> Instant {
+        lock(&self.core).now
+    }
+
+    fn wall(&self) -> UnixTime {
+        EPOCH + lock(&self.core).now.since(Instant::ZERO)
+    }
+
+    fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {
+        Box::pin(Sleep { at, core: Arc::clone(&self.core), event: None })
+    }
+}
+
+struct Sleep {
+    at: Instant,
+    core: Arc<Mutex<Core>>,
+    event: Option<(Instant, u64)>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut core = lock(&this.core);
+        if core.now >= this.at {
+            return Poll::Ready(());
+        }
+        if let Some(event) = this.event.take() {
+            core.cancel(event);
+        }
+        this.event = Some(core.schedule(this.at, Event::Wake(cx.waker().clone())));
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            lock(&self.core).cancel(event);
+        }
+    }
+}
+
+impl Executor for Ground {
+    fn workers(&self) -> usize {
+        1
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.tasks.spawn(self.node, task);
+    }
+
+    fn spawn_on(&self, _: usize, task: BoxFuture<'static, ()>) {
+        self.spawn(task);
+    }
+
+    fn spawn_background(&self, task: BoxFuture<'static, ()>) {
+        self.spawn(task);
+    }
+}
+
+impl Network for Ground {
+    fn listen(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<Listener> {
+        let mut core = lock(&self.core);
+        let node = self.node;
+        let local =
+            core.bindable(node, address, |core, local| core.listeners.contains_key(&(node, local)))?;
+        let state = TcpListenerState {
+            waiting: Default::default(),
+            half_open: 0,
+            backlog: options.backlog.max(1) as usize,
+            acceptor: None,
+        };
+        core.listeners.insert((node, local), state);
+        drop(core);
+        Ok(Listener::Virtual(Arc::new(SimListener { place: (node, local), ground: self.clone() })))
+    }
+
+    fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
+        Box::pin(async move {
+            let id = lock(&self.core).tcp_connect(self.node, remote)?;
+            // Owns the endpoint from here on, so a dropped attempt is withdrawn.
+            let stream = self.stream(id)?;
+            poll_fn(|cx| lock(&self.core).tcp_poll_connect(id, cx)).await?;
+            Ok(Stream::virtual_stream(Box::new(stream)))
+        })
+    }
+
+    fn udp(&self, address: SocketAddr, _: &ListenOptions) -> io::Result<UdpSocket> {
+        let mut core = lock(&self.core);
+        let node = self.node;
+        let local = core.bindable(node, address, |core, local| core.udp.contains_key(&(node, local)))?;
+        core.udp.insert((node, local), Default::default());
+        drop(core);
+        Ok(UdpSocket::Virtual(Arc::new(SimUdp { place: (node, local), ground: self.clone() })))
+    }
+}
+
+impl Ground {
+    fn stream(&self, id: EndpointId) -> io::Result<SimStream> {
+        let core = lock(&self.core);
+        let endpoint = core.endpoints.get(&id).ok_or(io::ErrorKind::NotConnected)?;
+        let (local, remote) = (endpoint.place.1, endpoint.remote);
+        drop(core);
+        Ok(SimStream { id, local, remote, ground: self.clone() })
+    }
+}
+
+struct SimListener {
+    place: Place,
+    ground: Ground,
+}
+
+impl VirtualListener for SimListener {
+    fn local(&self) -> SocketAddr {
+        self.place.1
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SocketAddr)>> {
+        let mut core = lock(&self.ground.core);
+        let Some(state) = core.listeners.get_mut(&self.place) else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        let Some(id) = state.waiting.pop_front() else {
+            state.acceptor = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        drop(core);
+        Poll::Ready(self.ground.stream(id).map(|stream| {
+            let remote = stream.remote;
+            (Stream::virtual_stream(Box::new(stream)), remote)
+        }))
+    }
+}
+
+impl Drop for SimListener {
+    fn drop(&mut self) {
+        let mut core = lock(&self.ground.core);
+        let waiting = core.listeners.remove(&self.place).map(|state| state.waiting);
+        for id in waiting.into_iter().flatten() {
+            core.tcp_leave(id);
+        }
+    }
+}
+
+struct SimStream {
+    id: EndpointId,
+    local: SocketAddr,
+    remote: SocketAddr,
+    ground: Ground,
+}
+
+impl VirtualStream for SimStream {
+    fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+}
+
+impl AsyncRead for SimStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let octets =
+            std::task::ready!(lock(&self.ground.core).tcp_poll_read(self.id, buffer.remaining(), cx))?;
+        buffer.put_slice(&octets);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for SimStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        lock(&self.ground.core).tcp_poll_write(self.id, octets, cx)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        lock(&self.ground.core).tcp_finish(self.id);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        lock(&self.ground.core).tcp_leave(self.id);
+    }
+}
+
+struct SimUdp {
+    place: Place,
+    ground: Ground,
+}
+
+impl VirtualUdp for SimUdp {
+    fn local(&self) -> SocketAddr {
+        self.place.1
+    }
+
+    fn send(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
+        let mut core = lock(&self.ground.core);
+        if !core.udp.contains_key(&self.place) {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        let (node, local) = self.place;
+        let source = core.source(node, local, to.ip());
+        let packet = Packet { source, destination: to, payload: Payload::Udp(octets.to_vec()) };
+        core.send(node, packet);
+        Ok(())
+    }
+
+    fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Vec<u8>, SocketAddr, SocketAddr)>> {
+        let mut core = lock(&self.ground.core);
+        let Some(state) = core.udp.get_mut(&self.place) else {
+            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        };
+        match state.waiting.pop_front() {
+            Some(datagram) => Poll::Ready(Ok(datagram)),
+            None => {
+                state.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for SimUdp {
+    fn drop(&mut self) {
+        lock(&self.ground.core).udp.remove(&self.place);
+    }
+}
