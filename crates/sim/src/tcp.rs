@@ -85,7 +85,12 @@ pub(crate) struct Endpoint {
     peer_finish: Option<u64>,
     duplicates: u32,
     retries: u32,
+    /// Wait for an acknowledgement: as measured, and as doubled since the last one.
+    measured_timeout: Duration,
     timeout: Duration,
+    /// What had been sent when a segment was last sent again: until it is acknowledged, each
+    /// acknowledgement points to the next loss (RFC 6582).
+    recover: u64,
     /// The armed timer's generation; an event of an older one is void.
     timer: u64,
     timer_set: bool,
@@ -114,7 +119,9 @@ impl Endpoint {
             peer_finish: None,
             duplicates: 0,
             retries: 0,
+            measured_timeout: SYN_TIMEOUT,
             timeout: SYN_TIMEOUT,
+            recover: 0,
             timer: 0,
             timer_set: false,
             opened: now,
@@ -275,6 +282,7 @@ impl Core {
         let end = position + segment.data.len() as u64 + u64::from(segment.fin);
         if endpoint.state == State::Established {
             endpoint.next = endpoint.next.max(end); // a probe may carry octets that were never sent
+            endpoint.recover = endpoint.next;
         }
         self.send_segment(id, position);
         self.arm(id);
@@ -382,6 +390,7 @@ impl Core {
 
     fn take_acknowledgement(&mut self, id: EndpointId, segment: &Segment) {
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        let widened = segment.acknowledged + segment.window > endpoint.allowed;
         endpoint.allowed = endpoint.allowed.max(segment.acknowledged + segment.window);
         if segment.acknowledged > endpoint.unacknowledged && segment.acknowledged <= endpoint.next {
             let octets = segment.acknowledged.saturating_sub(endpoint.first());
@@ -390,20 +399,28 @@ impl Core {
             endpoint.unacknowledged = segment.acknowledged;
             endpoint.duplicates = 0;
             endpoint.retries = 0;
+            endpoint.timeout = endpoint.measured_timeout;
             endpoint.timer_set = false;
+            let lost = segment.acknowledged < endpoint.recover;
+            let position = endpoint.first();
             if let Some(writer) = endpoint.writer.take() {
                 writer.wake();
             }
             if endpoint.has_unacknowledged() {
                 self.arm(id);
+                if lost {
+                    self.send_segment(id, position);
+                }
             }
         } else if segment.acknowledged == endpoint.unacknowledged
             && segment.data.is_empty()
             && !segment.fin
+            && !widened // RFC 5681 §2: a window update is no duplicate
             && endpoint.has_unacknowledged()
         {
             endpoint.duplicates += 1;
-            if endpoint.duplicates == 3 {
+            if endpoint.duplicates == 3 && endpoint.first() >= endpoint.recover {
+                endpoint.recover = endpoint.next;
                 let position = endpoint.first();
                 self.send_segment(id, position);
             }
@@ -561,7 +578,8 @@ impl Endpoint {
         self.retries = 0;
         self.timer_set = false;
         // RFC 6298 §2.2 with the handshake as the one measurement.
-        self.timeout = (now.since(self.opened) * 3).max(TIMEOUT_MIN).min(TIMEOUT_MAX);
+        self.measured_timeout = (now.since(self.opened) * 3).clamp(TIMEOUT_MIN, TIMEOUT_MAX);
+        self.timeout = self.measured_timeout;
         if let Some(writer) = self.writer.take() {
             writer.wake();
         }
