@@ -1,0 +1,249 @@
+//! Load generators that check what they get. Each prints one line of `name value` pairs.
+//!
+//! ```text
+//! load dns-data DIR                       the W1 zone and its query lists
+//! load dns PORT LIST SECONDS              closed loop over 8 sockets, 1024 in flight
+//! load echo PORT LIST SECONDS             the same against an echo, which returns the query
+//! load idle PORT COUNT SECONDS            opens connections and keeps them silent
+//! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
+//! ```
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use doorway_bench::{BATCH, Batch};
+
+const SOCKETS: usize = 8;
+const WINDOW: usize = 1024;
+const LOST_AFTER: Duration = Duration::from_millis(1000);
+const ZONE: &str = "bench.example";
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |text: &str| text.parse::<usize>().unwrap_or_else(|_| usage());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["dns-data", folder] => dns_data(Path::new(folder)),
+        ["dns", port, list, seconds] => dns(number(port), list, number(seconds), false),
+        ["echo", port, list, seconds] => dns(number(port), list, number(seconds), true),
+        ["idle", port, count, seconds] => idle(number(port), number(count), number(seconds)),
+        ["slow", port, count, seconds] => slow(number(port), number(count), number(seconds)),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("load dns-data DIR | dns|echo PORT LIST SECONDS | idle|slow PORT COUNT SECONDS");
+    std::process::exit(2)
+}
+
+/// A generator that gives the same numbers on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// 100 000 A names, 10 000 of them with AAAA and MX too; a mixed list and one of names that do not exist.
+fn dns_data(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut zone = format!(
+        "$ORIGIN {ZONE}.\n$TTL 3600\n@ IN SOA ns1 hostmaster 1 3600 600 86400 300\n@ IN NS ns1\nns1 IN A 192.0.2.1\nmail IN A 192.0.2.2\n"
+    );
+    for n in 0..100_000 {
+        let _ = writeln!(zone, "host{n:06} IN A 10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+        if n % 10 == 0 {
+            let _ = writeln!(zone, "host{n:06} IN AAAA 2001:db8::{n:x}\nhost{n:06} IN MX 10 mail");
+        }
+    }
+    std::fs::write(folder.join("bench.example.zone"), zone)?;
+    let mut numbers = Numbers(0x1234_5678_9abc_def1);
+    let mut mixed = String::new();
+    let mut missing = String::new();
+    for _ in 0..200_000 {
+        let (kind, n) = (numbers.below(100), numbers.below(100_000));
+        let _ = match kind {
+            0..75 => writeln!(mixed, "host{n:06}.{ZONE} A"),
+            75..85 => writeln!(mixed, "host{:06}.{ZONE} AAAA", n / 10 * 10),
+            85..90 => writeln!(mixed, "host{:06}.{ZONE} MX", n / 10 * 10),
+            _ => writeln!(mixed, "none{n:06}.{ZONE} A NXDOMAIN"),
+        };
+        let _ = writeln!(missing, "none{n:06}.{ZONE} A NXDOMAIN");
+    }
+    std::fs::write(folder.join("mixed.txt"), mixed)?;
+    std::fs::write(folder.join("missing.txt"), missing)
+}
+
+struct Query {
+    octets: Vec<u8>,
+    rcode: u8,
+}
+
+fn queries(list: &str) -> std::io::Result<Vec<Query>> {
+    let text = std::fs::read_to_string(list)?;
+    let query = |line: &str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?;
+        let kind: u16 = match words.next()? {
+            "A" => 1,
+            "MX" => 15,
+            "AAAA" => 28,
+            _ => return None,
+        };
+        let mut octets = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        for label in name.split('.') {
+            octets.push(label.len() as u8);
+            octets.extend(label.as_bytes());
+        }
+        octets.push(0);
+        octets.extend(kind.to_be_bytes());
+        octets.extend([0, 1]);
+        Some(Query { octets, rcode: if words.next() == Some("NXDOMAIN") { 3 } else { 0 } })
+    };
+    Ok(text.lines().filter_map(query).collect())
+}
+
+#[derive(Clone, Copy)]
+struct Outstanding {
+    query: u32,
+    sent: Instant,
+}
+
+struct Door {
+    socket: UdpSocket,
+    waiting: Vec<Option<Outstanding>>,
+    next_id: u16,
+    in_flight: usize,
+    oldest: u16,
+}
+
+fn dns(port: usize, list: &str, seconds: usize, echo: bool) -> std::io::Result<()> {
+    let queries = queries(list)?;
+    let mut doors = Vec::new();
+    for _ in 0..SOCKETS {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(("127.0.0.1", port as u16))?;
+        socket.set_nonblocking(true)?;
+        doors.push(Door { socket, waiting: vec![None; 65_536], next_id: 0, in_flight: 0, oldest: 0 });
+    }
+    let mut batch = Batch::new();
+    let (mut sent, mut answered, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
+    let mut latencies: Vec<u32> = Vec::with_capacity(4 << 20);
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds as u64);
+    let mut at = 0usize;
+    while Instant::now() < end {
+        let mut moved = false;
+        for door in &mut doors {
+            let now = Instant::now();
+            let credit = (WINDOW / SOCKETS - door.in_flight).min(BATCH);
+            if credit >= BATCH / 4 {
+                for place in 0..credit {
+                    let query = &queries[at % queries.len()];
+                    let id = door.next_id.wrapping_add(place as u16);
+                    batch.put(place, &query.octets);
+                    batch.stamp(place, id);
+                    door.waiting[usize::from(id)] =
+                        Some(Outstanding { query: (at % queries.len()) as u32, sent: now });
+                    at += 1;
+                }
+                let taken = batch.send(door.socket.as_raw_fd(), credit, false)?;
+                for place in taken..credit {
+                    door.waiting[usize::from(door.next_id.wrapping_add(place as u16))] = None;
+                }
+                door.next_id = door.next_id.wrapping_add(taken as u16);
+                door.in_flight += taken;
+                sent += taken as u64;
+                moved |= taken > 0;
+            }
+            let count = batch.receive(door.socket.as_raw_fd(), false)?;
+            let now = Instant::now();
+            for place in 0..count {
+                let octets = batch.get(place);
+                let id = usize::from(u16::from_be_bytes([octets[0], octets[1]]));
+                let Some(outstanding) = door.waiting[id].take() else { continue };
+                door.in_flight -= 1;
+                answered += 1;
+                latencies.push((now - outstanding.sent).as_micros() as u32);
+                let query = &queries[outstanding.query as usize];
+                let question = octets.len() >= query.octets.len()
+                    && octets[12..query.octets.len()] == query.octets[12..];
+                let right = question
+                    && (echo
+                        || octets[2] & 0x80 != 0
+                            && octets[3] & 15 == query.rcode
+                            && (query.rcode != 0 || octets[7] != 0));
+                wrong += u64::from(!right);
+            }
+            moved |= count > 0;
+            while door.oldest != door.next_id {
+                match door.waiting[usize::from(door.oldest)] {
+                    Some(outstanding) if now - outstanding.sent > LOST_AFTER => {
+                        door.waiting[usize::from(door.oldest)] = None;
+                        door.in_flight -= 1;
+                        lost += 1;
+                    }
+                    Some(_) => break,
+                    None => {}
+                }
+                door.oldest = door.oldest.wrapping_add(1);
+            }
+        }
+        if !moved {
+            wait_for_any(&doors);
+        }
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let quantile = |q: f64| latencies.get((latencies.len() as f64 * q) as usize).copied().unwrap_or(0);
+    println!(
+        "sent {sent} answered {answered} wrong {wrong} lost {lost} rate {:.0} p50_us {} p99_us {}",
+        answered as f64 / elapsed,
+        quantile(0.5),
+        quantile(0.99)
+    );
+    Ok(())
+}
+
+fn wait_for_any(doors: &[Door]) {
+    let mut polled: Vec<libc::pollfd> = doors
+        .iter()
+        .map(|door| libc::pollfd { fd: door.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+        .collect();
+    // SAFETY: the array lives through the call and its length is passed.
+    unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as u64, 10) };
+}
+
+fn open_all(port: usize, count: usize) -> std::io::Result<Vec<TcpStream>> {
+    (0..count).map(|_| TcpStream::connect(("127.0.0.1", port as u16))).collect()
+}
+
+fn idle(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
+    let streams = open_all(port, count)?;
+    println!("open {}", streams.len());
+    std::thread::sleep(Duration::from_secs(seconds as u64));
+    Ok(())
+}
+
+fn slow(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
+    let mut streams = open_all(port, count)?;
+    println!("open {}", streams.len());
+    let head = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
+    for stream in &mut streams {
+        let _ = stream.write_all(head);
+    }
+    for _ in 0..seconds {
+        std::thread::sleep(Duration::from_secs(1));
+        streams.retain_mut(|stream| stream.write_all(b"x").is_ok());
+    }
+    println!("left {}", streams.len());
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Benchmarks: the peers and us under the same load, in interleaved rounds, on one core each.
+//!
+//! What counts is the server's CPU time per operation, over all its threads and children, and its
+//! ratio to each peer and to a floor program in the same run: on a shared machine the wall clock
+//! says little. A run with a wrong or missing answer is void.
+
+mod cost;
+mod dns;
+mod http;
+mod measure;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use crate::debian;
+use crate::run::{Failed, Outcome, cargo, command};
+
+/// Interleaved rounds; the table shows their median.
+pub const ROUNDS: usize = 5;
+/// Seconds of load in one round.
+pub const SECONDS: usize = 2;
+
+/// Runs the benchmark of this name.
+pub fn bench(name: &str) -> Outcome {
+    match name {
+        "dns" => dns::bench(),
+        "http" => http::bench(),
+        "idle" => http::idle(),
+        "slow" => http::slow(),
+        "store" => {
+            build()?;
+            let data = scratch("store")?;
+            command(&program("doorway"), &["store", "bench", "--data", &data.display().to_string()])
+        }
+        "build" => cost::bench(),
+        _ => Err(Failed("there is `bench dns`, `http`, `idle`, `slow`, `store` and `build`".to_owned())),
+    }
+}
+
+/// Builds what is measured, with line tables for profilers and nothing else that a release lacks.
+fn build() -> Outcome {
+    cargo(&["build", "--quiet", "--profile", "bench", "-p", "doorway", "-p", "doorway-bench"])
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
+}
+
+/// A program of this workspace, as [`build`] left it. The bench profile builds into `release`.
+fn program(name: &str) -> String {
+    let absolute = std::fs::canonicalize(target().join("release").join(name));
+    absolute.map_or_else(|_| name.to_owned(), |path| path.display().to_string())
+}
+
+/// An empty folder for the files of one benchmark.
+fn scratch(name: &str) -> Result<PathBuf, Failed> {
+    let folder = target().join("bench").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Failed(format!("cannot make {}: {error}", folder.display())))?;
+    // Some peers run as another user, who must be able to walk here and to write.
+    let _ = std::process::Command::new("chmod").arg("777").arg(&folder).status();
+    std::fs::canonicalize(&folder).map_err(|error| Failed(error.to_string()))
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    std::fs::write(path, text).map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))
+}
+
+/// The peers' packages, and our own programs.
+fn prepare() -> Outcome {
+    debian::ensure(debian::BENCH)?;
+    build()
+}

@@ -1,0 +1,201 @@
+//! Servers under measurement: starting them on one core, and reading what they used from `/proc`.
+
+use std::collections::BTreeMap;
+use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::run::Failed;
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    /// Name for the table.
+    pub name: String,
+    /// Version, as the server says it.
+    pub version: String,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    child: Child,
+}
+
+/// Which transport tells that a server is up.
+#[derive(Clone, Copy)]
+pub enum Up {
+    /// It accepts a connection.
+    Tcp,
+    /// It sends a datagram back.
+    Udp,
+}
+
+impl Server {
+    /// Starts a command on core 0 and waits until it serves.
+    pub fn start(
+        name: &str,
+        version: &str,
+        port: u16,
+        up: Up,
+        line: &[&str],
+        folder: &Path,
+    ) -> Result<Self, Failed> {
+        let log = std::fs::File::create(folder.join(format!("{name}.log")))
+            .map_err(|error| Failed(error.to_string()))?;
+        let errors = log.try_clone().map_err(|error| Failed(error.to_string()))?;
+        let child = Command::new("taskset")
+            .args(["-c", "0"])
+            .args(line)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .map_err(|error| Failed(format!("cannot start {name}: {error}")))?;
+        let mut server = Self { name: name.to_owned(), version: version.to_owned(), port, child };
+        let start = Instant::now();
+        while !answers(port, up) {
+            let ended = server.child.try_wait().ok().flatten();
+            if ended.is_some() || start.elapsed() > Duration::from_secs(20) {
+                let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
+                return Err(Failed(format!("{name} does not serve on port {port}: {ended:?}\n{log}")));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    /// CPU time of all its threads and children so far, in nanoseconds.
+    pub fn cpu_nanos(&self) -> u64 {
+        tree(self.child.id()).iter().map(|pid| cpu_nanos(*pid)).sum()
+    }
+
+    /// Memory of it and its children, shared pages counted once, in KiB.
+    pub fn memory_kib(&self) -> u64 {
+        tree(self.child.id()).iter().map(|pid| proportional_kib(*pid)).sum()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pids = tree(self.child.id());
+        for pid in pids.iter().rev() {
+            let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
+        }
+        let start = Instant::now();
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if start.elapsed() > Duration::from_secs(3) {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Whether a server answers on the port.
+fn answers(port: u16, up: Up) -> bool {
+    match up {
+        Up::Tcp => TcpStream::connect(("127.0.0.1", port)).is_ok(),
+        Up::Udp => {
+            let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x05bench\x07example\0\0\x06\0\x01";
+            let ask = || -> std::io::Result<usize> {
+                let socket = UdpSocket::bind("127.0.0.1:0")?;
+                socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+                socket.send_to(query, ("127.0.0.1", port))?;
+                socket.recv(&mut [0; 2048])
+            };
+            ask().is_ok()
+        }
+    }
+}
+
+/// A process and its descendants, parents first.
+fn tree(root: u32) -> Vec<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+        children.entry(parent.unwrap_or(0)).or_default().push(pid);
+    }
+    let mut found = vec![root];
+    let mut at = 0;
+    while at < found.len() {
+        found.extend(children.get(&found[at]).into_iter().flatten());
+        at += 1;
+    }
+    found
+}
+
+/// What the scheduler has counted for every thread of a process.
+fn cpu_nanos(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    tasks
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        })
+        .sum()
+}
+
+fn proportional_kib(pid: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// What one round of load found.
+#[derive(Debug, Clone, Default)]
+pub struct Round {
+    /// Operations answered rightly.
+    pub operations: u64,
+    /// Operations a second.
+    pub rate: f64,
+    /// 99 % of the answers came within this many microseconds.
+    pub p99_micros: f64,
+    /// Operations without an answer.
+    pub lost: u64,
+    /// Operations with a wrong answer.
+    pub wrong: u64,
+}
+
+/// One server's rounds.
+#[derive(Debug, Default)]
+pub struct Series {
+    /// CPU microseconds per operation.
+    pub cpu_micros: Vec<f64>,
+    /// The rounds themselves.
+    pub rounds: Vec<Round>,
+    /// Memory after the last round.
+    pub memory_kib: u64,
+}
+
+/// Puts every server under the same load, one after the other, [`super::ROUNDS`] times.
+pub fn interleave(
+    servers: &[Server],
+    load: impl Fn(&Server) -> Result<Round, Failed>,
+) -> Result<Vec<Series>, Failed> {
+    let mut series: Vec<Series> = servers.iter().map(|_| Series::default()).collect();
+    for round in 0..=super::ROUNDS {
+        for (server, series) in servers.iter().zip(&mut series) {
+            let before = server.cpu_nanos();
+            let found = load(server)?;
+            let used = server.cpu_nanos() - before;
+            if round == 0 {
+                continue; // caches and page tables warm up
+            }
+            eprint!("\r\x1b[K   round {round} of {}: {}", super::ROUNDS, server.name);
+            series.cpu_micros.push(used as f64 / 1000.0 / found.operations.max(1) as f64);
+            series.rounds.push(found);
+            series.memory_kib = server.memory_kib();
+        }
+    }
+    eprint!("\r\x1b[K");
+    Ok(series)
+}

@@ -1,0 +1,72 @@
+//! Real clients and peers, from Debian packages.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::run::{Failed, Outcome, has_program};
+
+/// What interoperability tests need: a program, and the package that has it.
+pub const INTEROP: &[(&str, &str)] = &[
+    ("curl", "curl"),
+    ("dig", "bind9-dnsutils"),
+    ("kdig", "knot-dnsutils"),
+    ("tshark", "tshark"),
+    ("wget", "wget"),
+    ("openssl", "openssl"),
+];
+
+/// What benchmarks need.
+pub const BENCH: &[(&str, &str)] = &[
+    ("wrk", "wrk"),
+    ("nginx", "nginx-light"),
+    ("knotd", "knot"),
+    ("nsd", "nsd"),
+    ("gdnsd", "gdnsd"),
+    ("named", "bind9"),
+    ("taskset", "util-linux"),
+];
+
+/// Installs the packages whose programs are missing; when not root, says what to install.
+pub fn ensure(wanted: &[(&str, &str)]) -> Outcome {
+    let missing: Vec<&str> =
+        wanted.iter().filter(|(program, _)| !has_program(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --no-install-recommends {}", missing.join(" "));
+    if !is_root() || !has_program("apt-get") {
+        return Err(Failed(format!("these programs are missing; as root: {line}")));
+    }
+    println!("   {line}");
+    // A package may start its daemon on the standard port when it is installed. This file, which the
+    // packages ask, forbids it; one that is there already is not ours to change.
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    let ours = !policy.exists();
+    if ours {
+        let _ = std::fs::write(policy, "#!/bin/sh\nexit 101\n");
+        let _ = Command::new("chmod").args(["755", "/usr/sbin/policy-rc.d"]).status();
+    }
+    let quiet = |arguments: &[&str]| {
+        Command::new("apt-get")
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&missing);
+    let installed = quiet(&install) || (quiet(&["update", "-qq"]) && quiet(&install));
+    if ours {
+        let _ = std::fs::remove_file(policy);
+    }
+    if installed { Ok(()) } else { Err(Failed(format!("`{line}` failed"))) }
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        status.lines().any(|line| {
+            line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0"))
+        })
+    })
+}
