@@ -28,7 +28,7 @@ impl Zones {
         let mut key = Key::default();
         let mut set = Self { secret, table: Table::with_room(zones.len()), zones: Vec::new(), depths: 0 };
         for zone in zones {
-            let known = key.set(secret, zone.apex.as_octets()).is_none() || set.at_label(&key, 0).is_some();
+            let known = key.set(secret, zone.apex.as_octets()).is_none() || set.apex(&key).is_some();
             if known || set.zones.len() >= ZONES_MAX {
                 return Err(Box::new(zone.apex.clone()));
             }
@@ -68,10 +68,16 @@ impl Zones {
         None
     }
 
-    fn at_label(&self, key: &Key, label: usize) -> Option<&Zone> {
+    /// The zone that begins at the key's name.
+    #[must_use]
+    pub fn apex(&self, key: &Key) -> Option<&Arc<Zone>> {
+        self.at_label(key, 0)
+    }
+
+    fn at_label(&self, key: &Key, label: usize) -> Option<&Arc<Zone>> {
         let name = key.suffix(label);
         let zone = |index: u32| &self.zones[index as usize - 1];
         let same = |index| zone(index).apex.as_octets().eq_ignore_ascii_case(name);
-        self.table.find(key.hash(label), same).map(|index| &**zone(index))
+        self.table.find(key.hash(label), same).map(zone)
     }
 }
