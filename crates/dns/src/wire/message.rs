@@ -213,6 +213,7 @@ impl Message {
         self.write(&mut writer);
         let (length, whole) = (writer.position(), !writer.overflowed());
         buffer.truncate(length);
+        buffer.shrink_to_fit();
         whole.then_some(buffer)
     }
 
