@@ -1,0 +1,226 @@
+//! The authoritative server as a pure engine: RFC 1034 §4.3.2, RFC 2308, RFC 4592, RFC 6891, RFC 8482,
+//! RFC 9471.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`query`] | what a message asks: the fast way for usual ones, the whole way for all |
+//! | [`compose`] | the answer: copied, moved into place, cut to size |
+//! | [`counters`] | what was asked and answered |
+//!
+//! Nothing here allocates while a usual query is answered. Not here: recursion (RA stays 0), zone
+//! transfers, NOTIFY and UPDATE, signatures.
+
+pub mod compose;
+pub mod counters;
+pub mod query;
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
+
+use crate::wire::edns::{DO, OPT_OCTETS};
+use crate::wire::message::MESSAGE_OCTETS_MAX;
+use crate::wire::{Class, Edns, Flags, HEADER_OCTETS, Header, Rcode, Type};
+use crate::zone::{Key, Zones};
+use compose::{Answer, Rotation};
+use counters::Counters;
+use query::{Query, Unanswerable};
+
+/// Octets of a UDP response at most when the query has no OPT record: RFC 1035 §4.2.1.
+pub const PLAIN_UDP_OCTETS_MAX: usize = 512;
+
+/// The zones that all workers serve, and the place where new ones are published.
+///
+/// Clones are the same place. A worker sees new zones with its next batch of queries; no query is held
+/// up or lost.
+#[derive(Debug, Clone)]
+pub struct Published(Arc<ArcSwap<Zones>>);
+
+impl Published {
+    /// Publishes the first zones.
+    #[must_use]
+    pub fn new(zones: Zones) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(zones)))
+    }
+
+    /// Puts `zones` in the place of those before.
+    pub fn publish(&self, zones: Zones) {
+        self.0.store(Arc::new(zones));
+    }
+
+    /// The zones served now.
+    #[must_use]
+    pub fn current(&self) -> Arc<Zones> {
+        self.0.load_full()
+    }
+}
+
+/// What carries a query and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// A datagram: answers are cut to what the client takes.
+    Datagram,
+    /// A stream: answers have up to 65535 octets.
+    Stream,
+}
+
+/// One worker's engine: shared zones, own scratch space.
+#[derive(Debug)]
+pub struct Authority {
+    published: Published,
+    zones: Arc<Zones>,
+    counters: Arc<Counters>,
+    key: Key,
+    rotation: Rotation,
+    udp_octets_max: usize,
+}
+
+impl Authority {
+    /// An engine over `published` whose UDP responses have at most `udp_octets_max` octets (never
+    /// below 512).
+    #[must_use]
+    pub fn new(published: Published, counters: Arc<Counters>, udp_octets_max: u16) -> Self {
+        Self {
+            zones: published.current(),
+            published,
+            counters,
+            key: Key::default(),
+            rotation: Rotation::default(),
+            udp_octets_max: usize::from(udp_octets_max).max(PLAIN_UDP_OCTETS_MAX),
+        }
+    }
+
+    /// Takes up zones published since. For a worker, once a batch.
+    pub fn take_up(&mut self) {
+        let current = self.published.0.load();
+        if !Arc::ptr_eq(&current, &self.zones) {
+            self.zones = Arc::clone(&current);
+        }
+    }
+
+    /// Answers one message at the start of `reply`'s buffer.
+    pub fn respond(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) -> Verdict {
+        let secret = self.zones.secret();
+        let query = match query::usual(octets, secret, &mut self.key) {
+            Some(query) => Ok(query),
+            None => query::any(octets, secret, &mut self.key),
+        };
+        self.reply_to(query, octets, carrier, reply)
+    }
+
+    /// The same as [`respond`](Self::respond) without the fast way of reading, for tests that compare.
+    pub fn respond_in_full(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) -> Verdict {
+        let query = query::any(octets, self.zones.secret(), &mut self.key);
+        self.reply_to(query, octets, carrier, reply)
+    }
+
+    fn reply_to(
+        &mut self,
+        query: Result<Query, Unanswerable>,
+        octets: &[u8],
+        carrier: Carrier,
+        reply: &mut Writer<'_>,
+    ) -> Verdict {
+        let query = match query {
+            Ok(query) => query,
+            Err(Unanswerable::Silence(why)) => {
+                self.counters.dropped.add();
+                return Verdict::Drop(why);
+            }
+            Err(Unanswerable::Header { id, flags, rcode }) => {
+                self.counters.answered(carrier, rcode);
+                Header { id, flags: flags.response(rcode), counts: [0; 4] }.write(reply);
+                return whole(reply);
+            }
+        };
+        let octets_max = match (carrier, &query.edns) {
+            (Carrier::Stream, _) => MESSAGE_OCTETS_MAX,
+            (Carrier::Datagram, None) => PLAIN_UDP_OCTETS_MAX,
+            (Carrier::Datagram, Some(edns)) => {
+                usize::from(edns.udp_octets_max).clamp(PLAIN_UDP_OCTETS_MAX, self.udp_octets_max)
+            }
+        };
+        let opt_octets = if query.edns.is_some() { OPT_OCTETS } else { 0 };
+        let question_end = HEADER_OCTETS + query.question_octets;
+        reply.put(&octets[..question_end]);
+        let mut answer = Answer::new(reply, octets_max - opt_octets);
+        let rcode = if query.edns.as_ref().is_some_and(|edns| edns.version != 0) {
+            Rcode::BADVERS
+        } else {
+            answer.compose(&self.zones, &mut self.key, &mut self.rotation, &query, carrier)
+        };
+        let (mut flags, mut counts) = (query.flags.response(rcode), answer.counts());
+        flags.0 |= answer.flags();
+        if let Some(edns) = query.edns {
+            counts[2] += 1;
+            Edns {
+                udp_octets_max: self.udp_octets_max as u16,
+                rcode_high: (rcode.0 >> 4) as u8,
+                version: 0,
+                flags: edns.flags & DO,
+                options: Vec::new(),
+            }
+            .write(reply);
+        }
+        if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
+            head[2..4].copy_from_slice(&flags.0.to_be_bytes());
+            for (place, count) in head[6..].chunks_exact_mut(2).zip(counts) {
+                place.copy_from_slice(&count.to_be_bytes());
+            }
+        }
+        self.counters.answered(carrier, rcode);
+        if flags.has(Flags::TC) {
+            self.counters.truncated.add();
+        }
+        whole(reply)
+    }
+}
+
+// A buffer too small for the smallest answer is our own shell's mistake; the peer hears nothing.
+fn whole(reply: &Writer<'_>) -> Verdict {
+    if reply.overflowed() { Verdict::Drop("the buffer for the answer is too small") } else { Verdict::Reply }
+}
+
+impl Responder for Authority {
+    fn answer(&mut self, _now: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
+        // Answers to these would go to many, or to nobody, or round in circles.
+        if query.remote.port() == 0 || !is_one_host(query.remote.ip()) {
+            self.counters.dropped.add();
+            return Verdict::Drop("a source that cannot be answered");
+        }
+        self.respond(query.octets, Carrier::Datagram, reply)
+    }
+
+    fn refresh(&mut self, _now: Instant) {
+        self.take_up();
+    }
+}
+
+fn is_one_host(address: IpAddr) -> bool {
+    !address.is_multicast() && !address.is_unspecified() && address != IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// Whether QTYPE asks for something other than the records of a name; the answer is then this code.
+const fn not_a_lookup(kind: Type) -> Option<Rcode> {
+    match kind {
+        Type::ANY => None,
+        // RFC 5936 §4: nobody is allowed to transfer a zone.
+        Type::AXFR | Type::IXFR => Some(Rcode::REFUSED),
+        Type::MAILA | Type::MAILB => Some(Rcode::NOTIMP),
+        _ if kind.is_meta() => Some(Rcode::FORMERR),
+        _ => None,
+    }
+}
+
+/// Whether a question can be looked up at all, and if not, the code that says so.
+const fn refusal(class: Class, kind: Type) -> Option<Rcode> {
+    match class {
+        Class::IN => not_a_lookup(kind),
+        _ => Some(Rcode::REFUSED),
+    }
+}
+
+#[cfg(test)]
+mod tests;

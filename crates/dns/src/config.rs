@@ -1,0 +1,149 @@
+//! The `[dns]` table of the config file.
+
+use std::path::PathBuf;
+
+use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
+
+use crate::zone::Rotate;
+
+/// Octets of a UDP response at most by default: fits the smallest path of IPv6 (RFC 9715 §3.1).
+pub const UDP_OCTETS_MAX: u16 = 1232;
+/// The kernel's receive buffer by default: a burst of some ten thousand queries.
+pub const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
+/// The domain of a home network: RFC 8375.
+pub const LOCAL_DOMAIN: &str = "home.arpa";
+
+/// What may be written under `[dns]`.
+pub const SECTION: Section = Section {
+    name: "dns",
+    help: "The name server: the zones it has authority for, and where it listens.",
+    keys: &[
+        Key {
+            name: "listen",
+            kind: Kind::Listen,
+            default: Preset::Text("127.0.0.1:5300"),
+            help: "Where queries are answered, over UDP and over TCP.",
+        },
+        Key {
+            name: "threads",
+            kind: Kind::Integer { min: 0, max: 256, unit: "threads" },
+            default: Preset::Integer(0),
+            help: "Threads that answer UDP queries at each address; 0 takes one for each core.",
+        },
+        Key {
+            name: "udp_max",
+            kind: Kind::Integer { min: 512, max: 4096, unit: "octets" },
+            default: Preset::Integer(UDP_OCTETS_MAX as i64),
+            help: "Longest answer over UDP. A longer one is cut, and the client asks again over TCP.",
+        },
+        Key {
+            name: "rcvbuf",
+            kind: Kind::Size { min: 4096, max: 1 << 30 },
+            default: Preset::Text("4MiB"),
+            help: "Receive buffer of each UDP socket. The kernel may give less (net.core.rmem_max).",
+        },
+        Key {
+            name: "local_domain",
+            kind: Kind::DomainName,
+            default: Preset::Text(LOCAL_DOMAIN),
+            help: "The domain of this network. While no zone is configured, a built-in one of this name is served.",
+        },
+        Key {
+            name: "zone",
+            kind: Kind::Tables(ZONE_KEYS),
+            default: Preset::List(&[]),
+            help: "A zone that this server has authority for.",
+        },
+    ],
+};
+
+const ZONE_KEYS: &[Key] = &[
+    Key {
+        name: "name",
+        kind: Kind::DomainName,
+        default: Preset::Required,
+        help: "The name the zone begins at.",
+    },
+    Key {
+        name: "file",
+        kind: Kind::Path,
+        default: Preset::Required,
+        help: "The zone file (RFC 1035 section 5). An error in it refuses the zone and keeps the one before.",
+    },
+    Key {
+        name: "rotate",
+        kind: Kind::Choice(&["cyclic", "fixed"]),
+        default: Preset::Text("cyclic"),
+        help: "Order of several addresses of one name: cyclic begins with the next one in each answer.",
+    },
+];
+
+/// How the name server is set up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Addresses to listen on, each over UDP and TCP.
+    pub listen: Vec<Listen>,
+    /// UDP threads at each address; 0 for one a core.
+    pub threads: usize,
+    /// Octets of a UDP response at most, 512 to 4096.
+    pub udp_octets_max: u16,
+    /// Kernel receive buffer of each UDP socket, in octets.
+    pub receive_buffer_octets: usize,
+    /// The domain of this network; the built-in zone has this name.
+    pub local_domain: String,
+    /// The zones; when there is none, the built-in one is served.
+    pub zones: Vec<ZoneConfig>,
+}
+
+/// One zone with its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneConfig {
+    /// The apex, as it was written.
+    pub name: String,
+    /// The zone file.
+    pub file: PathBuf,
+    /// Order of addresses.
+    pub rotate: Rotate,
+}
+
+impl Config {
+    /// The configuration that the values of [`SECTION`] stand for.
+    #[must_use]
+    pub fn read(values: &Values) -> Self {
+        let zone = |zone: &Values| ZoneConfig {
+            name: zone.text("name").to_owned(),
+            file: zone.path("file").to_owned(),
+            rotate: if zone.text("rotate") == "fixed" { Rotate::Fixed } else { Rotate::Cyclic },
+        };
+        Self {
+            listen: values.listen("listen").to_vec(),
+            threads: values.count("threads"),
+            udp_octets_max: u16::try_from(values.integer("udp_max")).unwrap_or(UDP_OCTETS_MAX),
+            receive_buffer_octets: usize::try_from(values.size("rcvbuf")).unwrap_or(RECEIVE_BUFFER_OCTETS),
+            local_domain: values.text("local_domain").to_owned(),
+            zones: values.tables("zone").iter().map(zone).collect(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(&SECTION.defaults())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_listen_on_loopback_alone() {
+        let config = Config::default();
+        assert!(!config.listen.is_empty() && config.listen.iter().all(Listen::is_loopback));
+        assert_eq!(
+            (config.udp_octets_max, config.receive_buffer_octets),
+            (UDP_OCTETS_MAX, RECEIVE_BUFFER_OCTETS)
+        );
+        assert_eq!((config.local_domain.as_str(), config.zones.len()), (LOCAL_DOMAIN, 0));
+    }
+}

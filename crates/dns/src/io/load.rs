@@ -1,0 +1,131 @@
+//! Zone files from disk, and the zone that is served when there is none.
+
+use std::sync::Arc;
+
+use crate::config::{Config, ZoneConfig};
+use crate::error::Error;
+use crate::wire::Name;
+use crate::zone::{HashKey, Key, Zone, Zones, file};
+
+/// The zone of the local network while no zone is configured. Its names are relative, so it fits
+/// whatever that domain is called.
+pub const BUILT_IN: &str = "\
+$TTL 1h
+@          SOA    ns hostmaster 1 2h 15m 2w 5m
+           NS     ns
+           A      127.0.0.1
+           AAAA   ::1
+           TXT    \"This zone is built in; add a [[dns.zone]] to serve your own.\"
+ns         A      127.0.0.1
+           AAAA   ::1
+www        CNAME  @
+localhost  A      127.0.0.1
+           AAAA   ::1
+";
+
+/// What came of reading every zone.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The zones to serve.
+    pub zones: Vec<Arc<Zone>>,
+    /// The zones that could not be read.
+    pub refused: Vec<Error>,
+}
+
+/// Reads every zone of `config`. A zone that is refused keeps its version in `before`, when there is
+/// one.
+pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded {
+    let mut loaded = Loaded::default();
+    if config.zones.is_empty() {
+        let read = apex(&config.local_domain)
+            .and_then(|apex| read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret));
+        loaded.take(&config.local_domain, read, secret, before);
+    }
+    for zone in &config.zones {
+        loaded.take(&zone.name, read_file(zone, secret), secret, before);
+    }
+    loaded
+}
+
+impl Loaded {
+    fn take(&mut self, name: &str, read: Result<Zone, Error>, secret: HashKey, before: Option<&Zones>) {
+        match read {
+            Ok(zone) => self.zones.push(Arc::new(zone)),
+            Err(error) => {
+                self.zones.extend(before.and_then(|zones| served(zones, name, secret)));
+                self.refused.push(error);
+            }
+        }
+    }
+}
+
+fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
+    let name: Name = name.parse().ok()?;
+    let mut key = Key::default();
+    key.set(secret, name.as_octets())?;
+    zones.apex(&key).cloned()
+}
+
+fn read_file(zone: &ZoneConfig, secret: HashKey) -> Result<Zone, Error> {
+    let apex = apex(&zone.name)?;
+    let text = std::fs::read(&zone.file).map_err(|source| Error::File {
+        zone: zone.name.clone(),
+        path: zone.file.clone(),
+        source,
+    })?;
+    read(&apex, &zone.file.to_string_lossy(), &text, secret).map(|read| read.with_rotate(zone.rotate))
+}
+
+fn apex(name: &str) -> Result<Name, Error> {
+    name.parse().map_err(|fault| Error::Name { name: name.to_owned(), fault })
+}
+
+fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
+    let name = apex.to_string();
+    let (zone, warnings) =
+        file::read(apex, path, text, secret).map_err(|faults| Error::Zone { zone: name.clone(), faults })?;
+    for warning in &warnings.list {
+        tracing::warn!(zone = %apex, "{warning}");
+    }
+    if warnings.left_out > 0 {
+        tracing::warn!(zone = %apex, "and {} more warnings", warnings.left_out);
+    }
+    tracing::info!(zone = %apex, serial = zone.serial(), records = zone.records(), "zone read");
+    Ok(zone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::Rotate;
+    use doorway_base::Random;
+
+    #[test]
+    fn the_built_in_zone_is_without_fault_under_any_name() {
+        let secret = HashKey::new(&mut Random::new(1));
+        for name in ["home.arpa", "lan.example.org", "."] {
+            let apex: Name = name.parse().unwrap();
+            let (zone, warnings) = file::read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret).unwrap();
+            assert_eq!((zone.serial(), warnings.list), (1, Vec::new()));
+        }
+    }
+
+    #[test]
+    fn a_zone_that_cannot_be_read_keeps_the_one_before() {
+        let secret = HashKey::new(&mut Random::new(1));
+        let config = Config::default();
+        let Loaded { zones, refused } = load(&config, secret, None);
+        assert!(refused.is_empty());
+        let before = Zones::new(secret, zones).unwrap();
+        let zone = |name: &str| ZoneConfig {
+            name: name.to_owned(),
+            file: "/no/such/file".into(),
+            rotate: Rotate::Cyclic,
+        };
+        let config = Config { zones: vec![zone("Home.ARPA"), zone("example.org"), zone("a..b")], ..config };
+        let after = load(&config, secret, Some(&before));
+        assert!(Arc::ptr_eq(&after.zones[0], &before.list()[0]));
+        assert_eq!((after.zones.len(), after.refused.len()), (1, 3));
+        assert!(matches!(after.refused[2], Error::Name { .. }));
+    }
+}

@@ -1,0 +1,29 @@
+//! DNS: RFC 1034, RFC 1035 and what came after.
+//!
+//! | folder or file | what it holds |
+//! | --- | --- |
+//! | [`wire`] | octets to types and back: names, records, compression, EDNS |
+//! | [`zone`] | zone files read into snapshots that answers are copied out of |
+//! | [`authority`] | the authoritative server as a pure engine |
+//! | [`config`] | the `[dns]` table |
+//! | [`io`] | UDP and TCP doors, zone files on disk, reload |
+//! | [`error`] | what can go wrong that an operator must know |
+//! | [`summary`] | one line about a message, for the trace |
+//!
+//! Everything outside `io/` is pure: octets and time come in as values. Deliberately absent so far:
+//! the resolver and its cache, DNSSEC, zone transfers, NOTIFY and UPDATE.
+
+#![forbid(unsafe_code)]
+
+pub mod authority;
+pub mod config;
+pub mod error;
+pub mod io;
+mod summary;
+pub mod wire;
+pub mod zone;
+
+pub use config::Config;
+pub use error::Error;
+pub use io::Server;
+pub use summary::summary;

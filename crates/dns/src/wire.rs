@@ -1,0 +1,36 @@
+//! Octets to types and back, nothing else: RFC 1035 §4, RFC 3597, RFC 6891.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`name`] | [`Name`]: wire form, compression pointers, order and comparison |
+//! | [`text`] | a name in presentation form, both ways, with `\DDD` escapes |
+//! | [`code`] | [`Opcode`], [`Rcode`], [`Class`] |
+//! | [`rtype`] | [`Type`] and the table that says how each type's RDATA is built |
+//! | [`rdata`] | RDATA read, checked, compressed, printed and parsed by that table |
+//! | [`header`] | the 12 octets in front of every message |
+//! | [`edns`] | the OPT pseudo-record |
+//! | [`message`] | whole messages: questions and records |
+//! | [`compress`] | names written with pointers to what was written before |
+//!
+//! Not here: what a server does with a message (`authority`), and DNSSEC's canonical form.
+
+pub mod code;
+pub mod compress;
+pub mod edns;
+pub mod header;
+pub mod message;
+pub mod name;
+pub mod rdata;
+pub mod rtype;
+pub mod text;
+
+pub use code::{Class, Opcode, Rcode};
+pub use compress::Compressor;
+pub use edns::Edns;
+pub use header::{Flags, HEADER_OCTETS, Header};
+pub use message::{Message, Question, Record};
+pub use name::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX, Name};
+pub use rtype::Type;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Zones: from a zone file to a snapshot that answers are copied out of.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`file`] | the zone file reader: RFC 1035 §5, RFC 2308 §4, RFC 3597 §5 |
+//! | [`scan`] | its words, quotes, parentheses and comments |
+//! | [`fault`] | what is wrong with a file, with line and column |
+//! | [`draft`] | the records of a zone while it is being read |
+//! | [`check`] | what must hold for a zone to be served |
+//! | [`render`] | a draft made into ready answers |
+//! | [`node`] | how one name and its answers lie in memory |
+//! | [`table`] | names found by hash: [`Key`] of a query, open addressing |
+//! | [`set`] | all zones of a server, longest match |
+//!
+//! A [`Zone`] never changes. A new version is a new zone, and readers of the old one keep it until
+//! they look again. Not here: files themselves (`io/`), and what is answered to whom (`authority`).
+
+pub mod check;
+pub mod draft;
+pub mod fault;
+pub mod file;
+pub mod node;
+mod render;
+pub mod scan;
+pub mod set;
+pub mod table;
+
+pub use draft::Draft;
+pub use fault::{Fault, Severity};
+pub use set::Zones;
+pub use table::{HashKey, Key};
+
+use crate::wire::Name;
+use node::{Node, RrSet};
+use table::Table;
+
+/// How the records of one A or AAAA set are ordered from answer to answer (RFC 1794).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rotate {
+    /// Each answer begins one record later than the one before.
+    #[default]
+    Cyclic,
+    /// As the zone file has them.
+    Fixed,
+}
+
+/// One zone, ready to answer.
+///
+/// All nodes lie in one arena of octets, each with its name and its answers side by side, so that a
+/// lookup touches the table, then one stretch of memory.
+pub struct Zone {
+    apex: Name,
+    arena: Vec<u8>,
+    table: Table,
+    apex_at: u32,
+    apex_labels: usize,
+    labels_max: usize,
+    negative: Vec<u8>,
+    negative_relocations: Vec<u8>,
+    serial: u32,
+    records: usize,
+    names: usize,
+    rotate: Rotate,
+}
+
+/// Where a lookup ended: RFC 1034 §4.3.2 step 3.
+#[derive(Debug, Clone, Copy)]
+pub enum Found<'z> {
+    /// The name itself.
+    Node(Node<'z>),
+    /// The wildcard that stands for the name (RFC 4592 §3.3.1).
+    Wildcard(Node<'z>),
+    /// The name is at or below this zone cut; its servers are to be asked.
+    Cut(Node<'z>),
+    /// Nothing: the name does not exist.
+    Nothing,
+}
+
+impl Zone {
+    /// The name the zone begins at.
+    #[must_use]
+    pub const fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// SERIAL of the SOA record.
+    #[must_use]
+    pub const fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// How many records the zone holds.
+    #[must_use]
+    pub const fn records(&self) -> usize {
+        self.records
+    }
+
+    /// How many names the zone has, empty non-terminals included.
+    #[must_use]
+    pub const fn names(&self) -> usize {
+        self.names
+    }
+
+    /// Memory of the zone, in octets.
+    #[must_use]
+    pub fn memory_octets(&self) -> usize {
+        self.arena.capacity() + self.table.memory_octets() + self.negative.capacity()
+    }
+
+    /// How address sets are rotated.
+    #[must_use]
+    pub const fn rotate(&self) -> Rotate {
+        self.rotate
+    }
+
+    /// The same zone with another order of addresses.
+    #[must_use]
+    pub fn with_rotate(mut self, rotate: Rotate) -> Self {
+        self.rotate = rotate;
+        self
+    }
+
+    /// The SOA record as a negative answer carries it: its TTL is the lower of its own and MINIMUM
+    /// (RFC 2308 §3).
+    #[must_use]
+    pub fn negative(&self) -> RrSet<'_> {
+        RrSet::negative(&self.negative, &self.negative_relocations)
+    }
+
+    fn node(&self, at: u32) -> Node<'_> {
+        Node::at(&self.arena, at)
+    }
+
+    // The node whose name is the suffix of `key` that begins at `label`.
+    fn exact(&self, key: &Key, label: usize) -> Option<Node<'_>> {
+        let name = key.suffix(label);
+        self.table.find(key.hash(label), |at| self.node(at).name() == name).map(|at| self.node(at))
+    }
+
+    /// Looks up a name that lies within the zone.
+    ///
+    /// A name that exists costs one probe of the table. One that does not costs as many more as a
+    /// binary search needs to find its closest encloser, seven at most, because every ancestor of a
+    /// name in the zone is a node too.
+    #[must_use]
+    pub fn lookup(&self, key: &Key) -> Found<'_> {
+        if let Some(node) = self.exact(key, 0) {
+            return self.at_or_above_cut(node, Found::Node);
+        }
+        // Ancestors are counted by their labels: `known` exists, everything above `high` does not.
+        let labels = key.labels();
+        let mut known = self.apex_labels;
+        let mut high = labels.saturating_sub(1).min(self.labels_max);
+        let mut encloser = self.node(self.apex_at);
+        while known < high {
+            let middle = (known + high).div_ceil(2);
+            match self.exact(key, labels - middle) {
+                Some(node) => {
+                    known = middle;
+                    encloser = node;
+                }
+                None => high = middle - 1,
+            }
+        }
+        self.at_or_above_cut(encloser, |encloser| match encloser.wildcard() {
+            Some(at) => Found::Wildcard(self.node(at)),
+            None => Found::Nothing,
+        })
+    }
+
+    fn at_or_above_cut<'z>(&'z self, node: Node<'z>, above: impl FnOnce(Node<'z>) -> Found<'z>) -> Found<'z> {
+        match node.cut() {
+            None => above(node),
+            Some(None) => Found::Cut(node),
+            Some(Some(at)) => Found::Cut(self.node(at)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Zone")
+            .field("apex", &self.apex)
+            .field("serial", &self.serial)
+            .field("records", &self.records)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! All zones of a server; a name belongs to the one with the longest apex (RFC 1034 §4.3.2 step 2).
+
+use std::sync::Arc;
+
+use super::Zone;
+use super::table::{HashKey, Key, Table};
+use crate::wire::Name;
+
+/// Zones of one server at most.
+pub const ZONES_MAX: usize = 1_000_000;
+
+/// A snapshot of every zone. It never changes; a reload makes another.
+#[derive(Debug)]
+pub struct Zones {
+    secret: HashKey,
+    zones: Vec<Arc<Zone>>,
+    table: Table,
+    // Bit n is set when some apex has n labels.
+    depths: u128,
+}
+
+impl Zones {
+    /// The snapshot of `zones`, which were all read with `secret`.
+    ///
+    /// # Errors
+    /// The name that two of the zones have, or of the first one over [`ZONES_MAX`].
+    pub fn new(secret: HashKey, zones: Vec<Arc<Zone>>) -> Result<Self, Box<Name>> {
+        let mut key = Key::default();
+        let mut set = Self { secret, table: Table::with_room(zones.len()), zones: Vec::new(), depths: 0 };
+        for zone in zones {
+            let known = key.set(secret, zone.apex.as_octets()).is_none() || set.apex(&key).is_some();
+            if known || set.zones.len() >= ZONES_MAX {
+                return Err(Box::new(zone.apex.clone()));
+            }
+            set.zones.push(zone);
+            set.table.insert(key.hash(0), set.zones.len() as u32);
+            set.depths |= 1 << key.labels();
+        }
+        Ok(set)
+    }
+
+    /// The secret that keys for these zones are made with.
+    #[must_use]
+    pub const fn secret(&self) -> HashKey {
+        self.secret
+    }
+
+    /// Every zone, in the order they were given.
+    #[must_use]
+    pub fn list(&self) -> &[Arc<Zone>] {
+        &self.zones
+    }
+
+    /// The zone with the longest apex that is an ancestor of the key's name from `label` on, or that
+    /// name itself.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, key: &Key, label: usize) -> Option<&Zone> {
+        let labels = key.labels().checked_sub(label)?;
+        let mut depths = self.depths & (u128::MAX >> (127 - labels));
+        while depths != 0 {
+            let depth = 127 - depths.leading_zeros() as usize;
+            if let Some(zone) = self.at_label(key, key.labels() - depth) {
+                return Some(zone);
+            }
+            depths &= !(1 << depth);
+        }
+        None
+    }
+
+    /// The zone that begins at the key's name.
+    #[must_use]
+    pub fn apex(&self, key: &Key) -> Option<&Arc<Zone>> {
+        self.at_label(key, 0)
+    }
+
+    fn at_label(&self, key: &Key, label: usize) -> Option<&Arc<Zone>> {
+        let name = key.suffix(label);
+        let zone = |index: u32| &self.zones[index as usize - 1];
+        let same = |index| zone(index).apex.as_octets().eq_ignore_ascii_case(name);
+        self.table.find(key.hash(label), same).map(zone)
+    }
+}
