@@ -6,8 +6,9 @@
 //! of queued; nothing is copied and nothing is allocated. Responses do not pass through here: the
 //! shell writes them, and bodies, on its own.
 //!
-//! The shell calls `next` until it says [`Decision::More`], writes what it gathered, and then
-//! [`Connection::settle`]s once; so neither the clock nor a timer is touched per request.
+//! The shell calls `next` until it says [`Decision::More`] and writes what it gathered. Only when
+//! something is then left half done need it [`Connection::settle`], which sets a deadline; so neither
+//! the clock nor a timer is touched per request.
 
 use std::time::Duration;
 
@@ -32,14 +33,11 @@ pub const BODY_WINDOW_OCTETS: u32 = 20 * 256;
 pub struct Limits {
     /// Bounds of each request head.
     pub head: HeadLimits,
-    /// How long a head may take from its first octet, and the first request's from the accept: 408.
+    /// How long a head may take from its first octet: 408.
     pub head_time: Duration,
     /// Longest request body, in octets: 413.
     pub body_octets: u64,
-    /// How long a connection may stay without a request before it is closed; zero closes after each
-    /// response.
-    pub idle_time: Duration,
-    /// Requests on one connection, after which it closes.
+    /// Requests on one connection, after which it closes; 1 closes after each response.
     pub requests: u32,
 }
 
@@ -49,13 +47,12 @@ impl Default for Limits {
             head: HeadLimits::default(),
             head_time: Duration::from_secs(10),
             body_octets: 100 * 1024 * 1024,
-            idle_time: Duration::from_secs(60),
             requests: 10_000,
         }
     }
 }
 
-/// The state of one connection; under 100 octets.
+/// The state of one connection; under 128 octets.
 #[derive(Debug)]
 pub struct Connection {
     state: State,
@@ -118,11 +115,17 @@ pub enum Decision<'b> {
     Close,
 }
 
+impl Default for Connection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Connection {
-    /// A connection that was accepted at `now`.
+    /// A connection that was accepted just now.
     #[must_use]
-    pub fn new(now: Instant, limits: &Limits) -> Self {
-        Self { state: State::Idle, until: now + limits.head_time, requests: 0, draining: false }
+    pub const fn new() -> Self {
+        Self { state: State::Idle, until: Instant::NEVER, requests: 0, draining: false }
     }
 
     /// Decides about the octets that wait, and says how many of them are done with.
@@ -183,7 +186,7 @@ impl Connection {
             Framing::Length(length) => Body::Length(length),
         };
         self.requests += 1;
-        let more = !self.draining && self.requests < limits.requests && !limits.idle_time.is_zero();
+        let more = !self.draining && self.requests < limits.requests;
         self.state = State::Request(Request {
             body,
             octets: 0,
@@ -258,12 +261,7 @@ impl Connection {
                 self.state = State::Head;
                 self.until = now + limits.head_time;
             }
-            State::Idle | State::Head if waiting == 0 => {
-                self.state = State::Idle;
-                if self.requests > 0 {
-                    self.until = now + limits.idle_time;
-                }
-            }
+            State::Head if waiting == 0 => self.state = State::Idle,
             State::Request(request) if request.window_left == 0 => {
                 request.window_left = BODY_WINDOW_OCTETS;
                 self.until = now + BODY_WINDOW;
@@ -272,10 +270,14 @@ impl Connection {
         }
     }
 
-    /// When [`Connection::time_out`] is due, unless something comes before.
+    /// When [`Connection::time_out`] is due, unless something comes before. `None` between requests:
+    /// who is silent then is found by the door's own sweep, without a timer a connection.
     #[must_use]
-    pub const fn next_timeout(&self) -> Instant {
-        self.until
+    pub const fn next_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle | State::Closed => None,
+            State::Head | State::Request(_) | State::Lingering { .. } => Some(self.until),
+        }
     }
 
     /// Says that [`Connection::next_timeout`] has passed.

@@ -19,7 +19,7 @@ struct Shell {
 
 impl Shell {
     fn new(limits: Limits) -> Self {
-        let connection = Connection::new(Instant::ZERO, &limits);
+        let connection = Connection::new();
         Self { connection, limits, waiting: vec![], body: vec![], log: vec![], over: false }
     }
 
@@ -69,7 +69,7 @@ impl Shell {
     }
 
     fn pass(&mut self, now: Instant) {
-        if !self.over && self.connection.next_timeout() <= now {
+        if !self.over && self.connection.next_timeout().is_some_and(|at| at <= now) {
             self.log.push(match self.connection.time_out() {
                 Decision::Refuse(refusal) => format!("{} {}", refusal.status().code(), refusal.rule.code),
                 decision => format!("{decision:?}").to_lowercase(),
@@ -200,15 +200,13 @@ fn a_head_that_does_not_end_gets_408_however_often_an_octet_comes() {
 }
 
 #[test]
-fn silence_closes_a_connection_without_a_word() {
+fn between_requests_there_is_nothing_to_wait_for() {
     let mut shell = Shell::new(Limits::default());
-    shell.pass(at(9));
-    assert!(!shell.over, "the first head has its time");
-    shell.receive(at(9), b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-    shell.pass(at(68));
-    assert!(!shell.over, "then the idle time counts");
-    shell.pass(at(69));
-    assert_eq!(shell.log, ["GET /", "close"]);
+    assert_eq!(shell.connection.next_timeout(), None);
+    shell.receive(at(9), b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET");
+    assert_eq!(shell.connection.next_timeout(), Some(at(19)));
+    shell.receive(at(10), b" / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(shell.connection.next_timeout(), None);
 }
 
 #[test]
@@ -241,9 +239,9 @@ fn a_draining_server_answers_once_more_and_closes() {
 #[test]
 fn a_lingering_connection_reads_on_within_bounds() {
     let limits = Limits::default();
-    let mut connection = Connection::new(at(0), &limits);
+    let mut connection = Connection::new();
     connection.linger(at(5));
-    assert_eq!(connection.next_timeout(), at(7));
+    assert_eq!(connection.next_timeout(), Some(at(7)));
     let mut spans = FieldSpans::default();
     let octets = vec![0; LINGER_OCTETS as usize - 1];
     assert!(matches!(connection.next(&octets, &limits, &mut spans), (65_535, Decision::More)));

@@ -145,6 +145,18 @@ pub struct RequestHead<'b> {
     pub conditional: bool,
 }
 
+impl<'b> RequestHead<'b> {
+    /// The host that the request is for, without a port.
+    #[must_use]
+    pub fn host_name(&self) -> &'b [u8] {
+        let end = match self.host {
+            [b'[', literal @ ..] => literal.iter().position(|&octet| octet == b']').map(|end| end + 2),
+            host => host.iter().position(|&octet| octet == b':'),
+        };
+        &self.host[..end.unwrap_or(self.host.len())]
+    }
+}
+
 /// What a parse found.
 #[derive(Debug)]
 pub enum Parsed<'b> {

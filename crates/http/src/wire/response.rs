@@ -27,6 +27,11 @@ impl<'a> ResponseWriter<'a> {
         Self { out }
     }
 
+    /// Goes on with a head that has its status line and some fields already.
+    pub const fn resume(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
     /// Adds a field. A name that is no token leaves the field out; octets that may not stand in a
     /// value are left out of it.
     pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
