@@ -1,0 +1,212 @@
+//! The `[http]` table.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
+
+use crate::connection::Limits;
+use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
+
+/// The port that the standard gives HTTP (RFC 9110 §4.2.1).
+pub const PORT: u16 = 80;
+/// The port that the standard gives HTTP over TLS (RFC 9110 §4.2.2).
+pub const PORT_TLS: u16 = 443;
+
+/// `[http]`
+pub const SECTION: Section = Section {
+    name: "http",
+    help: "Serves a folder over HTTP/1.1.",
+    keys: &[
+        Key {
+            name: "listen",
+            kind: Kind::Listen,
+            default: Preset::Text("127.0.0.1:8080"),
+            help: "Where to listen without encryption.",
+        },
+        Key {
+            name: "listen_tls",
+            kind: Kind::Listen,
+            default: Preset::Text("127.0.0.1:8443"),
+            help: "Where to listen with TLS.",
+        },
+        Key {
+            name: "root",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "The folder to serve. Without one, a small built-in page is shown.",
+        },
+        Key {
+            name: "keepalive",
+            kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(3600) },
+            default: Preset::Text("60s"),
+            help: "How long a connection without a request is kept; 0s closes after each response.",
+        },
+        Key {
+            name: "keepalive_requests_max",
+            kind: Kind::Integer { min: 1, max: u32::MAX as i64, unit: "requests" },
+            default: Preset::Integer(10_000),
+            help: "Requests on one connection before it is closed.",
+        },
+        Key {
+            name: "request_line_octets_max",
+            kind: Kind::Size { min: 256, max: HEAD_OCTETS_MAX as u64 },
+            default: Preset::Text("16KiB"),
+            help: "Longest request line; a longer one gets 414.",
+        },
+        Key {
+            name: "field_octets_max",
+            kind: Kind::Size { min: 256, max: HEAD_OCTETS_MAX as u64 },
+            default: Preset::Text("16KiB"),
+            help: "Longest field line of a request; a longer one gets 431.",
+        },
+        Key {
+            name: "head_octets_max",
+            kind: Kind::Size { min: 1024, max: HEAD_OCTETS_MAX as u64 },
+            default: Preset::Integer(HEAD_OCTETS_MAX as i64),
+            help: "Longest request head, all fields together; a longer one gets 431.",
+        },
+        Key {
+            name: "fields_max",
+            kind: Kind::Integer { min: 8, max: FIELDS_MAX as i64, unit: "fields" },
+            default: Preset::Integer(FIELDS_MAX as i64),
+            help: "Most fields of one request; more get 431.",
+        },
+        Key {
+            name: "head_timeout",
+            kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(600) },
+            default: Preset::Text("10s"),
+            help: "How long a request head may take to arrive; a slower one gets 408.",
+        },
+        Key {
+            name: "body_octets_max",
+            kind: Kind::Size { min: 0, max: 1 << 40 },
+            default: Preset::Text("100MiB"),
+            help: "Longest request body; a longer one gets 413.",
+        },
+        Key {
+            name: "cache_octets_max",
+            kind: Kind::Size { min: 0, max: 1 << 36 },
+            default: Preset::Text("32MiB"),
+            help: "Memory in which each worker keeps small files ready to send.",
+        },
+        Key {
+            name: "connections_max",
+            kind: Kind::Integer { min: 1, max: 10_000_000, unit: "connections" },
+            default: Preset::Integer(50_000),
+            help: "Connections open at once, for each listener.",
+        },
+        Key {
+            name: "connections_per_address_max",
+            kind: Kind::Integer { min: 0, max: 10_000_000, unit: "connections" },
+            default: Preset::Integer(256),
+            help: "Connections open at once from one IPv4 address or IPv6 /64; 0 for no \
+                   bound.",
+        },
+        Key {
+            name: "server_name",
+            kind: Kind::Text,
+            default: Preset::Text("Doorway"),
+            help: "Value of the Server field in responses; empty to leave it out.",
+        },
+    ],
+};
+
+/// What the operator says about the HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen without encryption.
+    pub listen: Vec<Listen>,
+    /// Where to listen with TLS.
+    pub listen_tls: Vec<Listen>,
+    /// The folder to serve; without one, a small built-in page.
+    pub root: Option<PathBuf>,
+    /// How long an idle connection is kept; zero closes after each response.
+    pub keepalive: Duration,
+    /// Requests on one connection before it closes.
+    pub keepalive_requests_max: u32,
+    /// Longest request line in octets.
+    pub request_line_octets_max: usize,
+    /// Longest field line in octets.
+    pub field_octets_max: usize,
+    /// Longest request head in octets, at most 65535.
+    pub head_octets_max: usize,
+    /// Most fields in a request head, at most 128.
+    pub fields_max: usize,
+    /// How long a request head may take.
+    pub head_timeout: Duration,
+    /// Longest request body in octets.
+    pub body_octets_max: u64,
+    /// Octets of small files that each worker keeps ready to send.
+    pub cache_octets_max: usize,
+    /// Connections open at once on one listener.
+    pub connections_max: u64,
+    /// Connections open at once from one address; 0 for no bound.
+    pub connections_per_address_max: u32,
+    /// Value of the Server field; empty for none.
+    pub server_name: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::read(&SECTION.defaults())
+    }
+}
+
+impl Config {
+    /// The values of the table.
+    #[must_use]
+    pub fn read(values: &Values) -> Self {
+        let size = |name| usize::try_from(values.size(name)).unwrap_or(usize::MAX);
+        let count = |name| u32::try_from(values.count(name)).unwrap_or(u32::MAX);
+        Self {
+            listen: values.listen("listen").to_vec(),
+            listen_tls: values.listen("listen_tls").to_vec(),
+            root: values.optional("root", Values::path).map(PathBuf::from),
+            keepalive: values.duration("keepalive"),
+            keepalive_requests_max: count("keepalive_requests_max"),
+            request_line_octets_max: size("request_line_octets_max"),
+            field_octets_max: size("field_octets_max"),
+            head_octets_max: size("head_octets_max"),
+            fields_max: values.count("fields_max"),
+            head_timeout: values.duration("head_timeout"),
+            body_octets_max: values.size("body_octets_max"),
+            cache_octets_max: size("cache_octets_max"),
+            connections_max: values.count("connections_max") as u64,
+            connections_per_address_max: count("connections_per_address_max"),
+            server_name: values.text("server_name").to_owned(),
+        }
+    }
+
+    /// The bounds of each connection.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            head: HeadLimits {
+                request_line_octets: self.request_line_octets_max,
+                field_octets: self.field_octets_max,
+                head_octets: self.head_octets_max,
+                fields: self.fields_max,
+            },
+            head_time: self.head_timeout,
+            body_octets: self.body_octets_max,
+            requests: if self.keepalive.is_zero() { 1 } else { self.keepalive_requests_max },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_a_connection() {
+        assert_eq!(Config::default().limits(), Limits::default());
+    }
+
+    #[test]
+    fn no_keepalive_means_one_request_a_connection() {
+        let config = Config { keepalive: Duration::ZERO, ..Config::default() };
+        assert_eq!(config.limits().requests, 1);
+    }
+}

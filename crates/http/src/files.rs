@@ -1,0 +1,209 @@
+//! Serving a folder, decided: which file a request means and what is said about it
+//! (RFC 9110 §8, §9.3.1, §13).
+//!
+//! Pure: whether a name is a file or a folder, and its size and time, come in as facts. Opening,
+//! reading and sending are in `io`.
+
+use std::fmt::Write as _;
+
+use doorway_base::UnixTime;
+
+use crate::Status;
+use crate::conditional::{Precondition, Validators, evaluate};
+use crate::wire::date::write_date;
+use crate::wire::path::{FilePath, NoFile};
+use crate::wire::response::ResponseWriter;
+use crate::wire::rule::Refusal;
+use crate::wire::{Method, RequestHead};
+
+/// Names that are looked for, in this order, when a folder is asked for.
+pub const INDEX_NAMES: &[&str] = &["index.html", "index.htm"];
+/// What a folder lets one do, as it stands in Allow.
+pub const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// What a file system says about a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// An ordinary file.
+    File(Facts),
+    /// A folder.
+    Folder,
+    /// Nothing, or nothing that is served: a socket, a device, a link that leads outside.
+    Missing,
+    /// Something that the server may not read.
+    Forbidden,
+}
+
+/// What is known of a file, and what makes one version of it differ from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Number of its device and inode, so that a file put in place of another is another.
+    pub inode: (u64, u64),
+    /// Its length in octets.
+    pub octets: u64,
+    /// When its contents last changed.
+    pub modified: UnixTime,
+}
+
+impl Facts {
+    /// The strong entity tag: inode, length and time of change to the nanosecond.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        let mut etag = String::with_capacity(48);
+        // Writing to a String cannot fail.
+        let _ = write!(etag, "\"{:x}-{:x}-{:x}\"", self.inode.1, self.octets, self.modified.as_nanos());
+        etag
+    }
+}
+
+/// What a request asks of a folder, before any file was looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Look for this file.
+    File(FilePath),
+    /// Answer with the status alone (with Allow for 204 and 405).
+    Status(Status),
+    /// The path breaks a rule.
+    Refused(Refusal),
+}
+
+/// Reads off a request what it asks of a folder that is mounted at the server's root.
+#[must_use]
+pub fn asked(head: &RequestHead<'_>) -> Asked {
+    match head.method {
+        Method::Get | Method::Head => {}
+        Method::Options => return Asked::Status(Status::NO_CONTENT),
+        _ => return Asked::Status(Status::METHOD_NOT_ALLOWED),
+    }
+    let Some(resource) = head.target.resource() else { return Asked::Status(Status::NOT_FOUND) };
+    match FilePath::resolve(resource.path) {
+        Ok(path) if path.is_hidden() => Asked::Status(Status::NOT_FOUND),
+        Ok(path) => Asked::File(path),
+        Err(NoFile::Outside) => Asked::Status(Status::NOT_FOUND),
+        Err(NoFile::Refused(refusal)) => Asked::Refused(refusal),
+    }
+}
+
+/// What to do once it is known what a path leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Send this file.
+    Send(Facts),
+    /// Look for [`INDEX_NAMES`] in the folder.
+    Index,
+    /// Answer 301 with this Location: relative links in a folder need its trailing slash.
+    Redirect(String),
+    /// Answer with the status alone.
+    Status(Status),
+}
+
+/// Decides what a path means that leads to `found`.
+#[must_use]
+pub fn step(path: &FilePath, query: Option<&[u8]>, found: Found) -> Step {
+    match found {
+        Found::File(facts) if !path.folder => Step::Send(facts),
+        Found::Folder if path.folder => Step::Index,
+        Found::Folder => {
+            let folder = FilePath { name: path.name.clone(), folder: true };
+            let mut location = folder.to_target();
+            if let Some(query) = query {
+                location.push('?');
+                location.push_str(&String::from_utf8_lossy(query));
+            }
+            Step::Redirect(location)
+        }
+        Found::File(_) | Found::Missing => Step::Status(Status::NOT_FOUND),
+        Found::Forbidden => Step::Status(Status::FORBIDDEN),
+    }
+}
+
+/// What is said about a file: its fields, ready to be compared and written.
+#[derive(Debug, Clone)]
+pub struct Representation {
+    /// Its facts.
+    pub facts: Facts,
+    /// Its entity tag, with quotes.
+    pub etag: String,
+    /// Its media type.
+    pub media_type: &'static str,
+}
+
+impl Representation {
+    /// What is said about the file `name` with these facts.
+    #[must_use]
+    pub fn new(name: &str, facts: Facts) -> Self {
+        Self { facts, etag: facts.etag(), media_type: crate::media_type::media_type(name) }
+    }
+
+    /// Evaluates the preconditions of a request for it.
+    #[must_use]
+    pub fn precondition(&self, head: &RequestHead<'_>, now: UnixTime) -> Precondition {
+        if !head.conditional {
+            return Precondition::Holds;
+        }
+        let validators = Validators { etag: Some(self.etag.as_bytes()), modified: Some(self.facts.modified) };
+        evaluate(head.method, &head.fields, &validators, now)
+    }
+
+    /// Adds the fields that go with 200 and, without those of the content itself, with 304
+    /// (RFC 9110 §15.4.5).
+    pub fn write_fields(&self, writer: &mut ResponseWriter<'_>, status: Status, now: UnixTime) {
+        // RFC 9110 §8.8.2.1: never later than Date.
+        let modified = self.facts.modified.min(now);
+        if status == Status::OK {
+            writer.field("Content-Type", self.media_type.as_bytes());
+            writer.number("Content-Length", self.facts.octets);
+        }
+        writer.field("ETag", self.etag.as_bytes()).field("Last-Modified", &write_date(modified));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FACTS: Facts =
+        Facts { inode: (1, 0xabc), octets: 1024, modified: UnixTime::from_secs(784_111_777) };
+
+    fn path(name: &str, folder: bool) -> FilePath {
+        FilePath { name: name.into(), folder }
+    }
+
+    #[test]
+    fn a_folder_is_served_with_its_slash_and_a_file_without() {
+        let check = |path: &FilePath, found, expected| assert_eq!(step(path, None, found), expected);
+        check(&path("a", false), Found::File(FACTS), Step::Send(FACTS));
+        check(&path("a", true), Found::File(FACTS), Step::Status(Status::NOT_FOUND));
+        check(&path("a", true), Found::Folder, Step::Index);
+        check(&path("", true), Found::Folder, Step::Index);
+        check(&path("a b", false), Found::Folder, Step::Redirect("/a%20b/".into()));
+        check(&path("a", false), Found::Missing, Step::Status(Status::NOT_FOUND));
+        check(&path("a", false), Found::Forbidden, Step::Status(Status::FORBIDDEN));
+        assert_eq!(step(&path("a", false), Some(b"x=1"), Found::Folder), Step::Redirect("/a/?x=1".into()));
+    }
+
+    #[test]
+    fn an_entity_tag_changes_with_each_of_the_facts() {
+        assert_eq!(FACTS.etag(), "\"abc-400-ae1b981bc490a00\"");
+        for other in [
+            Facts { inode: (1, 2), ..FACTS },
+            Facts { octets: 1025, ..FACTS },
+            Facts { modified: UnixTime::from_nanos(FACTS.modified.as_nanos() + 1), ..FACTS },
+        ] {
+            assert_ne!(other.etag(), FACTS.etag());
+        }
+    }
+
+    #[test]
+    fn a_file_from_the_future_is_dated_now() {
+        let representation = Representation::new("a.html", FACTS);
+        let mut out = Vec::new();
+        let mut writer = ResponseWriter::begin(&mut out, Status::NOT_MODIFIED);
+        representation.write_fields(&mut writer, Status::NOT_MODIFIED, UnixTime::from_secs(0));
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "HTTP/1.1 304 Not Modified\r\nETag: \"abc-400-ae1b981bc490a00\"\r\n\
+             Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! Where HTTP touches the world: connections, the folder, mounted handlers.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `server.rs` | [`Server`] and [`Site`]: what is served, and what each worker keeps |
+//! | `connection.rs` | one connection's task: read, answer, wait, end |
+//! | `batch.rs` | the hot path: all requests of one read into one write |
+//! | `hot.rs` | small files as ready-made responses |
+//! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
+//! | `handler.rs` | requests that a `web::Handler` answers |
+//! | `date.rs`, `counts.rs` | the Date of this second; counters |
+
+mod batch;
+mod connection;
+mod counts;
+mod date;
+mod files;
+mod handler;
+mod hot;
+mod server;
+
+pub use counts::Counts;
+pub use files::{Looked, Root};
+pub use handler::BODY_OCTETS_MAX;
+pub use server::{Server, Site};

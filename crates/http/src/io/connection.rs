@@ -1,0 +1,316 @@
+//! One connection's task: reads through the worker's shared buffer, answers in batches, and waits.
+//!
+//! While it waits for a request it owns no buffer and no timer. Whatever needs room of its own (a
+//! file being streamed, a handler at work, a lingering close) is boxed for as long as it lasts.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use doorway_base::Instant;
+use doorway_base::trace::{Direction, EventId};
+use doorway_net::tcp::Watching;
+use doorway_net::{BoxFuture, Stream, World};
+use tokio::io::AsyncWrite;
+
+use super::batch::{self, FileStream, Next, Then};
+use super::server::{Server, Worker};
+use crate::connection::{Connection, Decision, LINGER_TIME};
+use crate::wire::FieldSpans;
+
+/// A worker's buffer for responses is given back when a batch made it grow beyond this.
+const OUT_OCTETS_KEPT: usize = 256 * 1024;
+/// Octets of a file that are read and sent at a time.
+const FILE_CHUNK_OCTETS: usize = 64 * 1024;
+
+/// A connection with everything that belongs to it.
+pub(super) struct Talk {
+    pub(super) stream: Stream,
+    pub(super) world: World,
+    pub(super) watching: Watching,
+    pub(super) engine: Connection,
+    /// Octets that were received and not used, in front of those that follow.
+    pub(super) unused: Vec<u8>,
+    /// Whether the engine has seen all of `unused` and waits for more.
+    shown: bool,
+    /// Octets of responses that the socket did not take, from `sent` on.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// Whether TLS may still hold octets back.
+    flushing: bool,
+    /// Whether the door watches over the rate of a message.
+    message: bool,
+    next: Option<Next>,
+    timer: Option<(Instant, BoxFuture<'static, ()>)>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) {
+    let (stream, world, watching) = connection.into_parts();
+    let mut talk = Talk {
+        stream,
+        world,
+        watching,
+        engine: Connection::new(),
+        unused: Vec::new(),
+        shown: true,
+        unsent: Vec::new(),
+        sent: 0,
+        flushing: false,
+        message: false,
+        next: None,
+        timer: None,
+    };
+    let linger = loop {
+        let then = match poll_fn(|cx| talk.poll(cx, server)).await {
+            Next::Again => Then::GoOn,
+            Next::Close => Then::Close,
+            Next::Linger => Then::Linger,
+            Next::Stream(file) => Box::pin(talk.stream_file(*file)).await.unwrap_or(Then::Close),
+            Next::Handle(call) => {
+                Box::pin(super::handler::run(&mut talk, server, *call)).await.unwrap_or(Then::Close)
+            }
+        };
+        if then != Then::GoOn {
+            break then == Then::Linger;
+        }
+    };
+    if linger || talk.stream.is_tls() {
+        Box::pin(talk.end(linger)).await;
+    }
+}
+
+impl Talk {
+    /// Reads and answers until there is something that takes longer.
+    fn poll(&mut self, cx: &mut Context<'_>, server: &Server) -> Poll<Next> {
+        loop {
+            if (!self.unsent.is_empty() || self.flushing) && ready!(self.poll_flush(cx)).is_err() {
+                return Poll::Ready(Next::Close);
+            }
+            match self.next.take() {
+                None | Some(Next::Again) => {}
+                Some(next) => return Poll::Ready(next),
+            }
+            if self.watching.is_draining() {
+                self.engine.drain();
+                if self.engine.is_idle() && self.unused.is_empty() {
+                    return Poll::Ready(Next::Close);
+                }
+            }
+            let mut worker = server.worker();
+            worker.out.clear();
+            if !self.shown {
+                let unused = std::mem::take(&mut self.unused);
+                self.take(server, &mut worker, &unused);
+            } else {
+                // Taken apart, so that the octets can be used while the stream lends them.
+                let mut read = self.poll_read(cx, server, &mut worker);
+                if read.is_pending() {
+                    read = self.poll_timer(cx, server, &mut worker);
+                }
+                match ready!(read) {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return Poll::Ready(Next::Close),
+                }
+            }
+            if !worker.out.is_empty() {
+                self.send(cx, &mut worker.out);
+            }
+        }
+    }
+
+    /// Reads once and answers; false at the end of the stream.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &Server,
+        worker: &mut Worker,
+    ) -> Poll<io::Result<bool>> {
+        let Self { stream, watching, engine, unused, shown, next, world, message, .. } = self;
+        stream.poll_read_with(cx, |octets| {
+            if octets.is_empty() {
+                return false;
+            }
+            let mut input = Input { watching, engine, unused, shown, next, world, message };
+            if input.unused.is_empty() {
+                input.take(server, worker, octets);
+            } else {
+                let mut all = std::mem::take(input.unused);
+                all.extend_from_slice(octets);
+                input.take(server, worker, &all);
+            }
+            true
+        })
+    }
+
+    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
+        let Self { watching, engine, unused, shown, next, world, message, .. } = self;
+        Input { watching, engine, unused, shown, next, world, message }.take(server, worker, octets);
+    }
+
+    /// Waits for the engine's deadline, if it has one; answers when it passes.
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &Server,
+        worker: &mut Worker,
+    ) -> Poll<io::Result<bool>> {
+        loop {
+            let Some(due) = self.engine.next_timeout() else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            let (at, timer) = match &mut self.timer {
+                // An earlier timer is left alone: when it rings, it is set anew.
+                Some((at, timer)) if *at <= due => (*at, timer),
+                _ => {
+                    let (_, timer) = self.timer.insert((due, self.world.sleep_until(due)));
+                    (due, timer)
+                }
+            };
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            if at < due {
+                continue;
+            }
+            self.next = Some(match self.engine.time_out() {
+                Decision::Refuse(refusal) => {
+                    worker.dates.advance(self.world.wall());
+                    let Worker { out, dates, counts, .. } = worker;
+                    batch::refuse(server, out, dates, counts, &refusal);
+                    self.watching.record(Direction::Out, out, None, || refusal.to_string());
+                    Next::Linger
+                }
+                _ => Next::Close,
+            });
+            return Poll::Ready(Ok(true));
+        }
+    }
+
+    /// Writes a batch's responses; what the socket does not take is kept.
+    fn send(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        self.flushing = self.stream.is_tls();
+        match Pin::new(&mut self.stream).poll_write(cx, out) {
+            Poll::Ready(Ok(count)) if count == out.len() => {}
+            Poll::Ready(Ok(count)) => self.unsent.extend_from_slice(&out[count..]),
+            Poll::Pending => self.unsent.extend_from_slice(out),
+            Poll::Ready(Err(_)) => self.next = Some(Next::Close),
+        }
+        if out.capacity() > OUT_OCTETS_KEPT {
+            *out = Vec::new();
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.unsent.len() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.sent += count,
+            }
+        }
+        self.unsent = Vec::new();
+        self.sent = 0;
+        if self.flushing {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.flushing = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends octets and waits until they are out.
+    pub(super) async fn write(
+        &mut self,
+        octets: &[u8],
+        cause: Option<EventId>,
+        what: &str,
+    ) -> io::Result<()> {
+        self.watching.record(Direction::Out, octets, cause, || what.to_owned());
+        let mut sent = 0;
+        while sent < octets.len() {
+            let write = poll_fn(|cx| Pin::new(&mut self.stream).poll_write(cx, &octets[sent..]));
+            match write.await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => sent += count,
+            }
+        }
+        poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await
+    }
+
+    async fn stream_file(&mut self, stream: FileStream) -> io::Result<Then> {
+        use std::os::unix::fs::FileExt as _;
+        let mut chunk = vec![0; FILE_CHUNK_OCTETS];
+        let mut at = 0;
+        while at < stream.octets {
+            let left = usize::try_from(stream.octets - at).unwrap_or(usize::MAX);
+            let room = left.min(chunk.len());
+            let count = stream.file.read_at(&mut chunk[..room], at)?;
+            if count == 0 {
+                // It became shorter: the length that was promised cannot be kept.
+                return Ok(Then::Close);
+            }
+            self.write(&chunk[..count], stream.cause, "body").await?;
+            at += count as u64;
+        }
+        Ok(stream.then)
+    }
+
+    /// Says goodbye, and if the client may still be sending, reads on for a while so that the last
+    /// response is not lost to a reset.
+    async fn end(&mut self, linger: bool) {
+        let Self { stream, world, engine, .. } = self;
+        engine.linger(world.now());
+        let limits = crate::connection::Limits::default();
+        let goodbye = async {
+            poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await?;
+            let mut spans = FieldSpans::default();
+            let mut over = !linger;
+            while !over {
+                let read = poll_fn(|cx| {
+                    stream.poll_read_with(cx, |octets| {
+                        octets.is_empty()
+                            || matches!(engine.next(octets, &limits, &mut spans).1, Decision::Close)
+                    })
+                });
+                over = read.await?;
+            }
+            io::Result::Ok(())
+        };
+        // Whether it went well or not, nobody is left to be told.
+        let _ = world.timeout(LINGER_TIME, goodbye).await;
+    }
+}
+
+/// What a batch needs of a connection, apart from its stream.
+struct Input<'a> {
+    watching: &'a Watching,
+    engine: &'a mut Connection,
+    unused: &'a mut Vec<u8>,
+    shown: &'a mut bool,
+    next: &'a mut Option<Next>,
+    world: &'a World,
+    message: &'a mut bool,
+}
+
+impl Input<'_> {
+    /// Answers what is whole in `octets` and keeps the rest.
+    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
+        let now = self.world.now();
+        worker.dates.advance(self.world.wall());
+        let (used, next) = batch::run(server, worker, self.watching, self.engine, now, octets);
+        *self.shown = next.is_none();
+        *self.next = next;
+        let rest = &octets[used..];
+        if !rest.is_empty() {
+            *self.unused = rest.to_vec();
+        }
+        if !rest.is_empty() || !self.engine.is_idle() {
+            self.engine.settle(now, &server.limits, rest.len());
+            self.watching.pulse().begin_message(self.watching.tick());
+            *self.message = true;
+        } else if *self.message {
+            self.watching.pulse().end_message();
+            *self.message = false;
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a server has done, for metrics.
+
+use crate::Status;
+use crate::wire::Rule;
+
+/// Counters since the server began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests whose head was whole and right.
+    pub requests: u64,
+    /// Responses by the first digit of their status, 1 to 5.
+    pub responses: [u64; 5],
+    /// Responses that came ready-made from the hot cache.
+    pub hot: u64,
+    /// Broken rules, in the order of [`Rule::ALL`].
+    refusals: [u64; Rule::ALL.len()],
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { requests: 0, responses: [0; 5], hot: 0, refusals: [0; Rule::ALL.len()] }
+    }
+}
+
+impl Counts {
+    /// Code of each rule, and how often it was broken.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        Rule::ALL.iter().zip(self.refusals).map(|(rule, count)| (rule.code, count))
+    }
+
+    pub(super) fn count_refusal(&mut self, rule: &'static Rule) {
+        if let Some(place) = Rule::ALL.iter().position(|known| *known == rule) {
+            self.refusals[place] += 1;
+        }
+    }
+
+    pub(super) fn count_response(&mut self, status: Status) {
+        self.responses[usize::from(status.code() / 100 - 1)] += 1;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.hot += other.hot;
+        let pairs = self.responses.iter_mut().zip(&other.responses);
+        for (count, more) in pairs.chain(self.refusals.iter_mut().zip(&other.refusals)) {
+            *count += more;
+        }
+    }
+}

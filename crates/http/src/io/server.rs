@@ -1,0 +1,205 @@
+//! The server: what it serves, its bounds, and what each worker keeps between requests.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorway_net::tcp::TcpOptions;
+use doorway_net::web::Handler;
+use doorway_net::{Connection, TcpService, World};
+
+use super::counts::Counts;
+use super::date::DateCache;
+use super::files::Root;
+use super::hot::HotCache;
+use crate::config::{Config, PORT, PORT_TLS};
+use crate::connection::Limits;
+use crate::error::Error;
+use crate::wire::FieldSpans;
+
+/// What stands behind the paths of a server.
+#[derive(Clone, Default)]
+pub struct Site {
+    /// The folder at `/`; the built-in page when there is none.
+    root: Option<Arc<Root>>,
+    /// Handlers by the start of the path, longest first.
+    mounts: Vec<Mount>,
+}
+
+/// A handler and the paths it answers for.
+#[derive(Clone)]
+pub(super) struct Mount {
+    prefix: String,
+    pub(super) handler: Arc<dyn Handler>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mounts: Vec<_> = self.mounts.iter().map(|mount| &mount.prefix).collect();
+        f.debug_struct("Site").field("root", &self.root).field("mounts", &mounts).finish()
+    }
+}
+
+impl Site {
+    /// The folder or the built-in page, as the configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Root`] when the folder cannot be opened.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        let root = match &config.root {
+            Some(path) => Some(Arc::new(Root::open(path)?)),
+            None => None,
+        };
+        Ok(Self { root, mounts: Vec::new() })
+    }
+
+    /// Gives all paths that are `prefix`, or begin with it and a slash, to a handler. The longest
+    /// prefix decides; `/` takes every path, and `*` too.
+    #[must_use]
+    pub fn mount(mut self, prefix: &str, handler: Arc<dyn Handler>) -> Self {
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        self.mounts.push(Mount { prefix, handler });
+        self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
+        self
+    }
+
+    /// The handler for a path.
+    pub(super) fn handler(&self, path: &[u8]) -> Option<&Arc<dyn Handler>> {
+        let mount = self.mounts.iter().find(|mount| {
+            path.strip_prefix(mount.prefix.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || mount.prefix.is_empty())
+        })?;
+        Some(&mount.handler)
+    }
+
+    pub(super) const fn root(&self) -> Option<&Arc<Root>> {
+        self.root.as_ref()
+    }
+}
+
+/// An HTTP server, to be put behind a door with [`doorway_net::tcp::serve`].
+pub struct Server {
+    pub(super) limits: Limits,
+    pub(super) site: Site,
+    pub(super) server_name: String,
+    config: Config,
+    // One a worker thread, so that its lock is never waited for.
+    workers: Vec<Mutex<Worker>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("site", &self.site).finish_non_exhaustive()
+    }
+}
+
+/// What one worker keeps: scratch room that is lent to each batch, and its hot cache.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) spans: FieldSpans,
+    /// Responses of the batch at hand, written with one call.
+    pub(super) out: Vec<u8>,
+    pub(super) hot: HotCache,
+    pub(super) dates: DateCache,
+    pub(super) counts: Counts,
+}
+
+impl Server {
+    /// A server of `site` in `world`.
+    #[must_use]
+    pub fn new(world: &World, config: &Config, site: Site) -> Self {
+        let worker = || {
+            Mutex::new(Worker {
+                spans: FieldSpans::default(),
+                out: Vec::new(),
+                hot: HotCache::new(config.cache_octets_max),
+                dates: DateCache::at(world.wall()),
+                counts: Counts::default(),
+            })
+        };
+        Self {
+            limits: config.limits(),
+            site,
+            server_name: config.server_name.clone(),
+            config: config.clone(),
+            workers: (0..world.workers().max(1)).map(|_| worker()).collect(),
+        }
+    }
+
+    /// How its doors are to be set up; `tls` is added by whoever has the certificates.
+    #[must_use]
+    pub fn tcp_options(&self, tls: bool) -> TcpOptions {
+        let mut options = TcpOptions::new("http", "http", if tls { PORT_TLS } else { PORT });
+        options.limits.connections = self.config.connections_max;
+        options.limits.connections_per_address = self.config.connections_per_address_max;
+        if !self.config.keepalive.is_zero() {
+            options.limits.idle = self.config.keepalive;
+        }
+        options
+    }
+
+    /// What was served so far, over all workers.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for worker in &self.workers {
+            counts.add(&lock(worker).counts);
+        }
+        counts
+    }
+
+    /// What this thread keeps. Never held while waiting.
+    #[inline]
+    pub(super) fn worker(&self) -> MutexGuard<'_, Worker> {
+        lock(&self.workers[thread_number() % self.workers.len()])
+    }
+}
+
+impl TcpService for Server {
+    async fn serve(&self, connection: Connection) {
+        super::connection::serve(self, connection).await;
+    }
+}
+
+// A panic while the lock was held leaves at worst half a batch in `out`, which each batch clears.
+fn lock(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
+    worker.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A small number of the calling thread's own, so that threads spread over the workers' places.
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<usize> = Cell::new(NEXT.fetch_add(1, Relaxed));
+    }
+    NUMBER.get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use doorway_net::BoxFuture;
+    use doorway_net::web::{Request, Response};
+
+    struct Named(u16);
+
+    impl Handler for Named {
+        fn handle(&self, _: Request) -> BoxFuture<'_, Response> {
+            Box::pin(async { Response { status: self.0, ..Response::default() } })
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_of_whole_segments_decides() {
+        let site = Site::default().mount("/a", Arc::new(Named(1))).mount("/a/b/", Arc::new(Named(2)));
+        let pointer = |path: &str| site.handler(path.as_bytes()).map(|found| Arc::as_ptr(found).cast::<()>());
+        let (a, b) = (pointer("/a"), pointer("/a/b"));
+        assert_ne!(a, b);
+        for (path, expected) in
+            [("/a/", a), ("/a/x", a), ("/a/bc", a), ("/a/b/c", b), ("/ab", None), ("/", None), ("*", None)]
+        {
+            assert_eq!(pointer(path), expected, "{path}");
+        }
+        assert!(site.clone().mount("/", Arc::new(Named(3))).handler(b"/ab").is_some());
+    }
+}

@@ -1,0 +1,36 @@
+//! The HTTP server: a strict HTTP/1 engine, the files of a folder, and mounted handlers
+//! (RFC 9110, RFC 9112).
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
+//! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
+//! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`media_type`] | Content-Type by the end of a name |
+//! | [`status`] | status codes |
+//! | [`config`] | the `[http]` table |
+//! | [`io`] | connections, the folder and handlers: all that touches the world |
+//!
+//! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
+//!
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), ranges,
+//! uploads, compression, cookies and HTTP/2, which stand on what is here; the client; the cache.
+
+#![forbid(unsafe_code)]
+
+pub mod conditional;
+pub mod config;
+pub mod connection;
+mod error;
+pub mod files;
+pub mod io;
+pub mod media_type;
+mod page;
+pub mod status;
+pub mod wire;
+
+pub use config::Config;
+pub use error::Error;
+pub use io::{Server, Site};
+pub use status::Status;

@@ -1,0 +1,33 @@
+//! Octets to types and back: everything of HTTP/1 that stands on the wire, and nothing else.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`rule`] | every rule a request can break, with its name and its status |
+//! | [`head`] | request line and fields |
+//! | [`framing`] | what the fields mean for host, body length and persistence |
+//! | [`target`] | the four target forms, `Host` |
+//! | [`method`] | the nine methods |
+//! | [`path`] | percent-decoding and dot segments, for paths that name files |
+//! | [`chunked`] | bodies in chunks |
+//! | [`date`] | HTTP dates |
+//! | [`response`] | the response head, written |
+
+pub mod chunked;
+pub mod date;
+pub mod framing;
+pub mod head;
+pub mod method;
+pub mod path;
+pub mod response;
+pub mod rule;
+pub(crate) mod scan;
+pub mod target;
+
+pub use framing::Framing;
+pub use head::{FieldSpans, Fields, HeadLimits, Parsed, RequestHead, Version, parse_request};
+pub use method::Method;
+pub use rule::{Refusal, Rule};
+pub use target::{Resource, Target};
+
+#[cfg(test)]
+mod tests;
