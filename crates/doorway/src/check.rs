@@ -11,6 +11,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_net::tls::Certificates;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 
@@ -33,9 +34,7 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
     };
     problems.extend(writable_folder(&folder, at));
     for certificate in config.section("tls").tables("certificate") {
-        for key in ["chain", "key"] {
-            problems.extend(readable(certificate, key, "a PEM file"));
-        }
+        problems.extend(usable(certificate));
     }
     problems.extend(descriptors(config));
     problems
@@ -58,7 +57,7 @@ fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
         let at = values.at(door.key);
         for place in values.listen(door.key) {
             problems.extend(privileged(door, *place, first_free_port, at.clone()));
-            for transport in door.transports {
+            for (transport, _) in door.transports {
                 for socket in place.sockets() {
                     wanted.push(Wanted { door, transport: *transport, socket, at: at.clone() });
                 }
@@ -169,27 +168,30 @@ fn writable_folder(folder: &Path, at: Option<Range<usize>>) -> Option<Problem> {
     ))
 }
 
-/// Says why the server could not read the path of `key`.
-fn readable(values: &Values, key: &str, wanted: &str) -> Option<Problem> {
-    let path = values.optional(key, Values::path)?;
-    let why = match fs::metadata(path) {
-        Ok(_) => std::io::Error::from(rustix::fs::access(path, Access::READ_OK).err()?),
-        Err(why) => why,
+/// Says why a [[tls.certificate]] could not be shown to clients.
+fn usable(certificate: &Values) -> Option<Problem> {
+    let (chain, key) = (certificate.path("chain"), certificate.path("key"));
+    let why = Certificates::default().add_files(&[], chain, key).err()?;
+    let to_blame = match &why {
+        doorway_net::Error::File { path, .. } if path == chain => "chain",
+        _ => "key",
     };
     Some(error(
-        values.at(key),
-        format!("`{}.{key}` cannot be read: {}: {why}", values.table(), path.display()),
-        format!("name {wanted} that this user may read; relative paths start at the config file's folder"),
+        certificate.at(to_blame),
+        why.to_string(),
+        "name PEM files that this user may read and that belong together; relative paths start at the config file's folder",
     ))
 }
 
+/// The default is no promise, and running out of descriptors is survived: only a written key warns.
 fn descriptors(config: &Config) -> Option<Problem> {
     let limits = config.section("limits");
+    let at = limits.at("connections")?;
     let wanted = limits.count("connections") as u64 + DESCRIPTORS_SPARE;
     let allowed = getrlimit(Resource::Nofile).maximum?;
     (allowed < wanted).then(|| Problem {
         severity: Severity::Warning,
-        at: limits.at("connections"),
+        at: Some(at),
         what: format!("this process may open {allowed} descriptors, too few for `limits.connections`"),
         fix: format!(
             "raise the limit to {wanted} (`ulimit -Hn`, or LimitNOFILE in the unit), or lower the key"

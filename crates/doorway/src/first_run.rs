@@ -1,5 +1,8 @@
-//! What the first start needs before there is a config: a data folder and a password.
+//! What the first start needs before there is a config: a data folder, a password, and a word on
+//! which doors are open.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "printed by `up`"))]
+mod doors;
 #[cfg_attr(not(test), expect(dead_code, reason = "asked by `up` and `user add`"))]
 mod password;
 mod words;

@@ -13,10 +13,8 @@ pub(crate) struct DoorKey {
     pub(crate) table: &'static str,
     /// The key in it.
     pub(crate) key: &'static str,
-    /// What carries its messages.
-    pub(crate) transports: &'static [Transport],
-    /// What to type to try the door, with `ADDRESS` and `PORT` in place of both.
-    pub(crate) command: &'static str,
+    /// What carries its messages, each with what to type to try it: `ADDRESS` and `PORT` stand for both.
+    pub(crate) transports: &'static [(Transport, &'static str)],
 }
 
 impl DoorKey {
@@ -30,8 +28,7 @@ impl DoorKey {
 pub(crate) const DOORS: &[DoorKey] = &[DoorKey {
     table: "metrics",
     key: "listen",
-    transports: &[Transport::Tcp],
-    command: "curl http://ADDRESS:PORT/metrics",
+    transports: &[(Transport::Tcp, "curl http://ADDRESS:PORT/metrics")],
 }];
 
 #[cfg(test)]

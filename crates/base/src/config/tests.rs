@@ -231,7 +231,7 @@ fn domain_names_are_held_to_the_limits_of_labels_and_names() {
         assert!(check("zone", zone(name)).contains("wants a domain name"), "{name}");
     }
     for name in [".", "a", "*.example.org", "_dmarc.example.org", "XN--BCHER-KVA.example."] {
-        assert_eq!(check("zone", zone(name)), "1 tables", "{name}");
+        assert_eq!(check("zone", zone(name)), "1 written", "{name}");
     }
 }
 

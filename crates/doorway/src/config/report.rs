@@ -4,6 +4,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
 use super::{Place, Problem, Severity, Source};
+use crate::screen::{BOLD, PLAIN, RED, YELLOW};
 
 /// All `problems` for people, in colour; a stream that is no terminal strips it.
 pub(crate) fn render(source: Option<&Source>, problems: &[Problem]) -> String {
@@ -26,22 +27,26 @@ pub(crate) fn render(source: Option<&Source>, problems: &[Problem]) -> String {
 }
 
 fn one(source: Option<&Source>, problem: &Problem) -> String {
+    let (Some(source), Some(at)) = (source, &problem.at) else { return without_place(problem) };
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(&problem.what);
-    let path = source.map(|source| source.path().to_string_lossy().into_owned());
-    let group = match (source, &problem.at) {
-        (Some(source), Some(at)) => {
-            let text = source.text();
-            let at = at.start.min(text.len())..at.end.min(text.len());
-            let annotation = AnnotationKind::Primary.span(at).label(&problem.fix);
-            title.element(Snippet::source(text).path(path.as_deref()).annotation(annotation))
-        }
-        _ => title.element(Level::HELP.message(&problem.fix)),
+    let text = source.text();
+    let at = at.start.min(text.len())..at.end.min(text.len());
+    let annotation = AnnotationKind::Primary.span(at).label(&problem.fix);
+    let path = source.path().to_string_lossy();
+    let snippet = Snippet::source(text).path(path.as_ref()).annotation(annotation);
+    Renderer::styled().render(&[level.primary_title(&problem.what).element(snippet)])
+}
+
+/// A problem that no line of the file is to blame for, in the form of a [`crate::failure::Failure`].
+fn without_place(problem: &Problem) -> String {
+    let (colour, word) = match problem.severity {
+        Severity::Error => (RED, "error"),
+        Severity::Warning => (YELLOW, "warning"),
     };
-    Renderer::styled().render(&[group])
+    format!("{colour}{word}{PLAIN}{BOLD}: {}{PLAIN}\n  fix: {}", problem.what, problem.fix)
 }
 
 /// All `problems` for programs.

@@ -17,13 +17,15 @@ pub(super) fn fix(table: &str, name: &str, known: &[&'static str]) -> String {
     home(name).unwrap_or_else(|| format!("its keys are {}", known.join(", ")))
 }
 
-/// The tables in which a key called `name` is at home; `None` when there is no such key.
+/// The tables in which a key called `name`, or almost so, is at home; `None` when there is none.
 pub(super) fn home(name: &str) -> Option<String> {
+    let keys = || all_sections().flat_map(|section| section.keys).map(|key| key.name);
+    let nearest = nearest(name, keys())?;
     let homes: Vec<String> = all_sections()
-        .filter(|section| section.key(name).is_some())
+        .filter(|section| section.key(nearest).is_some())
         .map(|section| format!("[{}]", section.name))
         .collect();
-    (!homes.is_empty()).then(|| format!("`{name}` is a key of {}", homes.join(", ")))
+    Some(format!("`{nearest}` is a key of {}", homes.join(" and of ")))
 }
 
 /// The name most like `name`, if one is so like it that it could be a slip.
