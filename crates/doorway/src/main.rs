@@ -8,6 +8,7 @@
 //! | `check/` | what only the machine can tell: ports, folders, descriptors |
 //! | `first_run/` | the data folder and the first password |
 //! | `control/` | the socket through which commands reach the running server |
+//! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `services.rs` | the protocols, one line each |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
 //!
@@ -23,6 +24,8 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+#[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
+mod metrics;
 mod screen;
 mod services;
 

@@ -10,15 +10,18 @@ use super::{configured, tell, worst};
 use crate::check;
 use crate::cli::{ConfigCommand, Options};
 use crate::config::{self, Config, Severity, find, problems_document};
+use crate::control::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::first_run;
 use crate::screen::{GREEN, PLAIN, Screen};
 
 /// `doorway check`: what the file says, then what the machine says.
 pub(super) fn check(options: &Options, strict: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     let (config, mut problems) = Config::read(find(options.config.as_deref())?);
     if worst(&problems) != Some(Severity::Error) {
-        problems.extend(check::machine(&config, options.data.as_deref(), None));
+        let own = running(&config, options);
+        problems.extend(check::machine(&config, options.data.as_deref(), own));
     }
     if screen.is_json() {
         screen.document(&problems_document(config.source.as_ref(), &problems));
@@ -34,6 +37,13 @@ pub(super) fn check(options: &Options, strict: bool, screen: &mut Screen) -> Res
         Some(Severity::Warning) if strict => Exit::Failed,
         _ => Exit::Done,
     })
+}
+
+/// The process that serves this data folder already; its ports are ours.
+fn running(config: &Config, options: &Options) -> Option<u32> {
+    let folder = first_run::data_folder(config, options.data.as_deref());
+    let status = Client::find(&folder).ok()??.ask("GET", "/v1/status", None).ok()?;
+    u32::try_from(status["pid"].as_u64()?).ok()
 }
 
 /// `doorway init`: writes the commented file where there is none.
