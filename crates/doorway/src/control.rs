@@ -15,6 +15,7 @@ mod client;
 #[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
 mod handler;
 mod query;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;

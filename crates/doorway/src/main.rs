@@ -8,6 +8,7 @@
 //! | `check/` | what only the machine can tell: ports, folders, descriptors |
 //! | `first_run/` | the data folder and the first password |
 //! | `control/` | the socket through which commands reach the running server |
+//! | `log.rs` | the log on standard error |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `services.rs` | the protocols, one line each |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
@@ -24,6 +25,8 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+#[expect(dead_code, reason = "started by `up`")]
+mod log;
 #[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
 mod metrics;
 mod screen;

@@ -1,27 +1,22 @@
 //! The asking side. It blocks: a command does one thing at a time.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::socket::{SOCKET_NAME, connect};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Name of the socket in the data folder.
-pub(crate) const SOCKET_NAME: &str = "control.sock";
 /// Longest wait for an answer that is not a stream.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// Longest answer head, in octets.
 const HEAD_OCTETS_MAX: u64 = 16 * 1024;
 /// Longest answer that is not a stream, in octets.
 const BODY_OCTETS_MAX: u64 = 256 * 1024 * 1024;
-/// Longest path that fits a socket address, less its final zero.
-const SOCKET_PATH_OCTETS_MAX: usize = 107;
 
 /// A server that runs on a data folder.
 #[derive(Debug)]
@@ -129,16 +124,6 @@ impl Client {
             .why(format!("{}: {error}", self.folder.join(SOCKET_NAME).display()))
             .fix("look at its log, and try again")
     }
-}
-
-fn connect(folder: &Path) -> io::Result<UnixStream> {
-    let path = folder.join(SOCKET_NAME);
-    if path.as_os_str().len() <= SOCKET_PATH_OCTETS_MAX {
-        return UnixStream::connect(path);
-    }
-    // A descriptor stands for the folder whose name is too long for a socket address.
-    let folder = File::open(folder)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET_NAME}", folder.as_raw_fd()))
 }
 
 /// Reads the status line and the fields (RFC 9112 §4, §5) and returns the status code.
