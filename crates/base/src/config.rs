@@ -114,7 +114,8 @@ pub enum Kind {
     Percent,
     /// Any text.
     Text,
-    /// A domain name in ASCII, in or without its final dot; kept in lower case without it.
+    /// A domain name in ASCII, with or without its final dot; kept in lower case without it. Its first
+    /// label may be `*`.
     DomainName,
     /// A file or folder; a relative one starts at the config file's folder.
     Path,
@@ -175,7 +176,7 @@ impl Kind {
             Self::Address => "an IP address",
             Self::Cidr => "a network",
             Self::Listen => "a port, an address:port, or a list of them",
-            Self::Choice(_) => "one of a few words",
+            Self::Choice(_) => "one of its own words",
             Self::Secret => "a secret",
             Self::List(_) => "a list",
             Self::Tables(_) => "an array of tables",

@@ -98,13 +98,12 @@ impl Reading<'_> {
                 Kind::Tables(keys) => self.tables(table, key.name, keys, &entry.item),
                 kind => self.value(table, key.name, kind, &entry.item),
             };
-            held[index].at = Some(entry.item.at.clone());
-            if let Some(value) = value {
-                held[index].value = Some(value);
+            if value.is_some() {
+                held[index] = Held { value, at: Some(entry.item.at.clone()) };
             }
         }
-        for (key, held) in keys.iter().zip(&held) {
-            if key.default == Preset::Required && held.at.is_none() {
+        for key in keys.iter().filter(|key| key.default == Preset::Required) {
+            if !entries.iter().any(|entry| entry.name == key.name) {
                 self.wrongs.push(Wrong::value(
                     at.clone(),
                     format!("this [[{table}]] has no `{}`", key.name),
@@ -155,37 +154,37 @@ impl Reading<'_> {
             (Kind::List(kind), Written::List(items)) => {
                 self.count(&key, items, &item.at)?;
                 let before = self.wrongs.len();
-                let values = items.iter().filter_map(|item| self.value(table, name, kind, item)).collect();
+                let values = items.iter().filter_map(|item| self.item(&key, "", kind, item)).collect();
                 (self.wrongs.len() == before).then_some(Value::List(values))
             }
             (Kind::Listen, Written::List(items)) => {
                 self.count(&key, items, &item.at)?;
                 let before = self.wrongs.len();
-                let places = items.iter().filter_map(|item| self.value(table, name, &Kind::Listen, item));
-                let places = places.collect::<Vec<_>>().into_iter().flat_map(|value| match value {
-                    Value::Listen(places) => places,
-                    _ => Vec::new(),
-                });
-                let places = places.collect();
+                let mut places = Vec::with_capacity(items.len());
+                for item in items {
+                    if let Some(Value::Listen(place)) = self.item(&key, "", &Kind::Listen, item) {
+                        places.extend(place);
+                    }
+                }
                 (self.wrongs.len() == before).then_some(Value::Listen(places))
             }
-            (kind, written) => match single(name, kind, written, self.folder) {
-                Ok(value) => Some(value),
-                Err((Because::Kind, fix)) => {
-                    let what = format!("`{key}` wants {}, not {}", kind.noun(), written.noun());
-                    self.wrong(&item.at, what, fix);
-                    None
-                }
-                Err((Because::Text, fix)) => {
-                    self.wrong(&item.at, format!("`{key}` wants {}", kind.noun()), fix);
-                    None
-                }
-                Err((Because::Limits, fix)) => {
-                    self.wrong(&item.at, format!("`{key}` is outside its limits"), fix);
-                    None
-                }
-            },
+            (kind, _) => self.item(&key, &format!("{name} = "), kind, item),
         }
+    }
+
+    /// Reads what is no list; `before` is what stands before the value in an example.
+    fn item(&mut self, key: &str, before: &str, kind: &Kind, item: &Item) -> Option<Value> {
+        let written = &item.written;
+        let (what, fix) = match single(before, kind, written, self.folder) {
+            Ok(value) => return Some(value),
+            Err((Because::Kind, fix)) => {
+                (format!("`{key}` wants {}, not {}", kind.noun(), written.noun()), fix)
+            }
+            Err((Because::Text, fix)) => (format!("`{key}` wants {}", kind.noun()), fix),
+            Err((Because::Limits, fix)) => (format!("`{key}` is outside its limits"), fix),
+        };
+        self.wrong(&item.at, what, fix);
+        None
     }
 
     fn count(&mut self, key: &str, items: &[Item], at: &Range<usize>) -> Option<()> {
@@ -213,7 +212,7 @@ enum Because {
 }
 
 /// Reads anything that is neither a list nor tables. The error carries what to write instead.
-fn single(name: &str, kind: &Kind, written: &Written, folder: &Path) -> Result<Value, (Because, String)> {
+fn single(before: &str, kind: &Kind, written: &Written, folder: &Path) -> Result<Value, (Because, String)> {
     if let Written::Text(text) = written
         && text.len() > TEXT_OCTETS_MAX
     {
@@ -231,7 +230,7 @@ fn single(name: &str, kind: &Kind, written: &Written, folder: &Path) -> Result<V
             Ok(Value::Duration(span))
         }
         (Kind::Duration { .. }, Written::Integer(number)) => {
-            Err((Because::Kind, format!("give it a unit: `{name} = \"{number}s\"` for seconds")))
+            Err((Because::Kind, format!("give it a unit: `{before}\"{number}s\"` for seconds")))
         }
         (Kind::Size { min, max }, Written::Text(_) | Written::Integer(_)) => {
             let octets = match written {
@@ -284,7 +283,7 @@ fn single(name: &str, kind: &Kind, written: &Written, folder: &Path) -> Result<V
         }
         (Kind::Secret, Written::Text(text)) => Ok(Value::Secret(Secret::Literal(text.clone()))),
         (Kind::Secret, Written::Table(entries)) => secret(entries, folder),
-        (kind, _) => Err((Because::Kind, format!("write for example `{name} = {}`", kind.example()))),
+        (kind, _) => Err((Because::Kind, format!("write for example `{before}{}`", kind.example()))),
     }
 }
 
@@ -325,7 +324,7 @@ fn domain_name(text: &str) -> Result<String, String> {
     if name.len() > 253 {
         return Err("a name has at most 253 octets".to_owned());
     }
-    for label in name.split('.') {
+    for label in name.strip_prefix("*.").unwrap_or(name).split('.') {
         if label.is_empty() {
             return Err("a label is missing; write it such as \"example.org\"".to_owned());
         }

@@ -36,6 +36,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let mut units_left = DURATION_UNITS.as_slice();
     while !rest.is_empty() {
         let (number, after) = split_number(rest)?;
+        let after = after.trim_start();
         let unit_octets = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
         let (unit, after) = after.split_at(unit_octets);
         if unit.is_empty() {

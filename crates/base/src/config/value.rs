@@ -88,7 +88,7 @@ impl fmt::Display for Value {
             Self::List(values) => {
                 write!(f, "[{}]", values.iter().map(Self::to_string).collect::<Vec<_>>().join(", "))
             }
-            Self::Tables(tables) => write!(f, "{} tables", tables.len()),
+            Self::Tables(tables) => write!(f, "{} written", tables.len()),
         }
     }
 }

@@ -1,0 +1,204 @@
+//! What only the machine can tell about a config: ports, folders, descriptors.
+//!
+//! Nothing is opened, bound or made here: a check leaves no trace, and may run beside the server.
+
+mod sockets;
+
+use core::net::SocketAddr;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+
+use doorway_base::config::{Listen, Values};
+use doorway_base::trace::Transport;
+use doorway_net::tls::Certificates;
+use rustix::fs::Access;
+use rustix::process::{Resource, getrlimit};
+
+use crate::config::{Config, Problem, Severity};
+use crate::first_run;
+use crate::services::{DOORS, DoorKey};
+
+/// Descriptors that the process needs besides those of connections: store, listeners, logs.
+const DESCRIPTORS_SPARE: u64 = 256;
+
+/// All that stands in the way of `config` on this machine. `data` is the folder of `--data`.
+///
+/// Ports that the process `own` holds are free for us: it is the server that already runs.
+pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) -> Vec<Problem> {
+    let mut problems = ports(config, own);
+    let folder = first_run::data_folder(config, data);
+    let at = match data {
+        Some(_) => None,
+        None => config.section("server").at("data"),
+    };
+    problems.extend(writable_folder(&folder, at));
+    for certificate in config.section("tls").tables("certificate") {
+        problems.extend(usable(certificate));
+    }
+    problems.extend(descriptors(config));
+    problems
+}
+
+/// A place to listen that the config asks for.
+struct Wanted {
+    door: &'static DoorKey,
+    transport: Transport,
+    socket: SocketAddr,
+    at: Option<Range<usize>>,
+}
+
+fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    let mut problems = Vec::new();
+    let first_free_port = first_unprivileged_port();
+    for door in DOORS {
+        let values = config.section(door.table);
+        let at = values.at(door.key);
+        for place in values.listen(door.key) {
+            problems.extend(privileged(door, *place, first_free_port, at.clone()));
+            for (transport, _) in door.transports {
+                for socket in place.sockets() {
+                    wanted.push(Wanted { door, transport: *transport, socket, at: at.clone() });
+                }
+            }
+        }
+    }
+    for (index, one) in wanted.iter().enumerate() {
+        let ours = |other: &&Wanted| {
+            let listening = sockets::Listening { local: other.socket, inode: 0 };
+            other.transport == one.transport && listening.is_in_the_way_of(one.socket)
+        };
+        if let Some(other) = wanted[..index].iter().find(ours) {
+            problems.push(error(
+                one.at.clone(),
+                format!(
+                    "{} is wanted twice, by `{}` and by `{}`",
+                    one.name(),
+                    other.door.path(),
+                    one.door.path()
+                ),
+                "give one of them another port",
+            ));
+        }
+    }
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let listening = sockets::listening(transport);
+        for one in wanted.iter().filter(|one| one.transport == transport) {
+            let Some(held) = listening.iter().find(|held| held.is_in_the_way_of(one.socket)) else {
+                continue;
+            };
+            let owner = sockets::owner(held.inode);
+            if own.is_some() && owner.as_ref().map(|owner| owner.pid) == own {
+                continue;
+            }
+            let (by, stop) = match owner {
+                Some(owner) => {
+                    (format!("`{}` (process {})", owner.name, owner.pid), format!("stop `{}`", owner.name))
+                }
+                None => ("another user's process".to_owned(), "stop it".to_owned()),
+            };
+            problems.push(error(
+                one.at.clone(),
+                format!("{} is in use: {by} listens on {}", one.name(), held.local),
+                format!("{stop}, or give `{}` another port", one.door.path()),
+            ));
+        }
+    }
+    // A bare port is two sockets, and the same process is usually in the way of both.
+    problems.dedup_by(|later, earlier| later.at == earlier.at && later.fix == earlier.fix);
+    problems
+}
+
+impl Wanted {
+    fn name(&self) -> String {
+        format!("{} port {}", self.transport.name(), self.socket.port())
+    }
+}
+
+fn privileged(
+    door: &DoorKey,
+    place: Listen,
+    first_free_port: u16,
+    at: Option<Range<usize>>,
+) -> Option<Problem> {
+    if place.port == 0 || place.port >= first_free_port || may_bind_any_port() {
+        return None;
+    }
+    Some(error(
+        at,
+        format!("`{}` asks for port {}, which this user may not open", door.path(), place.port),
+        format!("start as root and set `server.user`, or take a port from {first_free_port} up"),
+    ))
+}
+
+fn first_unprivileged_port() -> u16 {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    text.trim().parse().unwrap_or(1024)
+}
+
+/// Whether this process has CAP_NET_BIND_SERVICE.
+fn may_bind_any_port() -> bool {
+    const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
+        .is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0)
+}
+
+/// Says why the server could not write into `folder`, made or not.
+fn writable_folder(folder: &Path, at: Option<Range<usize>>) -> Option<Problem> {
+    let fix = "choose another with `server.data` or --data, or change its owner or mode";
+    // A folder that is not there yet will be made in the nearest one above it that is.
+    let there =
+        folder.ancestors().find(|path| path.as_os_str().is_empty() || path.symlink_metadata().is_ok());
+    let there = there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !there.is_dir() {
+        let what =
+            format!("the data folder {} cannot be: {} is no folder", folder.display(), there.display());
+        return Some(error(at, what, fix));
+    }
+    let why = rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    let why = std::io::Error::from(why);
+    Some(error(
+        at,
+        format!("the data folder {} cannot be written: {}: {why}", folder.display(), there.display()),
+        fix,
+    ))
+}
+
+/// Says why a [[tls.certificate]] could not be shown to clients.
+fn usable(certificate: &Values) -> Option<Problem> {
+    let (chain, key) = (certificate.path("chain"), certificate.path("key"));
+    let why = Certificates::default().add_files(&[], chain, key).err()?;
+    let to_blame = match &why {
+        doorway_net::Error::File { path, .. } if path == chain => "chain",
+        _ => "key",
+    };
+    Some(error(
+        certificate.at(to_blame),
+        why.to_string(),
+        "name PEM files that this user may read and that belong together; relative paths start at the config file's folder",
+    ))
+}
+
+/// The default is no promise, and running out of descriptors is survived: only a written key warns.
+fn descriptors(config: &Config) -> Option<Problem> {
+    let limits = config.section("limits");
+    let at = limits.at("connections")?;
+    let wanted = limits.count("connections") as u64 + DESCRIPTORS_SPARE;
+    let allowed = getrlimit(Resource::Nofile).maximum?;
+    (allowed < wanted).then(|| Problem {
+        severity: Severity::Warning,
+        at: Some(at),
+        what: format!("this process may open {allowed} descriptors, too few for `limits.connections`"),
+        fix: format!(
+            "raise the limit to {wanted} (`ulimit -Hn`, or LimitNOFILE in the unit), or lower the key"
+        ),
+    })
+}
+
+fn error(at: Option<Range<usize>>, what: impl Into<String>, fix: impl Into<String>) -> Problem {
+    Problem { severity: Severity::Error, at, what: what.into(), fix: fix.into() }
+}

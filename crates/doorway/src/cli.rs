@@ -1,0 +1,220 @@
+//! The command line: what may be typed, and its help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use doorway_base::config::units;
+use doorway_base::trace::Filter;
+
+use crate::exit;
+
+/// One program that serves DNS and HTTP. Without a command it is `doorway up`.
+#[derive(Debug, Parser)]
+#[command(name = "doorway", version, about, after_help = exit::HELP, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Config file [default: $DOORWAY_CONFIG, ./doorway.toml, /etc/doorway/doorway.toml, or none]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Data folder, before `server.data` [default: /var/lib/doorway for root, else ./doorway-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the services and serve until told to stop
+    Up,
+    /// Read the config, look at ports, folders and limits, and tell everything that is wrong
+    Check {
+        /// Count warnings as failure (exit code 1)
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Write a doorway.toml with every key, commented
+    Init {
+        /// Where to write it; it must not exist yet
+        #[arg(value_name = "FILE", default_value = crate::config::FILE_NAME)]
+        file: PathBuf,
+    },
+    /// Look at the config
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Users and their passwords
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Which services run, on which doors, since when
+    Status,
+    /// Every open door and connection of the running server
+    Sockets,
+    /// Follow the messages that go in and out
+    Trace(TraceArgs),
+    /// Read the config again; connections that it does not concern stay open
+    Reload,
+    /// The store: users, sessions and what the protocols keep
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Tell all about a key or a table: kind, unit, default, limits, and where it stands now
+    Explain {
+        /// Such as `http.listen`, `dns.zone.name` or `dns`; without it, the tables
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// Print the config in force, defaults as comments, secrets masked
+    Show,
+    /// Print the reference page of all keys, in Markdown
+    Reference,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user
+    Add {
+        /// Login name
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// What the user may do: admin, operator, user, viewer or device (may be repeated)
+        #[arg(long = "role", value_name = "ROLE", default_value = "user")]
+        roles: Vec<String>,
+    },
+    /// Change a user's password
+    Passwd {
+        /// Login name
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List the users
+    List,
+    /// Remove a user and everything that is only theirs
+    Remove {
+        /// Login name
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PasswordArgs {
+    /// Read the password from the first line of standard input; without it one is made and printed once
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TraceArgs {
+    /// Which messages: `port 8888`, `tcp.port == 80`, `host 127.0.0.1`, `dns`, joined with `and`, `not`
+    #[arg(long, value_name = "FILTER", default_value = "", value_parser = filter)]
+    pub(crate) filter: String,
+    /// Write a packet capture to this file (`-` is standard output) instead of printing lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcapng: Option<PathBuf>,
+    /// In the capture, give each service the port of its standard (53, 80), so dissectors know it
+    #[arg(long, requires = "pcapng")]
+    pub(crate) canonical_ports: bool,
+    /// Stop after this long, such as 10s
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) length: Option<Duration>,
+    /// Stop after this many messages
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Read everything and check it against its hashes
+    Verify,
+    /// Copy the store, while it is in use, to a new folder
+    Backup {
+        /// The folder to make
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Put a backup in the place of an empty store; the server must not run
+    Restore {
+        /// The folder that `backup` made
+        #[arg(value_name = "DIR")]
+        from: PathBuf,
+    },
+    /// Measure commits on this disk, in a folder that is removed afterwards
+    Bench {
+        /// Writers at once
+        #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+        writers: u32,
+        /// Octets in each item
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+        octets: u32,
+        /// How long each of the two measurements takes
+        #[arg(long = "for", value_name = "DURATION", default_value = "5s", value_parser = duration)]
+        length: Duration,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    units::duration(text)
+}
+
+/// Refuses a wrong filter here, where the message stands beside the option; the server reads it again.
+fn filter(text: &str) -> Result<String, String> {
+    text.parse::<Filter>().map(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_before_or_after_the_command() {
+        for line in [
+            "doorway --config a.toml --data d --json user add ann --password-stdin",
+            "doorway user add ann --password-stdin --config a.toml --data d --json",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.options.config, Some(PathBuf::from("a.toml")), "{line}");
+            assert_eq!(cli.options.data, Some(PathBuf::from("d")), "{line}");
+            assert!(cli.options.json, "{line}");
+            let Some(Command::User(UserCommand::Add { name, password, roles })) = cli.command else {
+                panic!("{line}")
+            };
+            assert_eq!((name.as_str(), password.password_stdin), ("ann", true));
+            assert_eq!(roles, ["user"]);
+        }
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_refused() {
+        for line in [
+            "doorway upp",
+            "doorway user add",
+            "doorway trace --filter frogs_",
+            "doorway trace --for 10",
+            "doorway trace --count 0",
+            "doorway trace --canonical-ports",
+            "doorway store bench --writers 0",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Each problem with its line, a caret and what to write instead.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::{Place, Problem, Severity, Source};
+use crate::screen::{BOLD, PLAIN, RED, YELLOW};
+
+/// All `problems` for people, in colour; a stream that is no terminal strips it.
+pub(crate) fn render(source: Option<&Source>, problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        text.push_str(&one(source, problem));
+        text.push_str("\n\n");
+    }
+    let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let counts: Vec<String> = [(errors, "error"), (warnings, "warning")]
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, noun)| format!("{count} {noun}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    if !counts.is_empty() {
+        text.push_str(&counts.join(", "));
+    }
+    text
+}
+
+fn one(source: Option<&Source>, problem: &Problem) -> String {
+    let (Some(source), Some(at)) = (source, &problem.at) else { return without_place(problem) };
+    let level = match problem.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let text = source.text();
+    let at = at.start.min(text.len())..at.end.min(text.len());
+    let annotation = AnnotationKind::Primary.span(at).label(&problem.fix);
+    let path = source.path().to_string_lossy();
+    let snippet = Snippet::source(text).path(path.as_ref()).annotation(annotation);
+    Renderer::styled().render(&[level.primary_title(&problem.what).element(snippet)])
+}
+
+/// A problem that no line of the file is to blame for, in the form of a [`crate::failure::Failure`].
+fn without_place(problem: &Problem) -> String {
+    let (colour, word) = match problem.severity {
+        Severity::Error => (RED, "error"),
+        Severity::Warning => (YELLOW, "warning"),
+    };
+    format!("{colour}{word}{PLAIN}{BOLD}: {}{PLAIN}\n  fix: {}", problem.what, problem.fix)
+}
+
+/// All `problems` for programs.
+pub(crate) fn document(source: Option<&Source>, problems: &[Problem]) -> Value {
+    let problems: Vec<Value> = problems
+        .iter()
+        .map(|problem| {
+            let place = source.zip(problem.at.as_ref()).map(|(source, at)| source.place(at.start));
+            json!({
+                "severity": match problem.severity { Severity::Error => "error", Severity::Warning => "warning" },
+                "line": place.map(|Place { line, .. }| line),
+                "column": place.map(|Place { column, .. }| column),
+                "what": problem.what,
+                "fix": problem.fix,
+            })
+        })
+        .collect();
+    json!({ "file": source.map(|source| source.path().display().to_string()), "problems": problems })
+}

@@ -1,0 +1,44 @@
+//! The name that was meant.
+
+use super::all_sections;
+
+/// What to say about `name`, which is not among the `known` names of `table` (empty for the file's
+/// top level): the nearest of them, the table it belongs to, or all of them.
+pub(super) fn fix(table: &str, name: &str, known: &[&'static str]) -> String {
+    if let Some(nearest) = nearest(name, known.iter().copied()) {
+        return match table {
+            "" => format!("did you mean [{nearest}]?"),
+            _ => format!("did you mean `{nearest}`?"),
+        };
+    }
+    if table.is_empty() {
+        return format!("the tables are {}", known.join(", "));
+    }
+    home(name).unwrap_or_else(|| format!("its keys are {}", known.join(", ")))
+}
+
+/// The tables in which a key called `name`, or almost so, is at home; `None` when there is none.
+pub(super) fn home(name: &str) -> Option<String> {
+    let keys = || all_sections().flat_map(|section| section.keys).map(|key| key.name);
+    let nearest = nearest(name, keys())?;
+    let homes: Vec<String> = all_sections()
+        .filter(|section| section.key(nearest).is_some())
+        .map(|section| format!("[{}]", section.name))
+        .collect();
+    Some(format!("`{nearest}` is a key of {}", homes.join(" and of ")))
+}
+
+/// The name most like `name`, if one is so like it that it could be a slip.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let slips_max = (name.chars().count() / 3).clamp(1, 3);
+    let written = name.to_ascii_lowercase().replace('-', "_");
+    known
+        .map(|known| (strsim::damerau_levenshtein(&written, known), known))
+        .filter(|(slips, known)| {
+            *slips <= slips_max
+                || written.len() >= 4
+                    && (known.starts_with(&written) || written.starts_with(known) && known.len() >= 4)
+        })
+        .min()
+        .map(|(_, known)| known)
+}

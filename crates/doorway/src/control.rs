@@ -1,0 +1,23 @@
+//! The socket through which commands reach the running server: `DATA/control.sock`, for its owner only.
+//!
+//! It speaks HTTP with JSON, so `curl --unix-socket` can ask it too:
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | `GET /v1/status` | services, doors, uptime |
+//! | `GET /v1/sockets` | every open door and connection |
+//! | `GET /v1/trace?filter=…&format=text\|json\|pcapng&canonical_ports=1` | messages as they pass, until the client goes |
+//! | `POST /v1/reload` | the config read again |
+//!
+//! A refusal has a status of 400 or more and `{"what", "why", "fix"}`.
+
+mod client;
+#[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
+mod handler;
+mod query;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use client::{Client, escape};

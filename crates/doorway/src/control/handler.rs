@@ -1,0 +1,159 @@
+//! The answering side, mounted on the control socket by whoever speaks HTTP.
+
+use std::sync::Arc;
+
+use doorway_base::config::units;
+use doorway_base::trace::{Filter, pcapng};
+use doorway_net::door::{Door, SocketRow};
+use doorway_net::web::{Handler, Request, Response};
+use doorway_net::{BoxFuture, World};
+use serde_json::{Value, json};
+
+use super::query::Query;
+use super::stream::{Encoding, TraceStream};
+use crate::failure::Failure;
+
+/// What the handler asks the program for.
+pub(crate) trait Program: Send + Sync {
+    /// The config file in force, if there is one, and the data folder.
+    fn files(&self) -> (Option<String>, String);
+
+    /// Reads the config again. The answer tells in `changed` what is in force now, and in
+    /// `after_restart` what has to wait for one.
+    fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>>;
+}
+
+/// Answers the requests of the control socket.
+pub(crate) struct Control {
+    world: World,
+    program: Arc<dyn Program>,
+    /// The system's user number this process started with; it and root may ask.
+    owner: u32,
+}
+
+impl Control {
+    /// A handler that tells about `world`.
+    pub(crate) fn new(world: World, program: Arc<dyn Program>) -> Self {
+        Self { world, program, owner: rustix::process::getuid().as_raw() }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, Refusal> {
+        // The socket's mode says the same; this holds when somebody mounts the handler elsewhere.
+        if request.unix_user.is_none_or(|user| user != 0 && user != self.owner) {
+            return Err(Refusal(
+                403,
+                Failure::new("only the owner of the data folder and root may ask this"),
+            ));
+        }
+        let query = Query::parse(request.query.as_deref().unwrap_or_default());
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/v1/status") => Ok(document(&self.status())),
+            ("GET", "/v1/sockets") => Ok(document(&self.sockets())),
+            ("GET", "/v1/trace") => self.trace(&query),
+            ("POST", "/v1/reload") => self
+                .program
+                .reload()
+                .await
+                .map(|told| document(&told))
+                .map_err(|failure| Refusal(422, failure)),
+            (_, path) => Err(Refusal(404, Failure::new(format!("the control socket has no {path}")))),
+        }
+    }
+
+    fn status(&self) -> Value {
+        let now = self.world.now();
+        let (config, data) = self.program.files();
+        let doors = self.world.doors().list();
+        let door = |door: &Arc<Door>| {
+            let counts = door.counts();
+            json!({
+                "service": door.service,
+                "transport": door.transport.name(),
+                "tls": door.tls,
+                "local": local(door.local),
+                "state": if door.is_closing() { "draining" } else { "open" },
+                "open": counts.open,
+                "served": counts.accepted + counts.datagrams_in,
+                "refused": counts.refused.iter().map(|(_, count)| count).sum::<u64>(),
+                "octets_in": counts.octets_in,
+                "octets_out": counts.octets_out,
+                "age_seconds": now.since(door.since).as_secs_f64(),
+            })
+        };
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "state": if doors.iter().all(|door| door.is_closing()) { "draining" } else { "running" },
+            "uptime_seconds": now.as_nanos() / 1_000_000_000,
+            "config": config,
+            "data": data,
+            "doors": doors.iter().map(door).collect::<Vec<_>>(),
+            "panics": self.world.doors().panics(),
+        })
+    }
+
+    fn sockets(&self) -> Value {
+        let row = |row: SocketRow| {
+            json!({
+                "service": row.service,
+                "transport": row.transport.name(),
+                "tls": row.tls,
+                "local": local(row.local),
+                "remote": row.remote.map(|remote| remote.to_string()),
+                "state": row.state,
+                "octets_in": row.octets_in,
+                "octets_out": row.octets_out,
+                "requests": row.requests,
+                "age_seconds": row.age.as_secs_f64(),
+            })
+        };
+        let rows = self.world.doors().sockets(self.world.now());
+        json!({ "sockets": rows.into_iter().map(row).collect::<Vec<_>>() })
+    }
+
+    fn trace(&self, query: &Query) -> Result<Response, Refusal> {
+        let wrong = |what: String| Refusal(400, Failure::new(what));
+        let filter: Filter = query.value("filter").unwrap_or_default().parse().map_err(wrong)?;
+        let length = query.value("for").map(units::duration).transpose().map_err(wrong)?;
+        let count = query.value("count").map(str::parse).transpose();
+        let count = count.map_err(|_| wrong("`count` is a number".to_owned()))?;
+        let (media_type, encoding) = match query.value("format").unwrap_or("text") {
+            "text" => ("text/plain; charset=utf-8", Encoding::Text),
+            "json" => ("application/x-ndjson", Encoding::Json),
+            "pcapng" => {
+                let canonical_ports = query.value("canonical_ports") == Some("1");
+                let options = pcapng::Options { canonical_ports, ..pcapng::Options::default() };
+                let epoch = self.world.wall().as_nanos().saturating_sub(self.world.now().as_nanos());
+                ("application/x-pcapng", Encoding::pcapng(options, epoch))
+            }
+            other => return Err(wrong(format!("`{other}` is no format; there are text, json and pcapng"))),
+        };
+        let body = TraceStream::follow(&self.world, filter, encoding, count, length);
+        Ok(Response::stream(200, media_type, body))
+    }
+}
+
+impl Handler for Control {
+    fn handle(&self, request: Request) -> BoxFuture<'_, Response> {
+        Box::pin(async move { self.answer(request).await.unwrap_or_else(Refusal::response) })
+    }
+}
+
+/// A failure and the status that tells it.
+struct Refusal(u16, Failure);
+
+impl Refusal {
+    fn response(self) -> Response {
+        let Self(status, Failure { what, why, fix, .. }) = self;
+        let told = json!({ "what": what, "why": why, "fix": fix });
+        Response::new(status, "application/json", told.to_string())
+    }
+}
+
+fn document(value: &Value) -> Response {
+    Response::new(200, "application/json", value.to_string())
+}
+
+fn local(local: Option<core::net::SocketAddr>) -> String {
+    local.map_or_else(|| "unix".to_owned(), |local| local.to_string())
+}

@@ -1,0 +1,49 @@
+//! Doorway: one program that serves DNS and HTTP, with one config, one user list and one trace.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `cli.rs` | what may be typed |
+//! | `command/` | what each command does |
+//! | `config/` | the config file: reading, errors, `explain`, `show`, `init` |
+//! | `check/` | what only the machine can tell: ports, folders, descriptors |
+//! | `first_run/` | the data folder and the first password |
+//! | `control/` | the socket through which commands reach the running server |
+//! | `log.rs` | the log on standard error |
+//! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
+//! | `services.rs` | the protocols, one line each |
+//! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
+//!
+//! Not here: protocols. Each lives in its own crate and is plugged in here.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod cli;
+mod command;
+mod config;
+mod control;
+mod exit;
+mod failure;
+mod first_run;
+#[expect(dead_code, reason = "started by `up`")]
+mod log;
+#[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
+mod metrics;
+mod screen;
+mod services;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let mut screen = screen::Screen::standard(cli.options.json);
+    match command::run(cli, &mut screen) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            screen.failure(&failure);
+            failure.exit.into()
+        }
+    }
+}

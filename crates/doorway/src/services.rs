@@ -1,0 +1,53 @@
+//! The protocols that this program serves, one line each.
+
+use doorway_base::config::Section;
+use doorway_base::trace::Transport;
+
+/// The config tables of the protocols, each declared in its own crate.
+pub(crate) const SECTIONS: &[Section] = &[];
+
+/// A config key that says where to listen, and what listens there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DoorKey {
+    /// The table, such as `dns`.
+    pub(crate) table: &'static str,
+    /// The key in it.
+    pub(crate) key: &'static str,
+    /// What carries its messages, each with what to type to try it: `ADDRESS` and `PORT` stand for both.
+    pub(crate) transports: &'static [(Transport, &'static str)],
+}
+
+impl DoorKey {
+    /// The key with its table, as `config explain` takes it.
+    pub(crate) fn path(&self) -> String {
+        format!("{}.{}", self.table, self.key)
+    }
+}
+
+/// Every key of kind `listen`.
+pub(crate) const DOORS: &[DoorKey] = &[DoorKey {
+    table: "metrics",
+    key: "listen",
+    transports: &[(Transport::Tcp, "curl http://ADDRESS:PORT/metrics")],
+}];
+
+#[cfg(test)]
+mod tests {
+    use doorway_base::config::Kind;
+
+    use super::*;
+    use crate::config::all_sections;
+
+    #[test]
+    fn every_listen_key_has_a_door_and_every_door_a_listen_key() {
+        let mut declared = Vec::new();
+        for section in all_sections() {
+            let listens = section.keys.iter().filter(|key| matches!(key.kind, Kind::Listen));
+            declared.extend(listens.map(|key| (section.name, key.name)));
+        }
+        let mut doors: Vec<_> = DOORS.iter().map(|door| (door.table, door.key)).collect();
+        declared.sort_unstable();
+        doors.sort_unstable();
+        assert_eq!(doors, declared);
+    }
+}
