@@ -1,0 +1,13 @@
+//! Where the store touches the world: SQLite, files and threads. Nothing else in this crate does.
+
+pub(crate) mod bench;
+pub(crate) mod disk;
+pub(crate) mod embedded;
+pub(crate) mod flusher;
+pub(crate) mod folder;
+pub(crate) mod log;
+pub(crate) mod metrics;
+pub(crate) mod reader;
+pub(crate) mod sqlite;
+pub(crate) mod tables;
+pub(crate) mod writer;
