@@ -2,6 +2,7 @@
 
 mod config;
 mod live;
+mod up;
 
 use crate::cli::{Cli, Command, Options};
 use crate::config::{Config, Problem, Severity, find, problems_document, render};
@@ -15,6 +16,7 @@ use crate::screen::Screen;
 pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
     let options = &cli.options;
     match cli.command.unwrap_or(Command::Up) {
+        Command::Up => up::up(options, screen),
         Command::Check { strict } => config::check(options, strict, screen),
         Command::Init { file } => config::init(&file, screen),
         Command::Config(command) => config::run(options, command, screen),

@@ -12,7 +12,6 @@
 //! A refusal has a status of 400 or more and `{"what", "why", "fix"}`.
 
 mod client;
-#[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
 mod handler;
 mod query;
 mod socket;
@@ -21,3 +20,5 @@ mod stream;
 mod tests;
 
 pub(crate) use client::{Client, escape};
+pub(crate) use handler::{Control, Program};
+pub(crate) use socket::bind;

@@ -1,7 +1,6 @@
 //! What the first start needs before there is a config: a data folder, a password, and a word on
 //! which doors are open.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "printed by `up`"))]
 mod doors;
 #[cfg_attr(not(test), expect(dead_code, reason = "asked by `up` and `user add`"))]
 mod password;
@@ -16,6 +15,8 @@ use doorway_base::config::Values;
 
 use crate::config::Config;
 use crate::failure::Failure;
+
+pub(crate) use doors::{OpenDoor, table as doors};
 
 /// Where root's data is.
 const SYSTEM_FOLDER: &str = "/var/lib/doorway";
@@ -34,7 +35,6 @@ pub(crate) fn data_folder(config: &Config, given: Option<&Path>) -> PathBuf {
     }
 }
 
-#[expect(dead_code, reason = "asked by `up` and `user add`")]
 /// Makes the data folder, for its owner only, if it is not there yet.
 ///
 /// # Errors

@@ -11,6 +11,7 @@
 //! | `log.rs` | the log on standard error |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `services.rs` | the protocols, one line each |
+//! | `wiring.rs` | starts them, plugs them together, reloads them |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
 //!
 //! Not here: protocols. Each lives in its own crate and is plugged in here.
@@ -25,12 +26,11 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
-#[expect(dead_code, reason = "started by `up`")]
 mod log;
-#[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
 mod metrics;
 mod screen;
 mod services;
+mod wiring;
 
 use std::process::ExitCode;
 

@@ -283,6 +283,14 @@ impl Doors {
         rows
     }
 
+    /// Whether this world has an open door at `local`.
+    pub(crate) fn has_open(&self, transport: Transport, local: SocketAddr) -> bool {
+        let doors = self.list();
+        doors
+            .iter()
+            .any(|door| door.transport == transport && door.local == Some(local) && !door.is_closing())
+    }
+
     /// Connections open through all doors.
     #[must_use]
     pub fn connections(&self) -> u64 {

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use doorway_base::config::Cidr;
 use doorway_base::{Malformed, Reader};
 use tokio::io::AsyncReadExt;
 
@@ -20,22 +21,13 @@ const HEADER_OCTETS_MAX: usize = 16 + 4096;
 
 /// The networks whose connections begin with a PROXY header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProxySources(pub Vec<(IpAddr, u8)>);
+pub struct ProxySources(pub Vec<Cidr>);
 
 impl ProxySources {
     /// Whether `address` lies in a listed network.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = |ip: IpAddr| match ip.to_canonical() {
-            IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
-            IpAddr::V6(v6) => (u128::from(v6), 128),
-        };
-        let (address, family) = bits(address);
-        self.0.iter().any(|(network, prefix)| {
-            let (network, width) = bits(*network);
-            let mask = u128::MAX.checked_shl(128 - u32::from((*prefix).min(width))).unwrap_or(0);
-            width == family && address & mask == network & mask
-        })
+        self.0.iter().any(|network| network.contains(address.to_canonical()))
     }
 }
 
@@ -234,8 +226,7 @@ mod tests {
 
     #[test]
     fn only_listed_networks_may_speak_for_others() {
-        let sources =
-            ProxySources(vec![("10.1.0.0".parse().unwrap(), 16), ("2001:db8::".parse().unwrap(), 32)]);
+        let sources = ProxySources(["10.1.0.0/16", "2001:db8::/32"].map(|text| text.parse().unwrap()).into());
         for (address, listed) in [
             ("10.1.255.1", true),
             ("10.2.0.1", false),
@@ -245,7 +236,8 @@ mod tests {
         ] {
             assert_eq!(sources.contains(address.parse().unwrap()), listed, "{address}");
         }
-        assert!(ProxySources(vec![("0.0.0.0".parse().unwrap(), 0)]).contains("1.2.3.4".parse().unwrap()));
+        let all = ProxySources(vec!["0.0.0.0/0".parse().unwrap()]);
+        assert!(all.contains("1.2.3.4".parse().unwrap()));
     }
 
     proptest! {

@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -14,7 +15,7 @@ use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use crate::door::{Door, tick_of};
 use crate::error::Error;
 use crate::ground::{BoxFuture, ListenOptions};
-use crate::guard::Guarded;
+use crate::guard::{Guarded, message};
 use crate::limits::{Refused, TcpLimits};
 use crate::listener::{Listener, NO_ADDRESS};
 use crate::lock;
@@ -39,6 +40,9 @@ pub struct TcpOptions {
     pub protocol: &'static str,
     /// The port the standard gives the protocol; 0 when there is none.
     pub canonical_port: u16,
+    /// Whether its messages are shown to the trace. Off for the door through which the trace itself
+    /// is read, which would follow its own tail.
+    pub traced: bool,
     /// Socket options.
     pub listen: ListenOptions,
     /// What is let in.
@@ -57,6 +61,7 @@ impl TcpOptions {
             service,
             protocol,
             canonical_port,
+            traced: true,
             listen: ListenOptions::default(),
             limits: TcpLimits::default(),
             tls: None,
@@ -84,6 +89,7 @@ pub struct Watching {
     door: Arc<Door>,
     protocol: &'static str,
     canonical_port: u16,
+    traced: bool,
 }
 
 impl Connection {
@@ -144,7 +150,7 @@ impl Watching {
     #[inline]
     #[must_use]
     pub fn is_traced(&self) -> bool {
-        self.world.trace().is_on()
+        self.traced && self.world.trace().is_on()
     }
 
     /// Seconds of the door's clock, as [`Pulse::begin_message`] wants them.
@@ -162,11 +168,16 @@ impl Watching {
         cause: Option<EventId>,
         summary: impl FnOnce() -> String,
     ) -> Option<EventId> {
+        if !self.is_traced() {
+            return None;
+        }
         self.world.trace().record(|| self.event(direction, Step::Message, octets, cause, summary()))
     }
 
     fn step(&self, direction: Direction, step: Step) {
-        self.world.trace().record(|| self.event(direction, step, &[], None, String::new()));
+        if self.is_traced() {
+            self.world.trace().record(|| self.event(direction, step, &[], None, String::new()));
+        }
     }
 
     fn event(
@@ -307,7 +318,13 @@ impl<S: TcpService> Shell<S> {
         let mut reserve = reserve_descriptor();
         loop {
             match acceptor.accept().await {
-                Ok((stream, remote)) => shell.let_in(stream, remote),
+                // Whatever goes wrong with one newcomer, the door stays open for the next.
+                Ok((stream, remote)) => {
+                    let let_in = AssertUnwindSafe(|| shell.let_in(stream, remote));
+                    if let Err(panic) = catch_unwind(let_in) {
+                        shell.world.doors().count_panic(shell.options.service, &message(&*panic));
+                    }
+                }
                 Err(error) if out_of_descriptors(&error) => {
                     shell.door.count_refused(Refused::Descriptors);
                     // The reserve lets one waiting client in, to be told by a close instead of silence.
@@ -374,6 +391,7 @@ impl<S: TcpService> Shell<S> {
             door: Arc::clone(&self.door),
             protocol: self.options.protocol,
             canonical_port: self.options.canonical_port,
+            traced: self.options.traced,
         };
         watch.step(Direction::In, Step::Open);
         Some(Connection { stream, world: self.world.clone(), watch })

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
-use doorway_base::{Datagram, Responder, Verdict, Writer};
+use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
 
 use crate::door::Door;
 use crate::error::Error;
@@ -197,14 +197,15 @@ pub fn serve<R: Responder + 'static>(
     let mut options = options.clone();
     options.listen.packet_info |= address.ip().is_unspecified();
     let threads = if options.threads == 0 { world.workers() } else { options.threads };
-    options.listen.share = threads > 1;
-    let bind = |at| {
-        world.udp(at, &options.listen).map_err(|source| Error::Bind {
-            transport: Transport::Udp,
-            address,
-            source,
-        })
+    options.listen.share = true;
+    let bind_with = |at, listen: &ListenOptions| {
+        world.udp(at, listen).map_err(|source| Error::Bind { transport: Transport::Udp, address, source })
     };
+    let bind = |at| bind_with(at, &options.listen);
+    if !world.doors().has_open(Transport::Udp, address) {
+        // As for TCP: nobody else may have it. A reload shares it with the door it replaces.
+        drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
+    }
     let first = bind(address)?;
     let local = first.local().map_err(|error| Error::local("read the bound address", error))?;
     let mut sockets = vec![first];
@@ -275,7 +276,7 @@ impl<R: Responder> Shell<R> {
                 continue;
             }
             let now = self.world.now();
-            self.responder.refresh(now);
+            self.refresh(now);
             let mut received = Moved { datagrams: count as u64, octets: 0 };
             for index in 0..count.min(BATCH) {
                 let (octets, _) =
@@ -292,7 +293,7 @@ impl<R: Responder> Shell<R> {
         loop {
             let Ok((octets, remote, local)) = poll_fn(|cx| socket.poll_receive(cx)).await else { return };
             let now = self.world.now();
-            self.responder.refresh(now);
+            self.refresh(now);
             let received = (1, octets.len() as u64);
             let mut sent = (0, 0);
             if octets.len() <= self.options.receive_octets_max && remote.port() != 0 {
@@ -308,8 +309,15 @@ impl<R: Responder> Shell<R> {
         }
     }
 
+    fn refresh(&mut self, now: Instant) {
+        let responder = &mut self.responder;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| responder.refresh(now))) {
+            self.world.doors().count_panic(self.options.service, &message(&*panic));
+        }
+    }
+
     /// Asks the responder and shows both messages to the trace. A panic costs this datagram only.
-    fn decide(&mut self, now: doorway_base::Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
+    fn decide(&mut self, now: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
         let responder = &mut self.responder;
         let verdict =
             catch_unwind(AssertUnwindSafe(|| responder.answer(now, query, reply))).unwrap_or_else(|panic| {
@@ -323,7 +331,7 @@ impl<R: Responder> Shell<R> {
     }
 
     #[cold]
-    fn trace(&self, at: doorway_base::Instant, query: Datagram<'_>, reply: &Writer<'_>, verdict: Verdict) {
+    fn trace(&self, at: Instant, query: Datagram<'_>, reply: &Writer<'_>, verdict: Verdict) {
         let trace = self.world.trace();
         let flow = Flow {
             id: trace.next_flow(),

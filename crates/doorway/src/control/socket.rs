@@ -19,7 +19,6 @@ const SOCKET_PATH_OCTETS_MAX: usize = 107;
 ///
 /// # Errors
 /// When the folder cannot be written, or something that is no socket has its name.
-#[cfg_attr(not(test), expect(dead_code, reason = "bound by `up`"))]
 pub(crate) fn bind(folder: &Path) -> Result<UnixListener, Failure> {
     let path = folder.join(SOCKET_NAME);
     let told = |error: io::Error| Failure::file("bind the control socket", &path, &error);

@@ -1,0 +1,239 @@
+//! `doorway up`: starts everything, says what is open, serves until told to stop.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorway_base::Trace;
+use doorway_net::os::Runtime;
+use doorway_net::signals::{Asked, Signals};
+use doorway_net::systemd::{self, Inherited};
+use doorway_net::{BoxFuture, World, privileges};
+use doorway_store::Embedded;
+use serde_json::{Value, json};
+
+use super::{configured, tell, worst};
+use crate::check;
+use crate::cli::Options;
+use crate::config::{Config, Severity, find, render};
+use crate::control::{self, Control, Program};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::first_run;
+use crate::log;
+use crate::screen::{BOLD, DIM, GREEN, PLAIN, Screen, YELLOW};
+use crate::wiring::Services;
+
+/// Keys that only a restart puts in force.
+const AFTER_RESTART: [(&str, &str); 4] =
+    [("server", "data"), ("server", "workers"), ("server", "user"), ("trace", "record")];
+
+/// Starts the services and serves until a signal says stop.
+pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure> {
+    // Descriptors that the service manager passed are known by number: take them before any is opened.
+    let inherited = Inherited::from_environment();
+    let Some(config) = configured(options, screen)? else { return Ok(Exit::Wrong) };
+    let level = log::start(config.section("log"));
+    let data = first_run::data_folder(&config, options.data.as_deref());
+    first_run::make_data_folder(&data)?;
+    if inherited.is_empty() {
+        let problems = check::machine(&config, options.data.as_deref(), None);
+        let errors: Vec<_> = problems.into_iter().filter(|p| p.severity == Severity::Error).collect();
+        if worst(&errors).is_some() {
+            tell(&config, &errors, screen);
+            return Ok(Exit::Failed);
+        }
+    }
+    let _ = privileges::raise_descriptor_limit();
+    let server = config.section("server");
+    let trace = if config.section("trace").bool("record") { Trace::recording() } else { Trace::off() };
+    let store = Arc::new(
+        Embedded::open(doorway_store::Options::new(&data))
+            .map_err(|error| Failure::new(error.to_string()))?,
+    );
+    let runtime = Runtime::start_with("doorway", server.count("workers"), trace, inherited)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let world = runtime.world().clone();
+    let services = Services::start(&world, &config, &data)?;
+    let running = Arc::new(Running {
+        options: options.clone(),
+        data: data.clone(),
+        config: std::sync::Mutex::new(config.clone()),
+        services: Arc::clone(&services),
+        level,
+    });
+    let socket = control::bind(&data)?;
+    let handler = Control::new(world.clone(), Arc::clone(&running) as Arc<dyn Program>);
+    services.open_control(socket, Arc::new(handler));
+    become_user(&config, &data)?;
+    show(&config, &services, None, &data, screen);
+    if let Err(error) = systemd::notify("READY=1") {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+    let ended = runtime.block_on(wait(world, running)).unwrap_or(0);
+    drop(runtime);
+    close(&store)?;
+    if ended > 0 {
+        screen.note(format!("{YELLOW}stopped{PLAIN}  {ended} connections were still open and were ended"));
+    } else {
+        screen.note(format!("{GREEN}stopped{PLAIN}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// What is left in memory goes to the disk, so that the next start has nothing to replay.
+fn close(store: &Embedded) -> Result<(), Failure> {
+    store
+        .flush()
+        .wait()
+        .map(drop)
+        .map_err(|error| Failure::new(format!("the store did not close cleanly: {error}")))
+}
+
+fn become_user(config: &Config, data: &std::path::Path) -> Result<(), Failure> {
+    let Some(user) = config.section("server").optional("user", |values, key| values.text(key)) else {
+        return Ok(());
+    };
+    if !privileges::is_root() {
+        return Err(Failure::new(format!("cannot become the user `{user}`"))
+            .why("only root can change its user")
+            .fix("start as root, or take `server.user` out"));
+    }
+    let told = |error: doorway_net::Error| Failure::new(error.to_string());
+    give_all(user, data).map_err(told)?;
+    privileges::drop_to(user).map_err(told)
+}
+
+fn give_all(user: &str, path: &std::path::Path) -> Result<(), doorway_net::Error> {
+    privileges::give_to(user, path)?;
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        let inner = entry.path();
+        if inner.is_dir() {
+            give_all(user, &inner)?;
+        } else {
+            privileges::give_to(user, &inner)?;
+        }
+    }
+    Ok(())
+}
+
+fn show(
+    config: &Config,
+    services: &Services,
+    password: Option<&str>,
+    data: &std::path::Path,
+    screen: &mut Screen,
+) {
+    let doors = services.doors();
+    if screen.is_json() {
+        let door = |door: &first_run::OpenDoor| json!({ "service": door.table, "protocol": door.transport.name(), "local": door.local.to_string() });
+        screen.document(&json!({
+            "event": "started",
+            "doors": doors.iter().map(door).collect::<Vec<_>>(),
+            "admin_password": password,
+        }));
+        return;
+    }
+    let from = config.source.as_ref().map_or_else(
+        || "built-in defaults (`doorway init` writes a config to change)".to_owned(),
+        |source| source.path().display().to_string(),
+    );
+    screen.line(format!("{BOLD}doorway {}{PLAIN} is up", env!("CARGO_PKG_VERSION")));
+    screen.line(format!("{DIM}config{PLAIN}  {from}"));
+    screen.line(format!("{DIM}data{PLAIN}    {}\n", data.display()));
+    screen.table(&first_run::doors(&doors));
+    if let Some(password) = password {
+        screen.line(format!(
+            "\nUser {BOLD}admin{PLAIN} was made with the password {BOLD}{password}{PLAIN}\n\
+             {DIM}It is shown this once; `doorway user passwd admin` makes another.{PLAIN}"
+        ));
+    }
+    screen.line(format!(
+        "\n{DIM}`doorway status`, `doorway sockets` and `doorway trace` show what goes on. Ctrl-C stops.{PLAIN}"
+    ));
+}
+
+/// Waits for the signal to stop and drains. Returns how many connections had to be ended.
+async fn wait(world: World, running: Arc<Running>) -> u64 {
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be heard; only SIGKILL stops this process");
+            std::future::pending().await
+        }
+    };
+    while signals.next().await == Asked::Reload {
+        match running.reload().await {
+            Ok(told) => tracing::info!(changed = %told["changed"], "reloaded"),
+            Err(failure) => tracing::error!("not reloaded: {failure}"),
+        }
+    }
+    let _ = systemd::notify("STOPPING=1");
+    let deadline = world.now() + running.drain();
+    let drain_world = world.clone();
+    tokio::select! {
+        biased;
+        ended = drain_world.doors().drain(&world, deadline) => ended,
+        () = stop_again(&mut signals) => world.doors().end_all(),
+    }
+}
+
+async fn stop_again(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+/// The program as the control socket sees it.
+struct Running {
+    options: Options,
+    data: PathBuf,
+    config: std::sync::Mutex<Config>,
+    services: Arc<Services>,
+    level: log::Level,
+}
+
+impl Running {
+    fn config(&self) -> std::sync::MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn drain(&self) -> Duration {
+        self.config().section("server").duration("drain")
+    }
+
+    fn reload_now(&self) -> Result<Value, Failure> {
+        let (new, problems) = Config::read(find(self.options.config.as_deref())?);
+        if worst(&problems) == Some(Severity::Error) {
+            return Err(Failure::new("the config has errors, so the one in force stays")
+                .why(render(new.source.as_ref(), &problems))
+                .exit(Exit::Wrong));
+        }
+        let mut changed = self.services.reload(&new)?;
+        let mut in_force = self.config();
+        let mut after_restart = Vec::new();
+        for (table, key) in AFTER_RESTART {
+            if new.section(table).value(key) != in_force.section(table).value(key) {
+                after_restart.push(format!("{table}.{key}"));
+            }
+        }
+        if new.section("log").text("level") != in_force.section("log").text("level") {
+            self.level.read(new.section("log"));
+            changed.push(format!("log.level: {}", new.section("log").text("level")));
+        }
+        if new.section("server").duration("drain") != in_force.section("server").duration("drain") {
+            changed.push("server.drain".to_owned());
+        }
+        *in_force = new;
+        Ok(json!({ "changed": changed, "after_restart": after_restart }))
+    }
+}
+
+impl Program for Running {
+    fn files(&self) -> (Option<String>, String) {
+        let source = self.config().source.as_ref().map(|source| source.path().display().to_string());
+        (source, self.data.display().to_string())
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>> {
+        Box::pin(async move { self.reload_now() })
+    }
+}

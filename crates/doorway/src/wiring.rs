@@ -1,0 +1,347 @@
+//! Plugs the protocols into the program: the one file that knows them all.
+//!
+//! Each part is started from its table of the config, can be asked for its doors and counters, and is
+//! started anew when a reload changes its table. The new one opens its doors before the old one
+//! closes them, and parts whose tables are the same are not touched, nor are their connections.
+
+use core::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorway_base::config::Listen;
+use doorway_base::trace::Transport;
+use doorway_dns::io as dns;
+use doorway_http as http;
+use doorway_net::limits::TcpLimits;
+use doorway_net::proxy_protocol::ProxySources;
+use doorway_net::tcp::{self, TcpDoor, TcpOptions};
+use doorway_net::tls::local_ca::LocalCa;
+use doorway_net::tls::{Certificates, TlsAcceptor};
+use doorway_net::web::Handler;
+use doorway_net::{Listener, World};
+
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::first_run::OpenDoor;
+use crate::metrics::{Measured, Metrics, Page};
+
+/// The folder that is served when there is no config and it exists.
+const PUBLIC_FOLDER: &str = "public";
+/// The folder of keys and certificates in the data folder.
+const TLS_FOLDER: &str = "tls";
+
+/// Everything that serves.
+pub(crate) struct Services {
+    world: World,
+    data: PathBuf,
+    tls: Arc<TlsAcceptor>,
+    parts: Mutex<Parts>,
+}
+
+/// The parts as the config in force has them.
+struct Parts {
+    dns_config: doorway_dns::config::Config,
+    dns: Arc<dns::Server>,
+    http_config: http::Config,
+    common: Common,
+    http: Arc<http::Server>,
+    http_doors: Vec<(&'static str, TcpDoor)>,
+    metrics_listen: Vec<Listen>,
+    metrics_doors: Vec<TcpDoor>,
+}
+
+/// What `[limits]` and the like say to every TCP door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Common {
+    limits: TcpLimits,
+    proxies: ProxySources,
+}
+
+impl Services {
+    /// Starts every part; when one cannot start, none does.
+    pub(crate) fn start(world: &World, config: &Config, data: &Path) -> Result<Arc<Self>, Failure> {
+        let tls = TlsAcceptor::new(certificates(world, config, data)?, &["http/1.1"]).map_err(net_failure)?;
+        let tls = Arc::new(tls);
+        let common = common(config);
+        let dns_config = doorway_dns::config::Config::read(config.section("dns"));
+        let dns = Arc::new(dns::Server::start(world, &dns_config).map_err(dns_failure)?);
+        let http_config = http_config(config);
+        let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
+        let parts = Parts {
+            dns_config,
+            dns,
+            http_config,
+            common,
+            http,
+            http_doors,
+            metrics_listen: Vec::new(),
+            metrics_doors: Vec::new(),
+        };
+        let services =
+            Arc::new(Self { world: world.clone(), data: data.to_owned(), tls, parts: Mutex::new(parts) });
+        services.listen_for_metrics(config)?;
+        Ok(services)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Mounts `control` on the control socket.
+    pub(crate) fn open_control(&self, listener: std::os::unix::net::UnixListener, control: Arc<dyn Handler>) {
+        let server = handler_server(&self.world, control);
+        let mut options = TcpOptions::new("control", "http", 0);
+        // Following the trace may be silent for hours.
+        options.limits.idle = std::time::Duration::ZERO;
+        options.traced = false;
+        tcp::open(&self.world, vec![Listener::Unix(listener)], &options, &server);
+    }
+
+    fn listen_for_metrics(self: &Arc<Self>, config: &Config) -> Result<(), Failure> {
+        let listen = config.section("metrics").listen("listen").to_vec();
+        if self.parts().metrics_listen == listen {
+            return Ok(());
+        }
+        let measured: Vec<Arc<dyn Measured>> =
+            vec![Arc::new(DnsPart(Arc::clone(self))), Arc::new(HttpPart(Arc::clone(self)))];
+        let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
+        let server = handler_server(&self.world, metrics);
+        let options = TcpOptions::new("metrics", "http", 0);
+        let doors = listen
+            .iter()
+            .flat_map(Listen::sockets)
+            .map(|address| tcp::serve(&self.world, address, &options, &server).map_err(net_failure))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut parts = self.parts();
+        parts.metrics_listen = listen;
+        for door in std::mem::replace(&mut parts.metrics_doors, doors) {
+            door.close();
+        }
+        Ok(())
+    }
+
+    /// Every door that was opened, for the table that `up` prints.
+    pub(crate) fn doors(&self) -> Vec<OpenDoor> {
+        let parts = self.parts();
+        let mut doors = Vec::new();
+        let mut add = |table, key, transport, local: Option<SocketAddr>| {
+            doors.extend(local.map(|local| OpenDoor { table, key, transport, local }));
+        };
+        for (udp, tcp) in parts.dns.udp().iter().zip(parts.dns.tcp()) {
+            add("dns", "listen", Transport::Udp, udp.local());
+            add("dns", "listen", Transport::Tcp, tcp.local());
+        }
+        for (key, door) in &parts.http_doors {
+            add("http", key, Transport::Tcp, door.local());
+        }
+        for door in &parts.metrics_doors {
+            add("metrics", "listen", Transport::Tcp, door.local());
+        }
+        doors
+    }
+
+    /// Puts `config` in force. Returns what changed, one line each. A part that cannot take the new
+    /// config keeps the old one, and the first such failure is told.
+    pub(crate) fn reload(self: &Arc<Self>, config: &Config) -> Result<Vec<String>, Failure> {
+        let mut changed = Vec::new();
+        self.tls.replace(certificates(&self.world, config, &self.data)?);
+        changed.extend(self.reload_dns(config)?);
+        changed.extend(self.reload_http(config)?);
+        let before = self.parts().metrics_listen.clone();
+        self.listen_for_metrics(config)?;
+        if self.parts().metrics_listen != before {
+            changed.push("metrics: listens elsewhere".to_owned());
+        }
+        Ok(changed)
+    }
+
+    fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let new = doorway_dns::config::Config::read(config.section("dns"));
+        let mut parts = self.parts();
+        let same_doors = doorway_dns::config::Config { zones: parts.dns_config.zones.clone(), ..new.clone() };
+        if same_doors == parts.dns_config {
+            // The files may have changed even where the config has not.
+            let before: Vec<_> = zone_serials(&parts.dns);
+            let reloaded = parts.dns.reload(&new);
+            parts.dns_config = new;
+            if let Some(error) = reloaded.refused.into_iter().next() {
+                return Err(
+                    dns_failure(error).fix("the zone is served as it was; mend the file and reload again")
+                );
+            }
+            let after = zone_serials(&parts.dns);
+            return Ok((before != after).then(|| format!("dns: {} zones read", reloaded.zones)));
+        }
+        let server = Arc::new(dns::Server::start(&self.world, &new).map_err(dns_failure)?);
+        parts.dns_config = new;
+        std::mem::replace(&mut parts.dns, server).close();
+        Ok(Some("dns: started anew".to_owned()))
+    }
+
+    fn reload_http(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let (new, new_common) = (http_config(config), common(config));
+        let mut parts = self.parts();
+        if new == parts.http_config && new_common == parts.common {
+            return Ok(None);
+        }
+        let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls)?;
+        parts.http_config = new;
+        parts.common = new_common;
+        parts.http = http;
+        for (_, door) in std::mem::replace(&mut parts.http_doors, doors) {
+            door.close();
+        }
+        Ok(Some("http: started anew".to_owned()))
+    }
+}
+
+fn zone_serials(dns: &dns::Server) -> Vec<(String, u32, usize)> {
+    let zones = dns.zones();
+    zones.list().iter().map(|zone| (zone.apex().to_string(), zone.serial(), zone.records())).collect()
+}
+
+/// An HTTP server that hands every request to `handler`.
+fn handler_server(world: &World, handler: Arc<dyn Handler>) -> Arc<http::Server> {
+    let config = http::Config { cache_octets_max: 0, ..http::Config::default() };
+    Arc::new(http::Server::new(world, &config, http::Site::default().mount("/", handler)))
+}
+
+fn start_http(
+    world: &World,
+    config: &http::Config,
+    common: &Common,
+    tls: &Arc<TlsAcceptor>,
+) -> Result<(Arc<http::Server>, Vec<(&'static str, TcpDoor)>), Failure> {
+    let site = http::Site::open(config).map_err(|error| {
+        Failure::new(error.to_string()).fix("make the folder, or name another in `http.root`")
+    })?;
+    let server = Arc::new(http::Server::new(world, config, site));
+    let mut doors: Vec<(&'static str, TcpDoor)> = Vec::new();
+    for (key, listen, tls) in
+        [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
+    {
+        let mut options = server.tcp_options(tls.is_some());
+        options.limits = TcpLimits { idle: options.limits.idle, ..common.limits.clone() };
+        options.proxies = common.proxies.clone();
+        options.tls = tls;
+        for address in listen.iter().flat_map(Listen::sockets) {
+            match tcp::serve(world, address, &options, &server) {
+                Ok(door) => doors.push((key, door)),
+                Err(error) => {
+                    doors.iter().for_each(|(_, door)| door.close());
+                    return Err(net_failure(error));
+                }
+            }
+        }
+    }
+    Ok((server, doors))
+}
+
+fn http_config(config: &Config) -> http::Config {
+    let mut read = http::Config::read(config.section("http"));
+    let public = Path::new(PUBLIC_FOLDER);
+    if config.source.is_none() && read.root.is_none() && public.is_dir() {
+        read.root = Some(public.to_owned());
+    }
+    read
+}
+
+fn common(config: &Config) -> Common {
+    let values = config.section("limits");
+    let count = |key| u64::try_from(values.integer(key)).unwrap_or(0);
+    let small = |key| u32::try_from(values.integer(key)).unwrap_or(u32::MAX);
+    Common {
+        limits: TcpLimits {
+            connections: count("connections"),
+            connections_per_address: small("connections_per_address"),
+            accepts_per_second: small("accepts_per_second"),
+            handshake: values.duration("handshake"),
+            first_octet: values.duration("first_octet"),
+            idle: values.duration("idle"),
+            write_stall: values.duration("write_stall"),
+            progress_grace: values.duration("progress_grace"),
+            progress_octets_per_second: count("progress_octets_per_second"),
+        },
+        proxies: ProxySources(values.cidrs("proxies")),
+    }
+}
+
+/// The configured certificates, and the local authority's for every other name.
+fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certificates, Failure> {
+    let values = config.section("tls");
+    let names: Vec<String> = values.texts("names").into_iter().map(str::to_owned).collect();
+    let zones: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut certificates = Certificates::default();
+    for own in values.tables("certificate") {
+        let names: Vec<String> = own.texts("names").into_iter().map(str::to_owned).collect();
+        certificates.add_files(&names, own.path("chain"), own.path("key")).map_err(net_failure)?;
+    }
+    let authority = LocalCa::open(&data.join(TLS_FOLDER), &zones, world.wall()).map_err(net_failure)?;
+    let mut leaf_names = names.clone();
+    leaf_names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    authority.leaf(&mut certificates, &leaf_names, world.wall()).map_err(net_failure)?;
+    Ok(certificates)
+}
+
+fn net_failure(error: doorway_net::Error) -> Failure {
+    Failure::new(error.to_string()).fix(error.advice())
+}
+
+fn dns_failure(error: doorway_dns::Error) -> Failure {
+    match error {
+        doorway_dns::Error::Net(error) => net_failure(error),
+        error => Failure::new(error.to_string()),
+    }
+}
+
+/// What the name server counts.
+struct DnsPart(Arc<Services>);
+
+impl Measured for DnsPart {
+    fn measure(&self, page: &mut Page) {
+        use doorway_dns::authority::Carrier;
+        let counters = self.0.parts().dns.counters();
+        for (transport, carrier) in [("udp", Carrier::Datagram), ("tcp", Carrier::Stream)] {
+            let answers = counters.iter().map(|worker| worker.answers(carrier)).sum();
+            page.counter("doorway_dns_answers", "Answers sent.", &[("transport", transport)], answers);
+        }
+        let mut rcodes: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+        for (rcode, count) in counters.iter().flat_map(|worker| worker.by_rcode().collect::<Vec<_>>()) {
+            *rcodes.entry(rcode.to_string()).or_default() += count;
+        }
+        for (rcode, count) in rcodes {
+            page.counter("doorway_dns_rcodes", "Answers by response code.", &[("rcode", &rcode)], count);
+        }
+        let dropped = counters.iter().map(|worker| worker.dropped.value()).sum();
+        page.counter("doorway_dns_dropped", "Messages without an answer.", &[], dropped);
+        let truncated = counters.iter().map(|worker| worker.truncated.value()).sum();
+        page.counter("doorway_dns_truncated", "Answers cut short over UDP.", &[], truncated);
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        let dns = Arc::clone(&self.0.parts().dns);
+        Some(("dns", dns.udp().iter().all(|door| !door.door().is_closing())))
+    }
+}
+
+/// What the web server counts.
+struct HttpPart(Arc<Services>);
+
+impl Measured for HttpPart {
+    fn measure(&self, page: &mut Page) {
+        let counts = Arc::clone(&self.0.parts().http).counts();
+        page.counter("doorway_http_requests", "Requests with a right head.", &[], counts.requests);
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(counts.responses) {
+            page.counter("doorway_http_responses", "Responses by class.", &[("class", class)], count);
+        }
+        page.counter("doorway_http_hot", "Responses that were ready-made.", &[], counts.hot);
+        for (rule, count) in counts.refusals() {
+            page.counter("doorway_http_refused", "Requests that broke a rule.", &[("rule", rule)], count);
+        }
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        let parts = self.0.parts();
+        Some(("http", parts.http_doors.iter().all(|(_, door)| !door.door().is_closing())))
+    }
+}
