@@ -247,13 +247,14 @@ pub fn serve<S: TcpService>(
     options: &TcpOptions,
     service: &Arc<S>,
 ) -> Result<TcpDoor, Error> {
-    let bind = |at| {
-        world.listen(at, &options.listen).map_err(|source| Error::Bind {
-            transport: Transport::Tcp,
-            address,
-            source,
-        })
+    let bind_with = |at, listen: &ListenOptions| {
+        world.listen(at, listen).map_err(|source| Error::Bind { transport: Transport::Tcp, address, source })
     };
+    let bind = |at| bind_with(at, &options.listen);
+    if options.listen.share && !world.doors().has_open(Transport::Tcp, address) {
+        // Two programs of one user could share the address without a word: ask for it alone first.
+        drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
+    }
     let first = bind(address)?;
     // With port 0 the first socket chooses; the others follow.
     let local = first.local().unwrap_or(address);

@@ -1,0 +1,294 @@
+//! The service shells over the operating system's own sockets, on loopback.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorway_base::trace::{Filter, Step};
+use doorway_base::{Datagram, Instant, Responder, Trace, UnixTime, Verdict, Writer};
+use doorway_net::ground::ListenOptions;
+use doorway_net::limits::TcpLimits;
+use doorway_net::os::Runtime;
+use doorway_net::proxy_protocol::ProxySources;
+use doorway_net::tcp::{self, Connection, TcpOptions, TcpService};
+use doorway_net::tls::local_ca::LocalCa;
+use doorway_net::tls::{Certificates, TlsAcceptor};
+use doorway_net::udp::{self, UdpOptions};
+use doorway_net::{Error, World};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Says who the client is, then sends back what it hears.
+struct WhoAndEcho;
+
+impl TcpService for WhoAndEcho {
+    async fn serve(&self, mut connection: Connection) {
+        let who = format!("{}\n", connection.remote().ip());
+        if connection.stream.write_all(who.as_bytes()).await.is_err() {
+            return;
+        }
+        let mut octets = [0; 1024];
+        while let Ok(count @ 1..) = connection.stream.read(&mut octets).await {
+            if connection.stream.write_all(&octets[..count]).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Responder for WhoAndEcho {
+    fn answer(&mut self, _: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
+        assert_ne!(query.octets, b"panic", "asked to");
+        reply.put(query.octets);
+        reply.put(query.local.ip().to_string().as_bytes());
+        Verdict::Reply
+    }
+}
+
+fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+fn start() -> (Runtime, World) {
+    let runtime = Runtime::start("test", 2, Trace::off()).unwrap();
+    let world = runtime.world().clone();
+    (runtime, world)
+}
+
+/// What a client hears that sends `octets` and then finishes.
+fn talk(runtime: &Runtime, to: SocketAddr, octets: &'static [u8]) -> Vec<u8> {
+    let world = runtime.world().clone();
+    let talked = runtime.block_on(async move {
+        let mut stream = world.connect(to).await.unwrap();
+        stream.write_all(octets).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        heard
+    });
+    talked.unwrap()
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("doorway-net-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    path
+}
+
+#[test]
+fn every_worker_accepts_and_the_registry_knows_the_connections() {
+    let (runtime, world) = start();
+    let door =
+        tcp::serve(&world, loopback(), &TcpOptions::new("echo", "echo", 0), &Arc::new(WhoAndEcho)).unwrap();
+    let local = door.local().unwrap();
+    for _ in 0..20 {
+        assert_eq!(talk(&runtime, local, b"hello"), b"127.0.0.1\nhello");
+    }
+    assert_eq!(door.door().counts().accepted, 20);
+    let rows = world.doors().sockets(world.now());
+    assert_eq!((rows[0].local, rows[0].state), (Some(local), "listening"));
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_says_so_even_when_it_could_be_shared() {
+    let (_runtime, world) = start();
+    let (_other_runtime, other) = start();
+    let options = TcpOptions::new("echo", "echo", 0);
+    let local = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap().local().unwrap();
+    let error = tcp::serve(&other, local, &options, &Arc::new(WhoAndEcho)).unwrap_err();
+    assert!(matches!(&error, Error::Bind { address, .. } if *address == local), "{error}");
+    assert!(error.advice().contains("another program"), "{}", error.advice());
+    // The same world may: that is how a reload replaces a door without closing it first.
+    tcp::serve(&world, local, &options, &Arc::new(WhoAndEcho)).unwrap();
+    let udp_options = UdpOptions::new("echo", "echo", 0);
+    let local = udp::serve(&world, loopback(), &udp_options, |_| WhoAndEcho).unwrap().local().unwrap();
+    assert!(udp::serve(&other, local, &udp_options, |_| WhoAndEcho).is_err());
+}
+
+#[test]
+fn one_address_cannot_take_every_place() {
+    let (runtime, world) = start();
+    let limits = TcpLimits { connections_per_address: 2, ..TcpLimits::default() };
+    let options = TcpOptions { limits, ..TcpOptions::new("echo", "echo", 0) };
+    let door = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
+    let local = door.local().unwrap();
+    let refused = runtime
+        .block_on(async move {
+            let mut kept = Vec::new();
+            for _ in 0..2 {
+                let mut stream = world.connect(local).await.unwrap();
+                stream.read_exact(&mut [0; 10]).await.unwrap();
+                kept.push(stream);
+            }
+            let mut third = world.connect(local).await.unwrap();
+            third.read(&mut [0; 10]).await.map_or(true, |count| count == 0)
+        })
+        .unwrap();
+    assert!(refused);
+    assert!(door.door().counts().refused.contains(&("per_address", 1)));
+}
+
+#[test]
+fn a_listed_proxy_names_the_client_and_must_do_so() {
+    let (runtime, world) = start();
+    let proxies = ProxySources(vec!["127.0.0.0/8".parse().unwrap()]);
+    let options = TcpOptions { proxies, ..TcpOptions::new("echo", "echo", 0) };
+    let door = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
+    let local = door.local().unwrap();
+    let named = b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 80\r\nhello";
+    assert_eq!(talk(&runtime, local, named), b"192.0.2.7\nhello");
+    assert_eq!(talk(&runtime, local, b"hello, no header"), b"");
+    assert!(door.door().counts().refused.contains(&("proxy", 1)));
+}
+
+#[test]
+fn the_local_authority_vouches_for_its_names_and_its_leaf_is_kept_until_it_is_due() {
+    let folder = folder("ca");
+    let now = UnixTime::from_secs(1_795_000_000);
+    let days = |count: u64| Duration::from_secs(count * 86_400);
+    let names = ["gate.home.arpa".to_owned(), "127.0.0.1".to_owned()];
+    let leaf = |now| {
+        let authority = LocalCa::open(&folder, &["home.arpa"], now).unwrap();
+        let mut certificates = Certificates::default();
+        authority.leaf(&mut certificates, &names, now).unwrap();
+        (authority.root_pem().to_owned(), std::fs::read(folder.join("leaf.pem")).unwrap())
+    };
+    let first = leaf(now);
+    assert_eq!(leaf(now + days(59)), first, "nothing is due");
+    let (root, renewed) = leaf(now + days(61));
+    assert_eq!(root, first.0, "the root stays");
+    assert_ne!(renewed, first.1, "two thirds of 90 days have passed");
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777
+    };
+    assert_eq!((mode("ca.key"), mode("leaf.key")), (0o600, 0o600));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn tls_agrees_on_a_certificate_by_name_and_new_ones_serve_new_connections() {
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+    let (runtime, world) = start();
+    let folder = folder("tls");
+    let certificates = |name: &str| {
+        let authority = LocalCa::open(&folder.join(name), &["home.arpa"], world.wall()).unwrap();
+        let mut certificates = Certificates::default();
+        authority.leaf(&mut certificates, &["gate.home.arpa".to_owned()], world.wall()).unwrap();
+        let root = CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap();
+        (certificates, root)
+    };
+    let (before, old_root) = certificates("old");
+    let (after, new_root) = certificates("new");
+    let acceptor = Arc::new(TlsAcceptor::new(before, &["echo/1"]).unwrap());
+    let options = TcpOptions { tls: Some(Arc::clone(&acceptor)), ..TcpOptions::new("echo", "echo", 0) };
+    let local = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap().local().unwrap();
+    let talk = |root: &CertificateDer<'static>| {
+        let (world, root) = (world.clone(), root.clone());
+        let talked = runtime.block_on(async move {
+            let mut roots = RootCertStore::empty();
+            roots.add(root).unwrap();
+            let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+            config.alpn_protocols = vec![b"echo/1".to_vec()];
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+            let name = ServerName::try_from("gate.home.arpa").unwrap();
+            let tcp = world.connect(local).await.unwrap();
+            let mut tls = connector.connect(name, tcp).await.ok()?;
+            let mut line = [0; 10];
+            tls.read_exact(&mut line).await.ok()?;
+            Some((line, tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec)))
+        });
+        talked.unwrap()
+    };
+    let agreed = Some((*b"127.0.0.1\n", Some(b"echo/1".to_vec())));
+    assert_eq!(talk(&old_root), agreed);
+    assert_eq!(talk(&new_root), None);
+    acceptor.replace(after);
+    assert_eq!(talk(&new_root), agreed);
+    assert_eq!(talk(&old_root), None);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Sends each datagram and returns the answers, empty where none came.
+fn exchange(runtime: &Runtime, to: SocketAddr, datagrams: &'static [&'static [u8]]) -> Vec<Vec<u8>> {
+    let world = runtime.world().clone();
+    let exchanged = runtime.block_on(async move {
+        let listen = ListenOptions { share: false, ..ListenOptions::default() };
+        let socket = world.udp(loopback(), &listen).unwrap().start().unwrap();
+        let mut answers = Vec::new();
+        for datagram in datagrams {
+            socket.send(datagram, to).await.unwrap();
+            let mut octets = [0; 2048];
+            let received = world.timeout(Duration::from_millis(500), socket.receive(&mut octets)).await;
+            answers.push(match received {
+                Some(Ok((count, from))) => {
+                    assert_eq!(from, to, "the answer leaves from the address that was asked");
+                    octets[..count].to_vec()
+                }
+                _ => Vec::new(),
+            });
+        }
+        answers
+    });
+    exchanged.unwrap()
+}
+
+#[test]
+fn udp_answers_leave_from_the_address_that_was_asked() {
+    let (runtime, world) = start();
+    let any = "0.0.0.0:0".parse().unwrap();
+    let door = udp::serve(&world, any, &UdpOptions::new("echo", "echo", 0), |_| WhoAndEcho).unwrap();
+    let port = door.local().unwrap().port();
+    for address in ["127.0.0.1", "127.0.0.2", "127.1.2.3"] {
+        let to = SocketAddr::new(address.parse().unwrap(), port);
+        assert_eq!(exchange(&runtime, to, &[b"from "]), [format!("from {address}").into_bytes()]);
+    }
+}
+
+#[test]
+fn a_panic_costs_one_datagram() {
+    let (runtime, world) = start();
+    let door = udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 0), |_| WhoAndEcho).unwrap();
+    let to = door.local().unwrap();
+    let answers = exchange(&runtime, to, &[b"a", b"panic", b"b"]);
+    assert_eq!(answers, [b"a127.0.0.1".to_vec(), Vec::new(), b"b127.0.0.1".to_vec()]);
+    assert_eq!(world.doors().panics(), 1);
+}
+
+#[test]
+fn the_trace_shows_both_messages_of_an_exchange_and_which_caused_which() {
+    let (runtime, world) = start();
+    let door = udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 7), |_| WhoAndEcho).unwrap();
+    let subscription = world.trace().subscribe(Filter::default(), 100, || {});
+    exchange(&runtime, door.local().unwrap(), &[b"a"]);
+    let (events, lost) = subscription.drain();
+    assert_eq!((events.len(), lost), (2, 0));
+    assert_eq!((events[1].cause, events[1].step), (Some(events[0].id), Step::Message));
+    assert_eq!(events[0].flow.canonical_port, 7);
+    drop(subscription);
+    assert!(!world.trace().is_on());
+}
+
+#[test]
+fn a_drain_ends_what_does_not_finish_in_time() {
+    let (runtime, world) = start();
+    let door =
+        tcp::serve(&world, loopback(), &TcpOptions::new("echo", "echo", 0), &Arc::new(WhoAndEcho)).unwrap();
+    let local = door.local().unwrap();
+    let ended = runtime
+        .block_on(async move {
+            let mut stream = world.connect(local).await.unwrap();
+            stream.read_exact(&mut [0; 10]).await.unwrap();
+            // This service never looks whether it should finish, so only the deadline ends it.
+            let ended = world.doors().drain(&world, world.now() + Duration::from_millis(50)).await;
+            assert_eq!(stream.read(&mut [0; 1]).await.unwrap_or(0), 0);
+            assert!(world.connect(local).await.is_err(), "the door is closed");
+            ended
+        })
+        .unwrap();
+    assert_eq!(ended, 1);
+}
