@@ -1,6 +1,9 @@
 //! Where the store touches the world: SQLite, files and threads. Nothing else in this crate does.
 
 pub(crate) mod bench;
+pub(crate) mod blobs;
+pub(crate) mod claim;
+pub(crate) mod collect;
 pub(crate) mod disk;
 pub(crate) mod embedded;
 pub(crate) mod flusher;
@@ -8,6 +11,10 @@ pub(crate) mod folder;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod reader;
+pub(crate) mod rows;
+pub(crate) mod segments;
 pub(crate) mod sqlite;
 pub(crate) mod tables;
+pub(crate) mod users;
+pub(crate) mod workers;
 pub(crate) mod writer;
