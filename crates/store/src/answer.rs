@@ -46,7 +46,6 @@ impl<T> Answer<T> {
     }
 
     /// An answer, and the promise that gives it.
-    #[must_use]
     pub fn promised() -> (Promise<T>, Self) {
         let shared = Arc::new(Shared { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
         (Promise { shared: Some(Arc::clone(&shared)) }, Self(Inner::Later(shared)))

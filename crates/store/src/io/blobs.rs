@@ -76,12 +76,12 @@ pub(crate) struct Shelf {
 
 /// Blobs on a local disk.
 pub struct LocalBlobs {
-    pub(crate) shelf: Arc<Shelf>,
+    shelf: Arc<Shelf>,
     /// One thread: what waits for it becomes one group with one sync.
     appender: Arc<Workers>,
     readers: Arc<Workers>,
     /// Held while content is moved, removed or copied away.
-    pub(crate) maintenance: Arc<Mutex<()>>,
+    maintenance: Arc<Mutex<()>>,
 }
 
 impl LocalBlobs {
@@ -90,6 +90,15 @@ impl LocalBlobs {
     /// # Errors
     /// [`Error::Local`] when the folder cannot be used.
     pub fn open(options: BlobOptions, store: Arc<dyn Store>) -> Result<Self> {
+        Self::beside(options, store, Arc::default())
+    }
+
+    /// The same, beside a store whose backup must not meet content on the move.
+    pub(crate) fn beside(
+        options: BlobOptions,
+        store: Arc<dyn Store>,
+        maintenance: Arc<Mutex<()>>,
+    ) -> Result<Self> {
         let BlobOptions { folder, disk, min_free, threads, segment_octets } = options;
         let segments = Segments::open(Arc::clone(&disk), &folder.join("segments"), segment_octets)?;
         let bodies = folder.join("bodies");
@@ -119,7 +128,7 @@ impl LocalBlobs {
             shelf: Arc::new(shelf),
             appender: Arc::new(Workers::new("store-blob", threads.min(1), limit)?),
             readers: Arc::new(Workers::new("store-blob-read", threads, limit)?),
-            maintenance: Arc::default(),
+            maintenance,
         })
     }
 }
