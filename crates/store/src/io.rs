@@ -21,5 +21,6 @@ pub(crate) mod sqlite;
 pub(crate) mod tables;
 pub(crate) mod users;
 pub(crate) mod verify;
+pub(crate) mod wait;
 pub(crate) mod workers;
 pub(crate) mod writer;

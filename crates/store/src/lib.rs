@@ -41,13 +41,13 @@ mod tar;
 mod user;
 mod watch;
 
-pub use answer::{Answer, BoxFuture, Promise, wait};
+pub use answer::{Answer, BoxFuture, Promise};
 pub use batch::{BATCH_OCTETS_MAX, BATCH_STEPS_MAX, Batch, Durability, IdSlot, Receipt, Row};
 pub use blob::{
     BODY_OCTETS_MIN, BlobId, BlobWriter, Blobs, COLLECT_AFTER, Collected, READ_OCTETS_MAX, Stored,
 };
 pub use claim::{CLAIM_NAME_OCTETS_MAX, Claim};
-pub use config::Config;
+pub use config::{AUTH_SECTION, AuthConfig, Config, SECTION};
 pub use error::{Conflict, Error, Result};
 pub use io::backup::restore;
 pub use io::bench::{BenchOptions, BenchReport, Measurement, bench};
@@ -59,6 +59,7 @@ pub use io::rows::{row, rows};
 pub use io::sessions::Sessions;
 pub use io::users::{APP_PASSWORDS_MAX, Entropy, UserChange, UserError, UserOptions, Users};
 pub use io::verify::{DAMAGE_LISTED_MAX, VerifyReport, verify};
+pub use io::wait::wait;
 pub use key::{KEY_OCTETS_MAX, Key, Range, VALUE_OCTETS_MAX};
 pub use login::{Login, LoginError};
 pub use memory::MemoryStore;

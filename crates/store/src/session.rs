@@ -24,7 +24,7 @@ pub(crate) const WRITE_EVERY: Duration = Duration::from_secs(60);
 /// Bounds of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// `auth.session_idle`: a session ends this long after its last use. Default 30 minutes.
+    /// `auth.session_ttl`: a session ends this long after its last use. Default 30 minutes.
     pub idle: Duration,
     /// `auth.session_max`: a session ends this long after its beginning. Default 12 hours.
     pub absolute: Duration,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use doorway_base::UnixTime;
 
-use crate::answer::wait;
 use crate::batch::{Batch, Row};
 use crate::blob::{
     BlobId, COLLECT_AFTER, Collected, LINKS, Location, PLACE, id_of, idle_key, links_key, place_key,
@@ -13,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::blobs::Shelf;
 use crate::io::folder::cannot;
 use crate::io::rows::{each_row, row};
+use crate::io::wait::wait;
 use crate::lock::lock;
 use crate::segment::HEADER_OCTETS;
 

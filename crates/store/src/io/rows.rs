@@ -1,8 +1,8 @@
 //! Short forms of reading, over any store.
 
-use crate::answer::wait;
 use crate::batch::Row;
 use crate::error::Result;
+use crate::io::wait::wait;
 use crate::key::{Key, Range};
 use crate::store::{ScanOptions, Store};
 
