@@ -1,10 +1,9 @@
 //! An answer that comes later: awaited in any runtime, or waited for by a thread without one.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
+use std::task::{Context, Poll, Waker};
 
 use crate::error::{Error, Result};
 use crate::lock::lock;
@@ -46,7 +45,6 @@ impl<T> Answer<T> {
     }
 
     /// An answer, and the promise that gives it.
-    #[must_use]
     pub fn promised() -> (Promise<T>, Self) {
         let shared = Arc::new(Shared { state: Mutex::new(State::Waiting(None)), done: Condvar::new() });
         (Promise { shared: Some(Arc::clone(&shared)) }, Self(Inner::Later(shared)))
@@ -130,34 +128,10 @@ impl<T> Drop for Promise<T> {
     }
 }
 
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Blocks this thread until `future` is done: how the command line and tests use what is async in shape.
-///
-/// ```
-/// assert_eq!(doorway_store::wait(async { 7 }), 7);
-/// ```
-pub fn wait<F: Future>(future: F) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::wait::wait;
 
     #[test]
     fn an_answer_reaches_a_waiting_thread_and_a_waiting_task() {

@@ -1,39 +1,197 @@
-//! The `[store]` table: bounds and sizes, each with its default.
+//! The `[store]` and `[auth]` tables: bounds and sizes, each with its default.
+
+use std::time::Duration;
+
+use doorway_base::config::{Key, Kind, Preset, Section, Values};
+
+use crate::password::{self, PASSWORD_MIN};
+use crate::session::SessionOptions;
+
+/// `[store]`
+pub const SECTION: Section = Section {
+    name: "store",
+    help: "Keeps what must not be lost: users, sessions, and what the protocols acknowledge.",
+    keys: &[
+        Key {
+            name: "min_free",
+            kind: Kind::Size { min: 0, max: 1 << 50 },
+            default: Preset::Text("256MiB"),
+            help: "Octets of the disk that are left alone; with less room new data is refused for now.",
+        },
+        Key {
+            name: "queue_max",
+            kind: Kind::Integer { min: 1, max: 1 << 20, unit: "batches" },
+            default: Preset::Integer(8192),
+            help: "Writes that may wait; one more is refused for now.",
+        },
+        Key {
+            name: "group_max",
+            kind: Kind::Integer { min: 1, max: 1 << 16, unit: "batches" },
+            default: Preset::Integer(512),
+            help: "Writes that are made durable together at most.",
+        },
+        Key {
+            name: "readers",
+            kind: Kind::Integer { min: 1, max: 64, unit: "threads" },
+            default: Preset::Integer(4),
+            help: "Threads that read the database.",
+        },
+        Key {
+            name: "read_queue_max",
+            kind: Kind::Integer { min: 1, max: 1 << 20, unit: "reads" },
+            default: Preset::Integer(8192),
+            help: "Reads that may wait for a thread; one more is refused for now.",
+        },
+        Key {
+            name: "flush_octets",
+            kind: Kind::Size { min: 64 << 10, max: 1 << 30 },
+            default: Preset::Text("16MiB"),
+            help: "Length of the commit log at which the database takes over what is in it.",
+        },
+        Key {
+            name: "log_octets_max",
+            kind: Kind::Size { min: 1 << 20, max: 1 << 32 },
+            default: Preset::Text("64MiB"),
+            help: "Length of the commit log at which writes wait for the database.",
+        },
+        Key {
+            name: "wal_octets_max",
+            kind: Kind::Size { min: 1 << 20, max: 1 << 40 },
+            default: Preset::Text("256MiB"),
+            help: "Octets that the database's own log keeps on disk between uses.",
+        },
+    ],
+};
 
 /// Settings of the embedded engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// `store.min_free`: octets of the disk that are left alone; with less room writes are refused as
-    /// [`crate::Error::Full`]. Default 256 MiB.
+    /// Octets of the disk that are left alone; with less room writes are refused as
+    /// [`crate::Error::Full`].
     pub min_free: u64,
-    /// `store.queue_max`: batches that may wait for the log; one more is refused. Default 8192.
+    /// Batches that may wait for the log; one more is refused.
     pub queue_max: usize,
-    /// `store.group_max`: batches written and synced together at most. Default 512.
+    /// Batches written and synced together at most.
     pub group_max: usize,
-    /// `store.readers`: threads, each with a connection, that read the database. Default 4.
+    /// Threads, each with a connection, that read the database.
     pub readers: usize,
-    /// `store.read_queue_max`: reads that may wait for them; one more is refused. Default 8192.
+    /// Reads that may wait for them; one more is refused.
     pub read_queue_max: usize,
-    /// `store.flush_octets`: octets of the log after which the database takes them over. Default 16 MiB.
+    /// Octets of the log after which the database takes them over.
     pub flush_octets: u64,
-    /// `store.log_octets_max`: octets of one log file after which commits wait for the database.
-    /// Default 64 MiB; a restart reads at most three times as much.
+    /// Octets of one log file after which commits wait for the database. A restart reads at most three
+    /// times as much.
     pub log_octets_max: u64,
-    /// `store.wal_octets_max`: octets that the database's own log keeps on disk between uses. Default 256 MiB.
+    /// Octets that the database's own log keeps on disk between uses.
     pub wal_octets_max: u64,
+}
+
+impl Config {
+    /// The table's values.
+    #[must_use]
+    pub fn read(values: &Values) -> Self {
+        Self {
+            min_free: values.size("min_free"),
+            queue_max: values.count("queue_max"),
+            group_max: values.count("group_max"),
+            readers: values.count("readers"),
+            read_queue_max: values.count("read_queue_max"),
+            flush_octets: values.size("flush_octets"),
+            log_octets_max: values.size("log_octets_max"),
+            wal_octets_max: values.size("wal_octets_max"),
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            min_free: 256 << 20,
-            queue_max: 8192,
-            group_max: 512,
-            readers: 4,
-            read_queue_max: 8192,
-            flush_octets: 16 << 20,
-            log_octets_max: 64 << 20,
-            wal_octets_max: 256 << 20,
-        }
+        Self::read(&SECTION.defaults())
+    }
+}
+
+/// `[auth]`
+pub const AUTH_SECTION: Section = Section {
+    name: "auth",
+    help: "How people prove who they are, and for how long that counts.",
+    keys: &[
+        Key {
+            name: "password_min",
+            kind: Kind::Integer { min: 8, max: 128, unit: "characters" },
+            default: Preset::Integer(PASSWORD_MIN as i64),
+            help: "Fewest characters of a new password.",
+        },
+        Key {
+            name: "password_preset",
+            kind: Kind::Choice(&["normal", "strong"]),
+            default: Preset::Text("normal"),
+            help: "What a password check costs: 19 MiB and about 30 ms, or 64 MiB and about 200 ms. \
+                   Passwords are hashed anew at their next login.",
+        },
+        Key {
+            name: "session_ttl",
+            kind: Kind::Duration { min: Duration::from_secs(60), max: Duration::from_secs(30 * 86_400) },
+            default: Preset::Text("30m"),
+            help: "A session ends this long after its last use.",
+        },
+        Key {
+            name: "session_max",
+            kind: Kind::Duration { min: Duration::from_secs(60), max: Duration::from_secs(365 * 86_400) },
+            default: Preset::Text("12h"),
+            help: "A session ends this long after its beginning, however much it is used.",
+        },
+        Key {
+            name: "sessions_max",
+            kind: Kind::Integer { min: 1, max: 10_000_000, unit: "sessions" },
+            default: Preset::Integer(100_000),
+            help: "Most sessions at once; one more is refused.",
+        },
+    ],
+};
+
+/// Settings of users and sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// Fewest characters of a new password.
+    pub password_min: usize,
+    /// What a password check costs.
+    pub preset: password::Preset,
+    /// Bounds of sessions.
+    pub sessions: SessionOptions,
+}
+
+impl AuthConfig {
+    /// The table's values.
+    #[must_use]
+    pub fn read(values: &Values) -> Self {
+        let preset = match values.text("password_preset") {
+            "strong" => password::Preset::STRONG,
+            _ => password::Preset::NORMAL,
+        };
+        let sessions = SessionOptions {
+            idle: values.duration("session_ttl"),
+            absolute: values.duration("session_max"),
+            sessions_max: values.count("sessions_max"),
+        };
+        Self { password_min: values.count("password_min"), preset, sessions }
+    }
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self::read(&AUTH_SECTION.defaults())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_defaults_are_those_that_the_types_promise() {
+        assert_eq!(AuthConfig::default().sessions, SessionOptions::default());
+        assert_eq!(AuthConfig::default().preset, password::Preset::NORMAL);
+        let config = Config::default();
+        assert_eq!((config.queue_max, config.min_free), (8192, 256 << 20));
+        assert!(config.flush_octets < config.log_octets_max);
     }
 }

@@ -80,10 +80,13 @@ impl MemoryStore {
         let end = range.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
         let rows = guard.rows.range((Bound::Included(&range.start), end));
         let mut page = PageBuilder::new(options);
-        let add = |(key, row): (&Key, &Row)| page.push(key.clone(), row.clone());
-        // `all` stops at the row that did not fit any more.
-        let _ =
-            if options.reverse { rows.rev().map(add).all(|fitted| fitted) } else { rows.map(add).all(|f| f) };
+        let mut add = |(key, row): (&Key, &Row)| page.push(key.clone(), row.clone());
+        // Both stop at the row that does not fit any more.
+        if options.reverse {
+            rows.rev().all(&mut add)
+        } else {
+            rows.into_iter().all(&mut add)
+        };
         page.page
     }
 }

@@ -11,8 +11,9 @@ use doorway_base::UnixTime;
 
 use crate::answer::{Answer, BoxFuture};
 use crate::batch::{Batch, Receipt, Row};
-use crate::claim::{self, Claim};
+use crate::claim::Claim;
 use crate::error::Result;
+use crate::io::claim;
 use crate::key::{Key, Range};
 use crate::watch::Watch;
 
@@ -155,12 +156,4 @@ pub trait Store: Send + Sync {
     fn release<'a>(&'a self, claim: &'a Claim) -> BoxFuture<'a, Result<()>> {
         Box::pin(claim::release(self, claim))
     }
-}
-
-/// One row; the short form of [`Store::get`] for a single key.
-///
-/// # Errors
-/// As [`Store::get`].
-pub async fn row(store: &dyn Store, key: &Key) -> Result<Option<Row>> {
-    Ok(store.get(std::slice::from_ref(key)).await?.pop().flatten())
 }

@@ -30,7 +30,7 @@ pub struct Watch {
 impl Watch {
     /// Waits until something below the prefix has changed since the last call, and gives the sequence
     /// number of the newest such commit; `None` when the store has closed.
-    pub async fn changed(&mut self) -> Option<u64> {
+    pub fn changed(&mut self) -> impl Future<Output = Option<u64>> + Send + '_ {
         poll_fn(|context| {
             let mut slot = lock(&self.slot);
             if slot.seq > slot.seen {
@@ -43,7 +43,6 @@ impl Watch {
             slot.waker = Some(context.waker().clone());
             Poll::Pending
         })
-        .await
     }
 
     /// The same without waiting: `None` when nothing has changed since the last call.

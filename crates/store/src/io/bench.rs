@@ -27,7 +27,7 @@ const KEY_OCTETS: usize = 16;
 /// What to measure with.
 #[derive(Clone)]
 pub struct BenchOptions {
-    /// How long each measurement runs.
+    /// How long each measurement runs in all.
     pub time: Duration,
     /// Writers at once in the measurements with many. Default 64.
     pub writers: usize,
@@ -104,32 +104,83 @@ enum Order {
     Random,
 }
 
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ascending => "ascending keys",
+            Self::Random => "random keys",
+        })
+    }
+}
+
+/// Times that each measurement runs, in turn with the others: what else the machine does then falls on
+/// all of them alike.
+const ROUNDS: u32 = 3;
+
 /// Runs every measurement in `folder`, which is emptied of what they wrote.
 ///
 /// # Errors
 /// [`Error::Local`] when the folder cannot be used, or the store's own errors.
 pub fn bench(folder: &Path, options: &BenchOptions) -> Result<BenchReport> {
     std::fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e))?;
-    let one_sync_per_row = raw(folder, options, 1, "append and fdatasync, one row each")?;
-    let groups = format!("append and fdatasync, {} rows each", options.writers);
-    let raw_groups = raw(folder, options, options.writers, &groups)?;
-    let mut store = Vec::new();
-    for (writers, durability, order) in [
+    let many = options.writers;
+    let kinds = [
         (1, Durability::Disk, Order::Ascending),
-        (options.writers, Durability::Disk, Order::Ascending),
-        (options.writers, Durability::Disk, Order::Random),
+        (many, Durability::Disk, Order::Ascending),
+        (many, Durability::Disk, Order::Random),
         (1, Durability::Process, Order::Ascending),
-        (options.writers, Durability::Process, Order::Ascending),
-        (options.writers, Durability::Process, Order::Random),
-    ] {
-        store.push(commits(folder, options, writers, durability, order)?);
+        (many, Durability::Process, Order::Ascending),
+        (many, Durability::Process, Order::Random),
+    ];
+    let options = BenchOptions { time: options.time / ROUNDS, ..options.clone() };
+    let (mut one, mut groups, mut store) =
+        (Run::default(), Run::default(), vec![Run::default(); kinds.len()]);
+    for _ in 0..ROUNDS {
+        one.add(raw(folder, &options, 1)?);
+        groups.add(raw(folder, &options, many)?);
+        for ((writers, durability, order), run) in kinds.iter().zip(&mut store) {
+            run.add(commits(folder, &options, *writers, *durability, *order)?);
+        }
     }
-    Ok(BenchReport { one_sync_per_row, raw_groups, store })
+    let named = kinds.iter().zip(store).map(|((writers, durability, order), run)| {
+        run.measurement(format!("store, {writers} writers, {durability:?}, {order}"))
+    });
+    Ok(BenchReport {
+        one_sync_per_row: one.measurement("append and fdatasync, one row each".to_owned()),
+        raw_groups: groups.measurement(format!("append and fdatasync, {many} rows each")),
+        store: named.collect(),
+    })
 }
 
-fn raw(folder: &Path, options: &BenchOptions, group: usize, name: &str) -> Result<Measurement> {
+/// What one or several rounds of a measurement gave.
+#[derive(Debug, Clone, Default)]
+struct Run {
+    rows: u64,
+    time: Duration,
+    syncs: u64,
+    /// How long each answer took.
+    spans: Vec<Duration>,
+}
+
+impl Run {
+    fn add(&mut self, round: Self) {
+        self.rows += round.rows;
+        self.time += round.time;
+        self.syncs += round.syncs;
+        self.spans.extend(round.spans);
+    }
+
+    fn measurement(self, name: String) -> Measurement {
+        let Self { rows, time, syncs, mut spans } = self;
+        spans.sort_unstable();
+        let at = |share: f64| spans.get((spans.len() as f64 * share) as usize).copied().unwrap_or_default();
+        Measurement { name, rows, time, syncs, p50: at(0.50), p99: at(0.99) }
+    }
+}
+
+fn raw(folder: &Path, options: &BenchOptions, group: usize) -> Result<Run> {
     let path = folder.join("bench.raw");
-    let run = || -> std::io::Result<Measurement> {
+    let run = || -> std::io::Result<Run> {
         let file = OsDisk.open(&path, true)?;
         let rows = vec![0x5a; group * (KEY_OCTETS + options.value_octets)];
         let (mut at, mut syncs, mut spans) = (0, 0, Vec::new());
@@ -146,7 +197,7 @@ fn raw(folder: &Path, options: &BenchOptions, group: usize, name: &str) -> Resul
                 break after.since(begin);
             }
         };
-        Ok(measurement(name.to_owned(), syncs * group as u64, time, syncs, spans))
+        Ok(Run { rows: syncs * group as u64, time, syncs, spans })
     };
     let measured = run().map_err(|e| cannot("measure with", &path, &e));
     OsDisk.remove(&path).map_err(|e| cannot("remove", &path, &e))?;
@@ -159,7 +210,7 @@ fn commits(
     writers: usize,
     durability: Durability,
     order: Order,
-) -> Result<Measurement> {
+) -> Result<Run> {
     let folder = folder.join("bench.store");
     let remove = || match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(cannot("remove", &folder, &error)),
@@ -167,22 +218,11 @@ fn commits(
     };
     remove()?;
     let store = Embedded::open(Options::new(&folder))?;
-    let keys = match order {
-        Order::Ascending => "ascending keys",
-        Order::Random => "random keys",
-    };
-    let name = format!("store, {writers} writers, {durability:?}, {keys}");
     let (spans, time) = drive(&store, options, writers, durability, order)?;
     let syncs = store.metrics().syncs;
     drop(store);
     remove()?;
-    Ok(measurement(name, spans.len() as u64, time, syncs, spans))
-}
-
-fn measurement(name: String, rows: u64, time: Duration, syncs: u64, mut spans: Vec<Duration>) -> Measurement {
-    spans.sort_unstable();
-    let at = |share: f64| spans.get((spans.len() as f64 * share) as usize).copied().unwrap_or_default();
-    Measurement { name, rows, time, syncs, p50: at(0.50), p99: at(0.99) }
+    Ok(Run { rows: spans.len() as u64, time, syncs, spans })
 }
 
 /// The writers whose answer has come.

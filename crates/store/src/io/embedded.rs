@@ -12,9 +12,11 @@ use std::thread::JoinHandle;
 use doorway_base::{Disk, Instant, Limit};
 
 use crate::answer::{Answer, BoxFuture, Promise};
-use crate::batch::{Batch, Receipt, Row};
+use crate::batch::{Batch, Changes, Receipt, Row};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::io::backup;
+use crate::io::blobs::{BlobOptions, LocalBlobs};
 use crate::io::disk::OsDisk;
 use crate::io::flusher::{self, FlushDesk, Work};
 use crate::io::folder::{FolderLock, Layout, cannot};
@@ -23,6 +25,7 @@ use crate::io::metrics::{Counters, Metrics, count};
 use crate::io::reader::{self, ReadQueue};
 use crate::io::sqlite::{self, Role};
 use crate::io::tables::Tables;
+use crate::io::verify::{VerifyReport, verify_parts};
 use crate::io::writer::{CommitQueue, Job, Writer};
 use crate::key::{Key, Range};
 use crate::lock::{lock, read};
@@ -101,7 +104,7 @@ pub struct Embedded {
     writer: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
     /// Held by whoever must not have blobs moved meanwhile: backup, collection, compaction.
-    pub(crate) maintenance: Mutex<()>,
+    maintenance: Arc<Mutex<()>>,
     _lock: FolderLock,
 }
 
@@ -155,7 +158,7 @@ impl Embedded {
             flushes: Vec::new(),
         };
         let mut store =
-            Self { shared, writer: None, others: Vec::new(), maintenance: Mutex::new(()), _lock: lock };
+            Self { shared, writer: None, others: Vec::new(), maintenance: Arc::default(), _lock: lock };
         store.writer = Some(spawn("store-commit", move || writer.run())?);
         let shared = Arc::clone(&store.shared);
         store.others.push(spawn("store-flush", move || flusher::run(&shared, database))?);
@@ -174,6 +177,47 @@ impl Embedded {
             None => self.shared.commits.flush(promise),
         }
         answer
+    }
+
+    /// The blobs beside these rows, read by `threads` threads.
+    ///
+    /// # Errors
+    /// [`Error::Local`] when their folders cannot be used.
+    pub fn blobs(self: &Arc<Self>, threads: usize) -> Result<LocalBlobs> {
+        let shared = &self.shared;
+        let options = BlobOptions {
+            min_free: shared.config.min_free,
+            ..BlobOptions::new(&shared.layout.folder, Arc::clone(&shared.disk), threads)
+        };
+        LocalBlobs::beside(options, Arc::clone(self) as Arc<dyn Store>, Arc::clone(&self.maintenance))
+    }
+
+    /// Reads everything, in a thread of its own, and compares it with what it should be, while the
+    /// store goes on working. Damage is not an error but in the report.
+    ///
+    /// # Errors
+    /// As [`Embedded::flush`], or [`Error::Local`] when the database cannot be opened once more.
+    pub async fn verify(&self) -> Result<VerifyReport> {
+        self.flush().await?;
+        let (shared, maintenance) = (Arc::clone(&self.shared), Arc::clone(&self.maintenance));
+        let (promise, answer) = Answer::promised();
+        let run = move || {
+            let _unmoved = lock(&maintenance);
+            let opened = sqlite::open(&shared.layout.database(), Role::Reader, 0);
+            promise.keep(opened.map(|database| {
+                let mut report = VerifyReport::default();
+                verify_parts(
+                    &database,
+                    &Changes::new(),
+                    Arc::clone(&shared.disk),
+                    &shared.layout,
+                    &mut report,
+                );
+                report
+            }));
+        };
+        drop(spawn("store-verify", run)?);
+        answer.await
     }
 
     /// Why writes are refused until a restart, if they are.
@@ -240,11 +284,8 @@ impl Store for Embedded {
             return Answer::ready(Err(error));
         }
         let (promise, answer): (Promise<Receipt>, _) = Answer::promised();
-        if let Err((job, error)) = self.shared.commits.push(Job { batch, promise }) {
-            if matches!(error, Error::Limit(_)) {
-                count(&self.shared.counters.refused, 1);
-            }
-            job.promise.keep(Err(error));
+        if let Err(Error::Limit(_)) = self.shared.commits.push(Job { batch, promise }) {
+            count(&self.shared.counters.refused, 1);
         }
         answer
     }
@@ -254,7 +295,9 @@ impl Store for Embedded {
     }
 
     fn backup(&self, target: BackupTarget) -> BoxFuture<'_, Result<Manifest>> {
-        let _ = target;
-        Box::pin(async { Err(Error::Closed) })
+        Box::pin(async move {
+            self.flush().await?;
+            backup::spawn(Arc::clone(&self.shared), Arc::clone(&self.maintenance), target)?.await
+        })
     }
 }

@@ -48,7 +48,15 @@ impl Layout {
 /// Holds the data folder until it is dropped or the process ends.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is just being started has a copy of the file until it
+        // runs its own program, and with it the lock.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl FolderLock {
@@ -79,7 +87,7 @@ impl FolderLock {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{}", std::process::id()))
             .map_err(|e| cannot("write", &path, &e))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 

@@ -48,8 +48,10 @@ pub(crate) struct Replayed {
     pub(crate) seq: u64,
     /// Files that hold these changes; they are given back with [`Log::recycle`].
     pub(crate) slots: Vec<Slot>,
-    /// Records read.
-    pub(crate) records: u64,
+    /// Highest epoch of any file; 0 when there is none.
+    epoch: u64,
+    /// One more than the highest slot.
+    slots_seen: Slot,
 }
 
 fn slot_path(folder: &Path, slot: Slot) -> PathBuf {
@@ -65,34 +67,54 @@ fn slot_of(path: &Path) -> Option<Slot> {
 }
 
 impl Log {
-    /// Reads what the database, which has every commit up to `seq`, does not have, and begins a new
-    /// epoch in a file that is free.
+    /// Begins a new epoch in a file that is free, behind what the log has and the database, which has
+    /// every commit up to `seq`, does not.
     ///
     /// # Errors
     /// [`Error::Local`] when the disk does not let us.
     pub(crate) fn open(disk: Arc<dyn Disk>, folder: PathBuf, seq: u64) -> Result<(Self, Replayed)> {
-        let local = |error: io::Error| cannot("read the commit log in", &folder, &error);
+        let local = |error: io::Error| cannot("open the commit log in", &folder, &error);
         disk.create_folder(&folder).map_err(local)?;
+        let replayed = Self::read(&*disk, &folder, seq)?;
+        for slot in &replayed.slots {
+            // What was read may have been in the system's memory only, and what comes now counts on it.
+            disk.open(&slot_path(&folder, *slot), false).and_then(|file| file.sync_data()).map_err(local)?;
+        }
+        let epoch = replayed.epoch + 1;
+        let mut free: Vec<Slot> =
+            (0..replayed.slots_seen).filter(|slot| !replayed.slots.contains(slot)).collect();
+        let slot = free.pop().unwrap_or(replayed.slots_seen);
+        let slots = replayed.slots_seen.max(slot + 1);
+        let (file, at) = Self::begin(&*disk, &folder, slot, epoch, replayed.seq).map_err(local)?;
+        let log = Self { file, at, free, slots, disk, folder, slot, epoch, unsynced: false };
+        Ok((log, replayed))
+    }
+
+    /// Reads what the log has and the database, which has every commit up to `seq`, does not. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Local`] when the disk does not let us.
+    pub(crate) fn read(disk: &dyn Disk, folder: &Path, seq: u64) -> Result<Replayed> {
+        let local = |error: io::Error| cannot("read the commit log in", folder, &error);
+        let mut replayed = Replayed { seq, ..Replayed::default() };
         let mut lives = Vec::new();
-        let mut slots = 0;
-        for path in disk.list(&folder).map_err(local)? {
+        for path in disk.list(folder).map_err(local)? {
             let Some(slot) = slot_of(&path) else { continue };
-            slots = slots.max(slot + 1);
+            replayed.slots_seen = replayed.slots_seen.max(slot + 1);
             let file = disk.open(&path, false).map_err(local)?;
             let mut octets = vec![0; file.octets().map_err(local)? as usize];
             file.read_exact_at(&mut octets, 0).map_err(local)?;
             let records = records_of_one_life(&octets);
             if let Some(first) = records.first() {
-                lives.push((first.epoch, slot, file, records));
+                lives.push((first.epoch, slot, records));
             }
         }
-        lives.sort_by_key(|(epoch, slot, ..)| (*epoch, *slot));
-        let epoch = lives.last().map_or(0, |(epoch, ..)| *epoch) + 1;
-        let mut replayed = Replayed { seq, ..Replayed::default() };
-        for (_, slot, file, records) in lives {
+        lives.sort_by_key(|(epoch, slot, _)| (*epoch, *slot));
+        for (epoch, slot, records) in lives {
+            replayed.epoch = epoch;
             let before = replayed.seq;
             for record in records {
-                replayed.records += 1;
                 if record.last < record.first || record.last <= seq {
                     continue; // opens a life, or the database has it
                 }
@@ -103,17 +125,10 @@ impl Log {
                 replayed.changes.extend(record.changes);
             }
             if replayed.seq > before {
-                // What was read may have been in the system's memory only, and what comes now counts on it.
-                file.sync_data().map_err(local)?;
                 replayed.slots.push(slot);
             }
         }
-        let mut free: Vec<Slot> = (0..slots).filter(|slot| !replayed.slots.contains(slot)).collect();
-        let slot = free.pop().unwrap_or(slots);
-        let (file, at) = Self::begin(&*disk, &folder, slot, epoch, replayed.seq).map_err(local)?;
-        let slots = slots.max(slot + 1);
-        let log = Self { file, at, free, slots, disk, folder, slot, epoch, unsynced: false };
-        Ok((log, replayed))
+        Ok(replayed)
     }
 
     /// Begins a life of a file: its opening record is durable when this returns.

@@ -69,18 +69,24 @@ impl CommitQueue {
         lock(&self.waiting).jobs.len()
     }
 
-    /// Adds a batch, or gives it back with the reason.
-    pub(crate) fn push(&self, job: Job) -> std::result::Result<(), (Job, Error)> {
+    /// Adds a batch.
+    ///
+    /// # Errors
+    /// What the batch was answered with, when it could not be added.
+    pub(crate) fn push(&self, job: Job) -> Result<()> {
         let mut waiting = lock(&self.waiting);
-        if waiting.closing {
-            return Err((job, Error::Closed));
-        }
-        if waiting.jobs.len() >= self.max {
-            return Err((job, Limit::new("store.queue_max", self.max as u64).into()));
-        }
-        waiting.jobs.push_back(job);
-        self.wake(waiting);
-        Ok(())
+        let refusal = if waiting.closing {
+            Error::Closed
+        } else if waiting.jobs.len() >= self.max {
+            Limit::new("store.queue_max", self.max as u64).into()
+        } else {
+            waiting.jobs.push_back(job);
+            self.wake(waiting);
+            return Ok(());
+        };
+        drop(waiting);
+        job.promise.keep(Err(refusal.clone()));
+        Err(refusal)
     }
 
     /// Asks for everything committed so far to be in the database.

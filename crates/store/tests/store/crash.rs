@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use doorway_base::Random;
-use doorway_store::{Batch, Config, Durability, Embedded, Key, Options, Range, ScanOptions, Store};
+use doorway_store::{
+    Batch, BlobId, Blobs, Config, Durability, Embedded, Key, Options, Range, ScanOptions, Store, verify, wait,
+};
 
 use crate::folder::Folder;
 
@@ -32,21 +36,33 @@ fn value(writer: u64, number: u64) -> Vec<u8> {
     value
 }
 
+/// The content of the blob that a writer links to every sixteenth row.
+fn content(writer: u64, number: u64) -> Bytes {
+    let mut content = vec![0; (number % 50_000) as usize];
+    Random::new(!(writer << 32 | number)).fill(&mut content);
+    content.into()
+}
+
 /// The child: writes until it is killed. Not a test of its own.
 #[test]
 fn child_that_is_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
     let seed: u64 = std::env::var(CHILD_SEED).unwrap().parse().unwrap();
-    let store = Embedded::open(options(folder.as_ref())).unwrap();
+    let store = Arc::new(Embedded::open(options(folder.as_ref())).unwrap());
+    let blobs = store.blobs(1).unwrap();
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let store = &store;
+            let (store, blobs) = (&store, &blobs);
             scope.spawn(move || {
                 for number in seed << 24.. {
                     let durability = if number % 2 == 0 { Durability::Disk } else { Durability::Process };
                     let row = Key::from("row/").join_number(writer).join_number(number);
                     let batch = Batch::new().durability(durability).put(row, value(writer, number));
-                    let batch = batch.add(Key::from("count/").join_number(writer), 1);
+                    let mut batch = batch.add(Key::from("count/").join_number(writer), 1);
+                    if number % 16 == 0 {
+                        let content = content(writer, number);
+                        batch = batch.link(&wait(blobs.put(content, Durability::Disk)).unwrap());
+                    }
                     store.commit(batch).wait().unwrap();
                     // One write, so that a line is there whole or not at all.
                     let line = format!("acknowledged {writer} {number}\n");
@@ -95,17 +111,23 @@ fn killed_at_any_moment_nothing_acknowledged_is_lost() {
             acknowledged.entry(writer.parse().unwrap()).or_default().push(number.parse().unwrap());
         }
         let before = Instant::now();
-        let store = Embedded::open(options(folder.path())).unwrap();
+        let store = Arc::new(Embedded::open(options(folder.path())).unwrap());
+        let blobs = store.blobs(1).unwrap();
         slowest = slowest.max(before.elapsed());
         assert!(before.elapsed() < REOPEN_MAX, "round {round}: reopening took {:?}", before.elapsed());
-        check(&store, &acknowledged, round);
+        check(&store, &blobs, &acknowledged, round);
     }
     let rows: usize = acknowledged.values().map(Vec::len).sum();
     assert!(rows > 0, "the child never got to write");
-    println!("{rounds} rounds, {rows} rows acknowledged, none lost, slowest restart {slowest:?}");
+    let report = verify(folder.path()).unwrap();
+    assert!(report.is_sound(), "{:?}", report.damage);
+    println!(
+        "{rounds} rounds, {rows} rows acknowledged, {} blobs, none lost, slowest restart {slowest:?}",
+        report.blobs
+    );
 }
 
-fn check(store: &Embedded, acknowledged: &BTreeMap<u64, Vec<u64>>, round: u64) {
+fn check(store: &Embedded, blobs: &dyn Blobs, acknowledged: &BTreeMap<u64, Vec<u64>>, round: u64) {
     for writer in 0..WRITERS {
         let prefix = Key::from("row/").join_number(writer);
         let mut found = BTreeMap::new();
@@ -121,6 +143,12 @@ fn check(store: &Embedded, acknowledged: &BTreeMap<u64, Vec<u64>>, round: u64) {
         }
         for number in acknowledged.get(&writer).into_iter().flatten() {
             assert!(found.contains_key(number), "round {round}: row {writer} {number} was acknowledged");
+            // The newest are read whole; that all of them are where their rows say is seen below.
+            if number % 16 == 0 && number >> 24 == round + 1 {
+                let content = content(writer, *number);
+                let read = wait(blobs.read(BlobId::of(&content), 0, u64::MAX));
+                assert!(read.as_ref() == Ok(&content), "round {round}: blob {writer} {number} is there");
+            }
         }
         let count = store.get(&[Key::from("count/").join_number(writer)]).wait().unwrap().pop().unwrap();
         let count = count.map_or(0, |row| row.number().unwrap());

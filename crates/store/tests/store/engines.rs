@@ -158,3 +158,27 @@ fn only_batches_that_ask_for_the_disk_cause_a_sync() {
     assert_eq!(store.metrics().syncs, 1);
     assert_eq!(store.metrics().commits, 51);
 }
+
+#[test]
+fn the_bench_measures_the_disk_and_the_store_and_leaves_nothing() {
+    let folder = Folder::new();
+    // A clock that only moves when it is read: the bench ends whatever the machine does.
+    let ticks = std::sync::atomic::AtomicU64::new(0);
+    let clock = move || {
+        let tick = ticks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        doorway_base::Instant::from_nanos(tick * 100_000)
+    };
+    let options = doorway_store::BenchOptions {
+        time: std::time::Duration::from_millis(15),
+        writers: 8,
+        ..doorway_store::BenchOptions::new(std::sync::Arc::new(clock))
+    };
+    let report = doorway_store::bench(folder.path(), &options).unwrap();
+    assert_eq!(report.store.len(), 6);
+    for measured in &report.store {
+        assert!(measured.rows > 0 && measured.p50 <= measured.p99, "{measured:?}");
+        assert_eq!(measured.syncs > 0, measured.name.contains("Disk"), "{}", measured.name);
+    }
+    assert!((report.ratio(&report.one_sync_per_row) - 1.0).abs() < 1e-9);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
