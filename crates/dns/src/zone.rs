@@ -2,12 +2,12 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | [`file`] | the zone file reader: RFC 1035 §5, RFC 2308 §4, RFC 3597 §5 |
+//! | [`mod@file`] | the zone file reader: RFC 1035 §5, RFC 2308 §4, RFC 3597 §5 |
 //! | [`scan`] | its words, quotes, parentheses and comments |
 //! | [`fault`] | what is wrong with a file, with line and column |
 //! | [`draft`] | the records of a zone while it is being read |
 //! | [`check`] | what must hold for a zone to be served |
-//! | [`render`] | a draft made into ready answers |
+//! | `render.rs` | a draft made into ready answers |
 //! | [`node`] | how one name and its answers lie in memory |
 //! | [`table`] | names found by hash: [`Key`] of a query, open addressing |
 //! | [`set`] | all zones of a server, longest match |

@@ -1,15 +1,13 @@
 //! What the engine alone costs, without a socket: `cargo bench -p doorway-dns`.
 //!
-//! `-- write FOLDER` writes the zone and the query lists for servers and load generators that are
-//! measured from outside; `-- load NAMES` times the reading of a zone; `-- profile` answers without
-//! end, for a profiler.
+//! `-- load NAMES` times the reading of a zone; `-- profile` answers without end, for a profiler.
+//! Servers are compared over sockets by `cargo xtask bench dns`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and may panic")]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 
 mod workload;
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,7 +23,6 @@ fn main() {
     // `cargo bench` adds an argument of its own.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["write", folder] => write(folder),
         ["load", names] => {
             load(names.parse().unwrap());
         }
@@ -97,16 +94,5 @@ fn profile() {
     let messages = messages(Mix::Usual);
     loop {
         answer_all(&mut engine, &messages);
-    }
-}
-
-fn write(folder: &str) {
-    std::fs::write(format!("{folder}/bench.example.zone"), zone_file(NAMES)).unwrap();
-    for (mix, file) in [(Mix::Usual, "usual"), (Mix::Hits, "hits"), (Mix::Misses, "misses")] {
-        let mut lines = String::new();
-        for (name, kind) in queries(mix, NAMES) {
-            let _ = writeln!(lines, "{name} {kind}");
-        }
-        std::fs::write(format!("{folder}/queries-{file}.txt"), lines).unwrap();
     }
 }

@@ -9,7 +9,7 @@ use doorway_base::Writer;
 use super::query::Query;
 use super::{Carrier, refusal};
 use crate::wire::{Flags, HEADER_OCTETS, NAME_OCTETS_MAX, Rcode, Type};
-use crate::zone::node::{Node, RECORD_HEAD_OCTETS, RrSet};
+use crate::zone::node::{Node, QUESTION_TAIL_OCTETS, RECORD_HEAD_OCTETS, RrSet};
 use crate::zone::{Found, Key, Rotate, Zone, Zones};
 
 /// Aliases followed for one question at most.
@@ -210,8 +210,13 @@ impl<'a, 'w> Answer<'a, 'w> {
             return Ok(());
         };
         if let Owner::Target(_) = owner {
-            // The client asks again for the target and then gets the addresses.
-            return self.put_elsewhere(Section::Authority, servers, cut.name(), cut.name());
+            self.put_elsewhere(Section::Authority, servers, cut.name(), cut.name())?;
+            self.put_glue_elsewhere(servers, glue, cut.name())?;
+            let before = self.writer.position();
+            if self.put_glue_elsewhere(servers, more, cut.name()).is_err() {
+                self.writer.rewind(before);
+            }
+            return Ok(());
         }
         let length = cut.name().len();
         self.put_behind_question(Section::Authority, servers, length)?;
@@ -243,7 +248,7 @@ impl<'a, 'w> Answer<'a, 'w> {
         self.writer.put(set.records);
         // QTYPE and QCLASS stand between the name and the end of the question. Its name is never the
         // shorter one: it has at least one octet where a wildcard has its `*`.
-        let shift = (self.question_end - HEADER_OCTETS - 4).wrapping_sub(name_octets);
+        let shift = (self.question_end - HEADER_OCTETS - QUESTION_TAIL_OCTETS).wrapping_sub(name_octets);
         if shift != 0 {
             let written = self.writer.written_mut();
             for at in set.relocations() {
@@ -283,6 +288,31 @@ impl<'a, 'w> Answer<'a, 'w> {
             at = end;
         }
         self.counts[section as usize] += set.count;
+        Ok(())
+    }
+
+    // Writes addresses that go with `servers`. Their owners are the cut or names in those NS records, as
+    // they would stand behind a question for the cut.
+    fn put_glue_elsewhere(&mut self, servers: RrSet<'_>, glue: RrSet<'_>, cut: &[u8]) -> Result<(), Full> {
+        let mut at = 0;
+        while let Some(head) = glue.records[at..].first_chunk::<RECORD_HEAD_OCTETS>() {
+            let end = at + RECORD_HEAD_OCTETS + usize::from(u16::from_be_bytes([head[10], head[11]]));
+            let into_cut = usize::from(u16::from_be_bytes([head[0], head[1]]) & 0x3fff) - HEADER_OCTETS;
+            match into_cut.checked_sub(cut.len() + QUESTION_TAIL_OCTETS) {
+                None => self.writer.put(&cut[into_cut..]),
+                Some(name_at) => {
+                    let length = [servers.records[name_at - 2], servers.records[name_at - 1]];
+                    let name_end = name_at + usize::from(u16::from_be_bytes(length));
+                    expand(servers, name_at, name_end, cut, self.writer);
+                }
+            }
+            self.writer.put(&glue.records[at + 2..end]);
+            if self.writer.overflowed() || self.writer.position() > self.octets_max {
+                return Err(Full);
+            }
+            at = end;
+        }
+        self.counts[Section::Additional as usize] += glue.count;
         Ok(())
     }
 

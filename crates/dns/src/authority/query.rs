@@ -11,6 +11,9 @@ use crate::wire::message::RawRecord;
 use crate::wire::{Class, Flags, HEADER_OCTETS, Header, Opcode, Rcode, Type};
 use crate::zone::{HashKey, Key};
 
+/// Additional records of a query at most; OPT and TSIG are the ones in use.
+pub const ADDITIONALS_MAX: u16 = 16;
+
 /// A question that can be answered. Its name is in the key it was read with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query {
@@ -116,7 +119,7 @@ pub fn any(octets: &[u8], secret: HashKey, key: &mut Key) -> Result<Query, Unans
 
 fn question(reader: &mut Reader<'_>, header: &Header, secret: HashKey, key: &mut Key) -> Option<Query> {
     let [questions, answers, authorities, additionals] = header.counts;
-    if questions != 1 || answers != 0 {
+    if questions != 1 || answers != 0 || additionals > ADDITIONALS_MAX {
         return None;
     }
     // Nothing stands before the question that a pointer could mean.

@@ -3,9 +3,9 @@
 //! In memory an RDATA is its wire form with every name whole; that is what [`read`] and [`parse`]
 //! produce and what everything else takes.
 
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use doorway_base::{Malformed, Reader, Writer};
 

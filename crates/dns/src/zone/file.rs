@@ -159,7 +159,7 @@ impl<'a> FileReader<'a> {
     ) -> Result<(), (Token, String)> {
         let mut rest = rest;
         let (mut ttl, mut class) = (None, None);
-        let kind = loop {
+        let (kind, named) = loop {
             let Some((token, after)) = rest.split_first() else {
                 return Err((*before, "expected a type, such as A or MX, and its data after this".into()));
             };
@@ -169,7 +169,7 @@ impl<'a> FileReader<'a> {
                 if kind.is_meta() {
                     return Err((*token, format!("expected a type that a zone can hold; {kind} is none")));
                 }
-                break kind;
+                break (kind, token);
             }
             let number = rdata::seconds(word).filter(|_| !token.quoted && ttl.is_none());
             match (number, Class::from_text(word).filter(|_| class.is_none())) {
@@ -192,7 +192,7 @@ impl<'a> FileReader<'a> {
         if let Err(fault) = rdata::parse(kind, &self.words, &self.origin, &mut self.data) {
             let (token, lead) = match rest.get(fault.word) {
                 Some(token) => (*token, ""),
-                None => (*rest.last().unwrap_or(before), " after this"),
+                None => (*rest.last().unwrap_or(named), " after this"),
             };
             return Err((token, format!("expected {}{lead}", fault.expected)));
         }

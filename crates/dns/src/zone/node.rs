@@ -15,7 +15,9 @@
 //! Numbers are little-endian, except inside records. A node begins at a multiple of eight, and links
 //! and table entries count in eights, which allows 32 GiB.
 
-use crate::wire::{HEADER_OCTETS, Type};
+use crate::wire::edns::OPT_OCTETS;
+use crate::wire::message::MESSAGE_OCTETS_MAX;
+use crate::wire::{HEADER_OCTETS, NAME_OCTETS_MAX, Type};
 
 /// The owner is a cut: it has NS records and is not the apex.
 pub(crate) const CUT: u8 = 1;
@@ -34,6 +36,11 @@ pub(crate) const UNIT_OCTETS: usize = 8;
 pub(crate) const QNAME_POINTER: u16 = 0xc000 | HEADER_OCTETS as u16;
 /// Octets of a record before its RDATA, its owner a pointer.
 pub const RECORD_HEAD_OCTETS: usize = 12;
+/// Octets of the two fields that follow the name in a question.
+pub(crate) const QUESTION_TAIL_OCTETS: usize = 4;
+/// Octets that the records of one type at one name may have: a message less header and question.
+pub const RRSET_OCTETS_MAX: usize =
+    MESSAGE_OCTETS_MAX - HEADER_OCTETS - NAME_OCTETS_MAX - QUESTION_TAIL_OCTETS - OPT_OCTETS;
 /// The type under which a cut keeps the addresses that go with its NS records.
 pub(crate) const GLUE: Type = Type(0);
 

@@ -7,15 +7,12 @@ use super::check::{self, Report};
 use super::draft::{Draft, NodeId};
 use super::fault::Severity;
 use super::node::{
-    ALIAS, BELOW_CUT, CUT, ENTRY_OCTETS, GLUE, HEAD_OCTETS, QNAME_POINTER, RECORD_HEAD_OCTETS, UNIT_OCTETS,
+    ALIAS, BELOW_CUT, CUT, ENTRY_OCTETS, GLUE, HEAD_OCTETS, QNAME_POINTER, QUESTION_TAIL_OCTETS,
+    RECORD_HEAD_OCTETS, RRSET_OCTETS_MAX, UNIT_OCTETS,
 };
 use super::table::{Key, Table};
 use super::{Rotate, Zone};
 
-/// Octets of the two fields that follow the name in a question.
-const QUESTION_TAIL_OCTETS: usize = 4;
-/// Octets that all records of one type at one name may have: a message minus header and question.
-const SET_OCTETS_MAX: usize = u16::MAX as usize - HEADER_OCTETS - 255 - QUESTION_TAIL_OCTETS;
 /// The highest place a pointer may name, with room for the question's name to be 255 octets longer.
 const POINTER_MAX: usize = 0x3fff - 255;
 
@@ -171,9 +168,9 @@ impl<'d> Renderer<'d> {
         let rendered = self.next_set(kind);
         for &index in set {
             rendered.record(owner, QNAME_POINTER, referral, kind, ttl, draft.rdata(index));
-            if rendered.records.len() > SET_OCTETS_MAX {
+            if rendered.records.len() > RRSET_OCTETS_MAX {
                 let message =
-                    format!("expected at most {SET_OCTETS_MAX} octets of {kind} records at one name");
+                    format!("expected at most {RRSET_OCTETS_MAX} octets of {kind} records at one name");
                 report(draft.record(index).line, Severity::Error, message);
                 return rendered.records.clear();
             }
@@ -225,7 +222,7 @@ impl<'d> Renderer<'d> {
         }
         self.glue = group;
         let glue = &mut self.sets[self.used - 1];
-        if glue.records.len() + QUESTION_TAIL_OCTETS > SET_OCTETS_MAX {
+        if glue.records.len() + QUESTION_TAIL_OCTETS > RRSET_OCTETS_MAX {
             glue.records.clear();
             glue.relocations.clear();
             glue.count = 0;

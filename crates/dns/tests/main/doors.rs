@@ -23,7 +23,7 @@ fn loopback() -> Config {
     Config { listen: vec![listen], threads: 1, ..Config::default() }
 }
 
-fn octets(name: &str, kind: Type) -> Vec<u8> {
+pub(crate) fn octets(name: &str, kind: Type) -> Vec<u8> {
     let edns = Some(Edns { udp_octets_max: 1232, ..Edns::default() });
     query(&name.parse::<Name>().unwrap(), kind, edns).to_octets().unwrap()
 }
@@ -59,13 +59,13 @@ async fn connect(world: &World, server: &Server) -> doorway_net::Stream {
     world.connect(server.tcp()[0].local().unwrap()).await.unwrap()
 }
 
-fn framed(query: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(query: &[u8]) -> Vec<u8> {
     let mut framed = (query.len() as u16).to_be_bytes().to_vec();
     framed.extend_from_slice(query);
     framed
 }
 
-async fn next(stream: &mut doorway_net::Stream) -> Message {
+pub(crate) async fn next(stream: &mut doorway_net::Stream) -> Message {
     let mut length = [0; 2];
     stream.read_exact(&mut length).await.unwrap();
     let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];

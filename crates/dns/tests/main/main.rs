@@ -6,6 +6,7 @@ mod allocation;
 mod doors;
 mod model;
 mod scripts;
+mod simulation;
 
 use std::sync::Arc;
 
