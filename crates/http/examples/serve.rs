@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();
     let server = Arc::new(Server::new(world, &config, Site::open(&config)?));
-    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(false), &server)?;
+    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(), &server)?;
     loop {
         std::thread::park();
     }

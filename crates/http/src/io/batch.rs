@@ -107,17 +107,23 @@ pub(super) fn run(
             break Some(Next::Again);
         }
         let (more, decision) = engine.next(&octets[used..], &server.limits, spans);
+        let taken = &octets[used..used + more];
         used += more;
         match decision {
-            Decision::More => break None,
+            Decision::More => {
+                if !taken.is_empty() {
+                    watching.record(Direction::In, taken, None, || "body, not wanted".to_owned());
+                }
+                break None;
+            }
             Decision::Request(head) => {
                 requests += 1;
-                if let Some(next) = desk.request(engine, &head) {
+                if let Some(next) = desk.request(engine, &head, taken) {
                     break Some(next);
                 }
             }
             Decision::Refuse(refusal) => {
-                let broken = &octets[used..];
+                let broken = &octets[used - more..];
                 let cause = watching.record(Direction::In, broken, None, || refusal.to_string());
                 desk.refuse(&refusal, cause);
                 break Some(Next::Linger);
@@ -163,8 +169,9 @@ impl Answer<'_, '_> {
 }
 
 impl Desk<'_> {
-    fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>) -> Option<Next> {
-        let cause = self.watching.record(Direction::In, head.octets, None, || {
+    /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
+    fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
+        let cause = self.watching.record(Direction::In, taken, None, || {
             format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
         });
         let path = match &head.target {

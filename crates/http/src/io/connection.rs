@@ -1,6 +1,7 @@
 //! One connection's task: reads through the worker's shared buffer, answers in batches, and waits.
 //!
-//! While it waits for a request it owns no buffer and no timer. Whatever needs room of its own (a
+//! While it waits for a request it owns no buffer, and one timer that is set once a ring and not once
+//! a request. Whatever needs room of its own (a
 //! file being streamed, a handler at work, a lingering close) is boxed for as long as it lasts.
 
 use std::future::poll_fn;
@@ -39,8 +40,6 @@ pub(super) struct Talk {
     sent: usize,
     /// Whether TLS may still hold octets back.
     flushing: bool,
-    /// Whether the door watches over the rate of a message.
-    message: bool,
     next: Option<Next>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
@@ -58,7 +57,6 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
         unsent: Vec::new(),
         sent: 0,
         flushing: false,
-        message: false,
         next: None,
         timer: None,
     };
@@ -127,12 +125,12 @@ impl Talk {
         server: &Server,
         worker: &mut Worker,
     ) -> Poll<io::Result<bool>> {
-        let Self { stream, watching, engine, unused, shown, next, world, message, .. } = self;
+        let Self { stream, watching, engine, unused, shown, next, world, .. } = self;
         stream.poll_read_with(cx, |octets| {
             if octets.is_empty() {
                 return false;
             }
-            let mut input = Input { watching, engine, unused, shown, next, world, message };
+            let mut input = Input { watching, engine, unused, shown, next, world };
             if input.unused.is_empty() {
                 input.take(server, worker, octets);
             } else {
@@ -145,8 +143,8 @@ impl Talk {
     }
 
     fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
-        let Self { watching, engine, unused, shown, next, world, message, .. } = self;
-        Input { watching, engine, unused, shown, next, world, message }.take(server, worker, octets);
+        let Self { watching, engine, unused, shown, next, world, .. } = self;
+        Input { watching, engine, unused, shown, next, world }.take(server, worker, octets);
     }
 
     /// Waits for the engine's deadline, if it has one; answers when it passes.
@@ -176,10 +174,12 @@ impl Talk {
             }
             self.next = Some(match self.engine.time_out() {
                 Decision::Refuse(refusal) => {
+                    let cause =
+                        self.watching.record(Direction::In, &self.unused, None, || "too slow".to_owned());
                     worker.dates.advance(self.world.wall());
                     let Worker { out, dates, counts, .. } = worker;
                     batch::refuse(server, out, dates, counts, &refusal);
-                    self.watching.record(Direction::Out, out, None, || refusal.to_string());
+                    self.watching.record(Direction::Out, out, cause, || refusal.status().to_string());
                     Next::Linger
                 }
                 _ => Next::Close,
@@ -289,7 +289,6 @@ struct Input<'a> {
     shown: &'a mut bool,
     next: &'a mut Option<Next>,
     world: &'a World,
-    message: &'a mut bool,
 }
 
 impl Input<'_> {
@@ -304,13 +303,6 @@ impl Input<'_> {
         if !rest.is_empty() {
             *self.unused = rest.to_vec();
         }
-        if !rest.is_empty() || !self.engine.is_idle() {
-            self.engine.settle(now, &server.limits, rest.len());
-            self.watching.pulse().begin_message(self.watching.tick());
-            *self.message = true;
-        } else if *self.message {
-            self.watching.pulse().end_message();
-            *self.message = false;
-        }
+        self.engine.settle(now, &server.limits, rest.len());
     }
 }

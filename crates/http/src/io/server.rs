@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use doorway_net::tcp::TcpOptions;
 use doorway_net::web::Handler;
@@ -12,7 +13,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::files::Root;
 use super::hot::HotCache;
-use crate::config::{Config, PORT, PORT_TLS};
+use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
 use crate::wire::FieldSpans;
@@ -126,15 +127,18 @@ impl Server {
         }
     }
 
-    /// How its doors are to be set up; `tls` is added by whoever has the certificates.
+    /// How its doors are to be set up; TLS is added by whoever has the certificates.
+    ///
+    /// The trace sees octets before encryption, so port 80 is what a dissector should take them for.
     #[must_use]
-    pub fn tcp_options(&self, tls: bool) -> TcpOptions {
-        let mut options = TcpOptions::new("http", "http", if tls { PORT_TLS } else { PORT });
+    pub fn tcp_options(&self) -> TcpOptions {
+        let mut options = TcpOptions::new("http", "http", PORT);
         options.limits.connections = self.config.connections_max;
         options.limits.connections_per_address = self.config.connections_per_address_max;
-        if !self.config.keepalive.is_zero() {
-            options.limits.idle = self.config.keepalive;
-        }
+        options.limits.first_octet = self.config.head_timeout;
+        // The engine knows better: silence is long between requests, and no fault of the client's
+        // while a handler works.
+        options.limits.idle = Duration::ZERO;
         options
     }
 
