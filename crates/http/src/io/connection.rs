@@ -16,6 +16,7 @@ use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
 use super::batch::{self, FileStream, Next, Then};
+use super::reply;
 use super::server::{Server, Worker};
 use crate::connection::{Connection, Decision, LINGER_TIME};
 use crate::wire::FieldSpans;
@@ -178,7 +179,7 @@ impl Talk {
                         self.watching.record(Direction::In, &self.unused, None, || "too slow".to_owned());
                     worker.dates.advance(self.world.wall());
                     let Worker { out, dates, counts, .. } = worker;
-                    batch::refuse(server, out, dates, counts, &refusal);
+                    reply::refuse(server, out, dates, counts, &refusal);
                     self.watching.record(Direction::Out, out, cause, || refusal.status().to_string());
                     Next::Linger
                 }

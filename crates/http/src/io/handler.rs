@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use doorway_base::trace::{Direction, EventId};
 use doorway_net::web::{Body, BodyStream, Response};
 
-use super::batch::{HandlerCall, Then, begin, refuse};
+use super::batch::{HandlerCall, Then};
 use super::connection::Talk;
+use super::reply::{begin, refuse};
 use super::server::{Server, Worker};
 use crate::Status;
 use crate::connection::Decision;
