@@ -16,7 +16,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
 use super::reply::send_hot;
-use super::server::{Server, Worker};
+use super::server::{Setup, Worker};
 use crate::connection::{Connection, Decision};
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
 
@@ -84,22 +84,22 @@ impl Then {
 
 /// Answers what is whole in `octets`. Returns how many octets are done with.
 pub(super) fn run(
-    server: &Server,
     worker: &mut Worker,
     watching: &Watching,
     engine: &mut Connection,
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { spans, out, hot, dates, counts } = worker;
-    let mut desk = Desk { server, watching, out, hot, dates, counts, now };
+    let Worker { setup, spans, out, hot, dates, counts, .. } = worker;
+    let setup: &Setup = setup;
+    let mut desk = Desk { setup, watching, out, hot, dates, counts, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
         if desk.out.len() >= BATCH_OCTETS {
             break Some(Next::Again);
         }
-        let (more, decision) = engine.next(&octets[used..], &server.limits, spans);
+        let (more, decision) = engine.next(&octets[used..], &setup.limits, spans);
         let taken = &octets[used..used + more];
         used += more;
         match decision {
@@ -135,7 +135,7 @@ pub(super) fn run(
 
 /// What is on the table while a batch is answered.
 pub(super) struct Desk<'a> {
-    pub(super) server: &'a Server,
+    pub(super) setup: &'a Setup,
     pub(super) watching: &'a Watching,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) hot: &'a mut HotCache,
@@ -171,7 +171,7 @@ impl Desk<'_> {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(_) | Target::Asterisk => b"*",
         };
-        if let Some(handler) = self.server.site.handler(path) {
+        if let Some(handler) = self.setup.site.handler(path) {
             return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, cause))));
         }
         let answer = Answer { head, persistent: engine.answer(), cause };

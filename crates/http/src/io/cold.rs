@@ -29,7 +29,7 @@ impl Desk<'_> {
     }
 
     fn file(&mut self, answer: &Answer<'_, '_>, path: &[u8], name: &FilePath) -> Option<Next> {
-        let Some(root) = self.server.site.root() else {
+        let Some(root) = self.setup.site.root() else {
             match page::find(&name.name) {
                 Some((representation, body)) => self.fresh(answer, path, representation, body),
                 None => self.status(answer, Status::NOT_FOUND, None),
@@ -102,7 +102,7 @@ impl Desk<'_> {
 
     /// Sends what was just read and keeps it.
     fn fresh(&mut self, answer: &Answer<'_, '_>, path: &[u8], representation: Representation, body: &[u8]) {
-        let mut hot = Hot::new(representation, &self.server.server_name, body, self.dates, self.now);
+        let mut hot = Hot::new(representation, &self.setup.server_name, body, self.dates, self.now);
         send_hot(answer, &mut hot, self.out, self.dates, self.counts, self.watching);
         self.hot.insert(path, hot);
     }

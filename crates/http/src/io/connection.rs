@@ -101,12 +101,12 @@ impl Talk {
             worker.out.clear();
             if !self.shown {
                 let unused = std::mem::take(&mut self.unused);
-                self.take(server, &mut worker, &unused);
+                self.take(&mut worker, &unused);
             } else {
                 // Taken apart, so that the octets can be used while the stream lends them.
-                let mut read = self.poll_read(cx, server, &mut worker);
+                let mut read = self.poll_read(cx, &mut worker);
                 if read.is_pending() {
-                    read = self.poll_timer(cx, server, &mut worker);
+                    read = self.poll_timer(cx, &mut worker);
                 }
                 match ready!(read) {
                     Ok(true) => {}
@@ -120,12 +120,7 @@ impl Talk {
     }
 
     /// Reads once and answers; false at the end of the stream.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &Server,
-        worker: &mut Worker,
-    ) -> Poll<io::Result<bool>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
         let Self { stream, watching, engine, unused, shown, next, world, .. } = self;
         stream.poll_read_with(cx, |octets| {
             if octets.is_empty() {
@@ -133,28 +128,23 @@ impl Talk {
             }
             let mut input = Input { watching, engine, unused, shown, next, world };
             if input.unused.is_empty() {
-                input.take(server, worker, octets);
+                input.take(worker, octets);
             } else {
                 let mut all = std::mem::take(input.unused);
                 all.extend_from_slice(octets);
-                input.take(server, worker, &all);
+                input.take(worker, &all);
             }
             true
         })
     }
 
-    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
+    fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let Self { watching, engine, unused, shown, next, world, .. } = self;
-        Input { watching, engine, unused, shown, next, world }.take(server, worker, octets);
+        Input { watching, engine, unused, shown, next, world }.take(worker, octets);
     }
 
     /// Waits for the engine's deadline, if it has one; answers when it passes.
-    fn poll_timer(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &Server,
-        worker: &mut Worker,
-    ) -> Poll<io::Result<bool>> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
         loop {
             let Some(due) = self.engine.next_timeout() else {
                 self.timer = None;
@@ -178,8 +168,8 @@ impl Talk {
                     let cause =
                         self.watching.record(Direction::In, &self.unused, None, || "too slow".to_owned());
                     worker.dates.advance(self.world.wall());
-                    let Worker { out, dates, counts, .. } = worker;
-                    reply::refuse(server, out, dates, counts, &refusal);
+                    let Worker { setup, out, dates, counts, .. } = worker;
+                    reply::refuse(setup, out, dates, counts, &refusal);
                     self.watching.record(Direction::Out, out, cause, || refusal.status().to_string());
                     Next::Linger
                 }
@@ -294,16 +284,16 @@ struct Input<'a> {
 
 impl Input<'_> {
     /// Answers what is whole in `octets` and keeps the rest.
-    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
+    fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
         worker.dates.advance(self.world.wall());
-        let (used, next) = batch::run(server, worker, self.watching, self.engine, now, octets);
+        let (used, next) = batch::run(worker, self.watching, self.engine, now, octets);
         *self.shown = next.is_none();
         *self.next = next;
         let rest = &octets[used..];
         if !rest.is_empty() {
             *self.unused = rest.to_vec();
         }
-        self.engine.settle(now, &server.limits, rest.len());
+        self.engine.settle(now, &worker.setup.limits, rest.len());
     }
 }

@@ -7,7 +7,7 @@ use super::batch::{Answer, Desk};
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::Hot;
-use super::server::Server;
+use super::server::Setup;
 use crate::Status;
 use crate::conditional::Precondition;
 use crate::files::ALLOW;
@@ -55,13 +55,13 @@ impl Desk<'_> {
     /// Answers octets that are no request.
     pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Option<EventId>) {
         let start = self.out.len();
-        refuse(self.server, self.out, self.dates, self.counts, refusal);
+        refuse(self.setup, self.out, self.dates, self.counts, refusal);
         let text = || refusal.status().to_string();
         self.watching.record(Direction::Out, &self.out[start..], cause, text);
     }
 
     pub(super) fn begin(&mut self, status: Status) -> ResponseWriter<'_> {
-        begin(self.server, self.out, self.dates, status)
+        begin(self.setup, self.out, self.dates, status)
     }
 
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
@@ -72,22 +72,22 @@ impl Desk<'_> {
 
 /// Begins a response with the fields that each has.
 pub(super) fn begin<'a>(
-    server: &Server,
+    setup: &Setup,
     out: &'a mut Vec<u8>,
     dates: &DateCache,
     status: Status,
 ) -> ResponseWriter<'a> {
     let mut writer = ResponseWriter::begin(out, status);
     writer.date(dates.text());
-    if !server.server_name.is_empty() {
-        writer.field("Server", server.server_name.as_bytes());
+    if !setup.server_name.is_empty() {
+        writer.field("Server", setup.server_name.as_bytes());
     }
     writer
 }
 
 /// Writes the answer to a broken rule.
 pub(super) fn refuse(
-    server: &Server,
+    setup: &Setup,
     out: &mut Vec<u8>,
     dates: &DateCache,
     counts: &mut Counts,
@@ -97,7 +97,7 @@ pub(super) fn refuse(
     let body = format!("{refusal}\n");
     counts.count_refusal(refusal.rule);
     counts.count_response(status);
-    let mut writer = begin(server, out, dates, status);
+    let mut writer = begin(setup, out, dates, status);
     writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
     writer.connection(Version::Http11, false).end();
     out.extend_from_slice(body.as_bytes());

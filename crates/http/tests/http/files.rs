@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use doorway_sim::Link;
+use doorway_http::Site;
+use doorway_sim::{Link, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Folder, answers, config, dial, large, last, network, talk};
+use crate::support::{Folder, answers, config, dial, large, last, network, serve, talk};
 
 #[test]
 fn a_file_is_sent_with_its_type_length_and_validators() {
@@ -191,4 +192,28 @@ fn a_body_that_nobody_asked_for_is_not_read_as_a_request() {
     let answer = answers(config(Some(&folder.public())), &request);
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
     assert!(!answer.contains("404"), "{answer}");
+}
+
+#[test]
+fn another_folder_is_served_on_the_same_connection_after_a_reload() {
+    let (one, other) = (Folder::new(), Folder::new());
+    other.write("public/plain.txt", b"other\n");
+    let mut sim = Simulation::new(1);
+    let (server, client) = (sim.node("server", "10.0.0.1"), sim.node("client", "10.0.0.2"));
+    let (service, _) = serve(&sim.world(server), &config(Some(&one.public())));
+    let world = sim.world(client);
+    let config = config(Some(&other.public()));
+    let bodies = sim.run(client, async move {
+        let mut stream = dial(&world).await;
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            stream.write_all(b"GET /plain.txt HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let mut octets = vec![0; 4096];
+            let count = stream.read(&mut octets).await.unwrap();
+            bodies.push(octets[count - 6..count].to_vec());
+            service.replace(&config, Site::open(&config).unwrap());
+        }
+        bodies
+    });
+    assert_eq!(bodies.unwrap(), [b"plain\n", b"other\n"]);
 }
