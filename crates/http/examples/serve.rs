@@ -1,4 +1,7 @@
-//! Serves a folder over HTTP: `serve DIR ADDRESS:PORT [WORKERS]`.
+//! Serves a folder: `serve DIR ADDRESS:PORT [WORKERS [TLS_ADDRESS:PORT]]`.
+//!
+//! With a second address it speaks TLS there, with a certificate for localhost from an authority that
+//! is made in the folder `serve-ca` of the system's temporary folder.
 
 use std::sync::Arc;
 
@@ -6,11 +9,13 @@ use doorway_base::Trace;
 use doorway_http::{Config, Server, Site};
 use doorway_net::os::Runtime;
 use doorway_net::tcp;
+use doorway_net::tls::local_ca::LocalCa;
+use doorway_net::tls::{Certificates, TlsAcceptor};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(root), Some(address)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: serve DIR ADDRESS:PORT [WORKERS]".into());
+        return Err("usage: serve DIR ADDRESS:PORT [WORKERS [TLS_ADDRESS:PORT]]".into());
     };
     let workers = arguments.next().map_or(Ok(0), |count| count.parse())?;
     let config = Config { root: Some(root.into()), connections_per_address_max: 0, ..Config::default() };
@@ -18,7 +23,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();
     let server = Arc::new(Server::new(world, &config, Site::open(&config)?));
-    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(false), &server)?;
+    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(), &server)?;
+    if let Some(address) = arguments.next() {
+        let folder = std::env::temp_dir().join("serve-ca");
+        std::fs::create_dir_all(&folder)?;
+        let mut certificates = Certificates::default();
+        LocalCa::open(&folder, &[], world.wall())?.leaf(
+            &mut certificates,
+            &["localhost".to_owned(), "127.0.0.1".to_owned()],
+            world.wall(),
+        )?;
+        let mut options = server.tcp_options();
+        options.tls = Some(Arc::new(TlsAcceptor::new(certificates, &["http/1.1"])?));
+        tcp::serve(world, address.parse()?, &options, &server)?;
+    }
     loop {
         std::thread::park();
     }

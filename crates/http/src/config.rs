@@ -10,8 +10,6 @@ use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
 /// The port that the standard gives HTTP (RFC 9110 §4.2.1).
 pub const PORT: u16 = 80;
-/// The port that the standard gives HTTP over TLS (RFC 9110 §4.2.2).
-pub const PORT_TLS: u16 = 443;
 
 /// `[http]`
 pub const SECTION: Section = Section {
@@ -190,6 +188,7 @@ impl Config {
             },
             head_time: self.head_timeout,
             body_octets: self.body_octets_max,
+            idle_time: self.keepalive,
             requests: if self.keepalive.is_zero() { 1 } else { self.keepalive_requests_max },
         }
     }

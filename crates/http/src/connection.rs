@@ -6,9 +6,9 @@
 //! of queued; nothing is copied and nothing is allocated. Responses do not pass through here: the
 //! shell writes them, and bodies, on its own.
 //!
-//! The shell calls `next` until it says [`Decision::More`] and writes what it gathered. Only when
-//! something is then left half done need it [`Connection::settle`], which sets a deadline; so neither
-//! the clock nor a timer is touched per request.
+//! The shell calls `next` until it says [`Decision::More`], writes what it gathered, and then
+//! [`Connection::settle`]s once, which moves the deadline; a timer that rings too early is simply set
+//! anew. So neither the clock nor a timer is touched per request.
 
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// Longest request body, in octets: 413.
     pub body_octets: u64,
+    /// How long a connection may stay without a request once it had one.
+    pub idle_time: Duration,
     /// Requests on one connection, after which it closes; 1 closes after each response.
     pub requests: u32,
 }
@@ -47,6 +49,7 @@ impl Default for Limits {
             head: HeadLimits::default(),
             head_time: Duration::from_secs(10),
             body_octets: 100 * 1024 * 1024,
+            idle_time: Duration::from_secs(60),
             requests: 10_000,
         }
     }
@@ -261,7 +264,10 @@ impl Connection {
                 self.state = State::Head;
                 self.until = now + limits.head_time;
             }
-            State::Head if waiting == 0 => self.state = State::Idle,
+            State::Idle | State::Head if waiting == 0 => {
+                self.state = State::Idle;
+                self.until = now + limits.idle_time;
+            }
             State::Request(request) if request.window_left == 0 => {
                 request.window_left = BODY_WINDOW_OCTETS;
                 self.until = now + BODY_WINDOW;
@@ -270,13 +276,14 @@ impl Connection {
         }
     }
 
-    /// When [`Connection::time_out`] is due, unless something comes before. `None` between requests:
-    /// who is silent then is found by the door's own sweep, without a timer a connection.
+    /// When [`Connection::time_out`] is due, unless something comes before. `None` until the first
+    /// octet: the door itself ends who never says anything.
     #[must_use]
     pub const fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Idle | State::Closed => None,
-            State::Head | State::Request(_) | State::Lingering { .. } => Some(self.until),
+            State::Closed => None,
+            State::Idle if self.requests == 0 => None,
+            State::Idle | State::Head | State::Request(_) | State::Lingering { .. } => Some(self.until),
         }
     }
 

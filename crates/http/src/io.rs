@@ -5,18 +5,21 @@
 //! | `server.rs` | [`Server`] and [`Site`]: what is served, and what each worker keeps |
 //! | `connection.rs` | one connection's task: read, answer, wait, end |
 //! | `batch.rs` | the hot path: all requests of one read into one write |
+//! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
 mod batch;
+mod cold;
 mod connection;
 mod counts;
 mod date;
 mod files;
 mod handler;
 mod hot;
+mod reply;
 mod server;
 
 pub use counts::Counts;

@@ -200,13 +200,16 @@ fn a_head_that_does_not_end_gets_408_however_often_an_octet_comes() {
 }
 
 #[test]
-fn between_requests_there_is_nothing_to_wait_for() {
+fn silence_closes_a_connection_without_a_word() {
     let mut shell = Shell::new(Limits::default());
     assert_eq!(shell.connection.next_timeout(), None);
     shell.receive(at(9), b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET");
     assert_eq!(shell.connection.next_timeout(), Some(at(19)));
     shell.receive(at(10), b" / HTTP/1.1\r\nHost: h\r\n\r\n");
-    assert_eq!(shell.connection.next_timeout(), None);
+    shell.pass(at(69));
+    assert!(!shell.over);
+    shell.pass(at(70));
+    assert_eq!(shell.log, ["GET /", "GET /", "close"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One connection's task: reads through the worker's shared buffer, answers in batches, and waits.
 //!
-//! While it waits for a request it owns no buffer and no timer. Whatever needs room of its own (a
+//! While it waits for a request it owns no buffer, and one timer that is set once a ring and not once
+//! a request. Whatever needs room of its own (a
 //! file being streamed, a handler at work, a lingering close) is boxed for as long as it lasts.
 
 use std::future::poll_fn;
@@ -15,6 +16,7 @@ use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
 use super::batch::{self, FileStream, Next, Then};
+use super::reply;
 use super::server::{Server, Worker};
 use crate::connection::{Connection, Decision, LINGER_TIME};
 use crate::wire::FieldSpans;
@@ -39,8 +41,6 @@ pub(super) struct Talk {
     sent: usize,
     /// Whether TLS may still hold octets back.
     flushing: bool,
-    /// Whether the door watches over the rate of a message.
-    message: bool,
     next: Option<Next>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
@@ -58,7 +58,6 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
         unsent: Vec::new(),
         sent: 0,
         flushing: false,
-        message: false,
         next: None,
         timer: None,
     };
@@ -102,12 +101,12 @@ impl Talk {
             worker.out.clear();
             if !self.shown {
                 let unused = std::mem::take(&mut self.unused);
-                self.take(server, &mut worker, &unused);
+                self.take(&mut worker, &unused);
             } else {
                 // Taken apart, so that the octets can be used while the stream lends them.
-                let mut read = self.poll_read(cx, server, &mut worker);
+                let mut read = self.poll_read(cx, &mut worker);
                 if read.is_pending() {
-                    read = self.poll_timer(cx, server, &mut worker);
+                    read = self.poll_timer(cx, &mut worker);
                 }
                 match ready!(read) {
                     Ok(true) => {}
@@ -121,41 +120,31 @@ impl Talk {
     }
 
     /// Reads once and answers; false at the end of the stream.
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &Server,
-        worker: &mut Worker,
-    ) -> Poll<io::Result<bool>> {
-        let Self { stream, watching, engine, unused, shown, next, world, message, .. } = self;
+    fn poll_read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
+        let Self { stream, watching, engine, unused, shown, next, world, .. } = self;
         stream.poll_read_with(cx, |octets| {
             if octets.is_empty() {
                 return false;
             }
-            let mut input = Input { watching, engine, unused, shown, next, world, message };
+            let mut input = Input { watching, engine, unused, shown, next, world };
             if input.unused.is_empty() {
-                input.take(server, worker, octets);
+                input.take(worker, octets);
             } else {
                 let mut all = std::mem::take(input.unused);
                 all.extend_from_slice(octets);
-                input.take(server, worker, &all);
+                input.take(worker, &all);
             }
             true
         })
     }
 
-    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
-        let Self { watching, engine, unused, shown, next, world, message, .. } = self;
-        Input { watching, engine, unused, shown, next, world, message }.take(server, worker, octets);
+    fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
+        let Self { watching, engine, unused, shown, next, world, .. } = self;
+        Input { watching, engine, unused, shown, next, world }.take(worker, octets);
     }
 
     /// Waits for the engine's deadline, if it has one; answers when it passes.
-    fn poll_timer(
-        &mut self,
-        cx: &mut Context<'_>,
-        server: &Server,
-        worker: &mut Worker,
-    ) -> Poll<io::Result<bool>> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
         loop {
             let Some(due) = self.engine.next_timeout() else {
                 self.timer = None;
@@ -176,10 +165,12 @@ impl Talk {
             }
             self.next = Some(match self.engine.time_out() {
                 Decision::Refuse(refusal) => {
+                    let cause =
+                        self.watching.record(Direction::In, &self.unused, None, || "too slow".to_owned());
                     worker.dates.advance(self.world.wall());
-                    let Worker { out, dates, counts, .. } = worker;
-                    batch::refuse(server, out, dates, counts, &refusal);
-                    self.watching.record(Direction::Out, out, None, || refusal.to_string());
+                    let Worker { setup, out, dates, counts, .. } = worker;
+                    reply::refuse(setup, out, dates, counts, &refusal);
+                    self.watching.record(Direction::Out, out, cause, || refusal.status().to_string());
                     Next::Linger
                 }
                 _ => Next::Close,
@@ -289,28 +280,20 @@ struct Input<'a> {
     shown: &'a mut bool,
     next: &'a mut Option<Next>,
     world: &'a World,
-    message: &'a mut bool,
 }
 
 impl Input<'_> {
     /// Answers what is whole in `octets` and keeps the rest.
-    fn take(&mut self, server: &Server, worker: &mut Worker, octets: &[u8]) {
+    fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
         worker.dates.advance(self.world.wall());
-        let (used, next) = batch::run(server, worker, self.watching, self.engine, now, octets);
+        let (used, next) = batch::run(worker, self.watching, self.engine, now, octets);
         *self.shown = next.is_none();
         *self.next = next;
         let rest = &octets[used..];
         if !rest.is_empty() {
             *self.unused = rest.to_vec();
         }
-        if !rest.is_empty() || !self.engine.is_idle() {
-            self.engine.settle(now, &server.limits, rest.len());
-            self.watching.pulse().begin_message(self.watching.tick());
-            *self.message = true;
-        } else if *self.message {
-            self.watching.pulse().end_message();
-            *self.message = false;
-        }
+        self.engine.settle(now, &worker.setup.limits, rest.len());
     }
 }

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use doorway_base::trace::{Direction, EventId};
 use doorway_net::web::{Body, BodyStream, Response};
 
-use super::batch::{HandlerCall, Then, begin, refuse};
+use super::batch::{HandlerCall, Then};
 use super::connection::Talk;
+use super::reply::{begin, refuse};
 use super::server::{Server, Worker};
 use crate::Status;
 use crate::connection::Decision;
@@ -104,8 +105,9 @@ async fn collect(
         let mut used = 0;
         let over = {
             let mut worker = server.worker();
+            let Worker { setup, spans, .. } = &mut *worker;
             loop {
-                let (more, decision) = talk.engine.next(&waiting[used..], &server.limits, &mut worker.spans);
+                let (more, decision) = talk.engine.next(&waiting[used..], &setup.limits, spans);
                 used += more;
                 match decision {
                     Decision::Body(data) if body.len() + data.len() > BODY_OCTETS_MAX => {
@@ -128,7 +130,7 @@ async fn collect(
             Some(Err(refusal)) => return Ok(Err(refusal)),
             None => {}
         }
-        talk.engine.settle(talk.world.now(), &server.limits, talk.unused.len());
+        talk.engine.settle(talk.world.now(), &server.worker().setup.limits, talk.unused.len());
         let due = talk.engine.next_timeout().map(|due| due - talk.world.now()).unwrap_or_default();
         let world = talk.world.clone();
         match world.timeout(due, read_more(talk)).await {
@@ -178,8 +180,8 @@ fn refusal_octets(talk: &Talk, server: &Server, refusal: &Refusal) -> Vec<u8> {
     let mut out = Vec::new();
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
-    let Worker { dates, counts, .. } = &mut *worker;
-    refuse(server, &mut out, dates, counts, refusal);
+    let Worker { setup, dates, counts, .. } = &mut *worker;
+    refuse(setup, &mut out, dates, counts, refusal);
     out
 }
 
@@ -197,7 +199,7 @@ fn head(
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
     worker.counts.count_response(status);
-    let mut writer = begin(server, &mut out, &worker.dates, status);
+    let mut writer = begin(&worker.setup, &mut out, &worker.dates, status);
     for (name, value) in response.fields.iter() {
         if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             writer.field(name, value.as_bytes());

@@ -138,15 +138,18 @@ impl HotCache {
     /// Keeps an entry, and lets others go to make room. One that is larger than the whole cache is
     /// not kept.
     pub(super) fn insert(&mut self, path: &[u8], hot: Hot) {
-        self.remove(path);
         let cost = hot.cost(path);
         if cost > self.octets_max {
+            self.remove(path);
             return;
         }
-        while self.octets + cost > self.octets_max && self.evict() {}
+        if let Some(old) = self.entries.insert(path.into(), hot) {
+            self.octets -= old.cost(path);
+        } else {
+            self.order.push_back(path.into());
+        }
         self.octets += cost;
-        self.order.push_back(path.into());
-        self.entries.insert(path.into(), hot);
+        while self.octets > self.octets_max && self.evict() {}
     }
 
     /// Forgets what is known of a path.

@@ -1,8 +1,12 @@
 //! The server: what it serves, its bounds, and what each worker keeps between requests.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use doorway_net::tcp::TcpOptions;
 use doorway_net::web::Handler;
@@ -12,7 +16,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::files::Root;
 use super::hot::HotCache;
-use crate::config::{Config, PORT, PORT_TLS};
+use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
 use crate::wire::FieldSpans;
@@ -77,25 +81,35 @@ impl Site {
     }
 }
 
-/// An HTTP server, to be put behind a door with [`doorway_net::tcp::serve`].
+/// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
-    pub(super) limits: Limits,
-    pub(super) site: Site,
-    pub(super) server_name: String,
-    config: Config,
+    setup: Mutex<Arc<Setup>>,
+    /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
+    generation: AtomicU64,
     // One a worker thread, so that its lock is never waited for.
     workers: Vec<Mutex<Worker>>,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("site", &self.site).finish_non_exhaustive()
+        f.debug_struct("Server").field("site", &self.setup().site).finish_non_exhaustive()
     }
+}
+
+/// What is served, and within what bounds.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) limits: Limits,
+    pub(super) site: Site,
+    pub(super) server_name: String,
+    config: Config,
 }
 
 /// What one worker keeps: scratch room that is lent to each batch, and its hot cache.
 #[derive(Debug)]
 pub(super) struct Worker {
+    pub(super) setup: Arc<Setup>,
+    generation: u64,
     pub(super) spans: FieldSpans,
     /// Responses of the batch at hand, written with one call.
     pub(super) out: Vec<u8>,
@@ -104,12 +118,22 @@ pub(super) struct Worker {
     pub(super) counts: Counts,
 }
 
+impl Setup {
+    fn new(config: &Config, site: Site) -> Arc<Self> {
+        let (limits, server_name) = (config.limits(), config.server_name.clone());
+        Arc::new(Self { limits, site, server_name, config: config.clone() })
+    }
+}
+
 impl Server {
     /// A server of `site` in `world`.
     #[must_use]
     pub fn new(world: &World, config: &Config, site: Site) -> Self {
+        let setup = Setup::new(config, site);
         let worker = || {
             Mutex::new(Worker {
+                setup: Arc::clone(&setup),
+                generation: 0,
                 spans: FieldSpans::default(),
                 out: Vec::new(),
                 hot: HotCache::new(config.cache_octets_max),
@@ -117,24 +141,34 @@ impl Server {
                 counts: Counts::default(),
             })
         };
-        Self {
-            limits: config.limits(),
-            site,
-            server_name: config.server_name.clone(),
-            config: config.clone(),
-            workers: (0..world.workers().max(1)).map(|_| worker()).collect(),
-        }
+        let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
+        Self { setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
     }
 
-    /// How its doors are to be set up; `tls` is added by whoever has the certificates.
+    /// Serves another site by another configuration from the next request on. Connections stay open;
+    /// what concerns doors (addresses, numbers of connections) stays as it was.
+    pub fn replace(&self, config: &Config, site: Site) {
+        *lock(&self.setup) = Setup::new(config, site);
+        self.generation.fetch_add(1, Release);
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        Arc::clone(&lock(&self.setup))
+    }
+
+    /// How its doors are to be set up; TLS is added by whoever has the certificates.
+    ///
+    /// The trace sees octets before encryption, so port 80 is what a dissector should take them for.
     #[must_use]
-    pub fn tcp_options(&self, tls: bool) -> TcpOptions {
-        let mut options = TcpOptions::new("http", "http", if tls { PORT_TLS } else { PORT });
-        options.limits.connections = self.config.connections_max;
-        options.limits.connections_per_address = self.config.connections_per_address_max;
-        if !self.config.keepalive.is_zero() {
-            options.limits.idle = self.config.keepalive;
-        }
+    pub fn tcp_options(&self) -> TcpOptions {
+        let config = &self.setup().config;
+        let mut options = TcpOptions::new("http", "http", PORT);
+        options.limits.connections = config.connections_max;
+        options.limits.connections_per_address = config.connections_per_address_max;
+        options.limits.first_octet = config.head_timeout;
+        // The engine knows better: silence is long between requests, and no fault of the client's
+        // while a handler works.
+        options.limits.idle = Duration::ZERO;
         options
     }
 
@@ -151,7 +185,14 @@ impl Server {
     /// What this thread keeps. Never held while waiting.
     #[inline]
     pub(super) fn worker(&self) -> MutexGuard<'_, Worker> {
-        lock(&self.workers[thread_number() % self.workers.len()])
+        let mut worker = lock(&self.workers[thread_number() % self.workers.len()]);
+        let generation = self.generation.load(Acquire);
+        if worker.generation != generation {
+            worker.generation = generation;
+            worker.setup = self.setup();
+            worker.hot = HotCache::new(worker.setup.config.cache_octets_max);
+        }
+        worker
     }
 }
 
@@ -161,9 +202,9 @@ impl TcpService for Server {
     }
 }
 
-// A panic while the lock was held leaves at worst half a batch in `out`, which each batch clears.
-fn lock(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
-    worker.lock().unwrap_or_else(PoisonError::into_inner)
+// A panic while a worker's lock was held leaves at worst half a batch in `out`, which each batch clears.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A small number of the calling thread's own, so that threads spread over the workers' places.

@@ -1,0 +1,142 @@
+//! Responses written into a batch: ready-made ones, statuses alone, refusals.
+
+use doorway_base::trace::{Direction, EventId};
+use doorway_net::tcp::Watching;
+
+use super::batch::{Answer, Desk};
+use super::counts::Counts;
+use super::date::DateCache;
+use super::hot::Hot;
+use super::server::Setup;
+use crate::Status;
+use crate::conditional::Precondition;
+use crate::files::ALLOW;
+use crate::wire::response::ResponseWriter;
+use crate::wire::{Refusal, Version};
+
+impl Desk<'_> {
+    /// Answers with a status and a line that says the same; Allow is added where it belongs.
+    pub(super) fn status(&mut self, answer: &Answer<'_, '_>, status: Status, field: Option<(&str, &str)>) {
+        self.respond(answer, status, field, "");
+    }
+
+    /// Answers with a status and the reason for it.
+    pub(super) fn explain(&mut self, answer: &Answer<'_, '_>, status: Status, reason: &str) {
+        self.respond(answer, status, None, reason);
+    }
+
+    fn respond(
+        &mut self,
+        answer: &Answer<'_, '_>,
+        status: Status,
+        field: Option<(&str, &str)>,
+        reason: &str,
+    ) {
+        let start = self.out.len();
+        let body = if reason.is_empty() { format!("{status}\n") } else { format!("{reason}\n") };
+        let mut writer = self.begin(status);
+        if let Some((name, value)) = field {
+            writer.field(name, value.as_bytes());
+        }
+        if matches!(status, Status::METHOD_NOT_ALLOWED | Status::NO_CONTENT) {
+            writer.field("Allow", ALLOW.as_bytes());
+        }
+        if !status.is_bodiless() {
+            writer.field("Content-Type", b"text/plain; charset=utf-8");
+            writer.number("Content-Length", body.len() as u64);
+        }
+        writer.connection(answer.head.version, answer.persistent).end();
+        if !status.is_bodiless() && answer.with_body() {
+            self.out.extend_from_slice(body.as_bytes());
+        }
+        self.sent(answer, status, start);
+    }
+
+    /// Answers octets that are no request.
+    pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Option<EventId>) {
+        let start = self.out.len();
+        refuse(self.setup, self.out, self.dates, self.counts, refusal);
+        let text = || refusal.status().to_string();
+        self.watching.record(Direction::Out, &self.out[start..], cause, text);
+    }
+
+    pub(super) fn begin(&mut self, status: Status) -> ResponseWriter<'_> {
+        begin(self.setup, self.out, self.dates, status)
+    }
+
+    pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
+        self.counts.count_response(status);
+        self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+    }
+}
+
+/// Begins a response with the fields that each has.
+pub(super) fn begin<'a>(
+    setup: &Setup,
+    out: &'a mut Vec<u8>,
+    dates: &DateCache,
+    status: Status,
+) -> ResponseWriter<'a> {
+    let mut writer = ResponseWriter::begin(out, status);
+    writer.date(dates.text());
+    if !setup.server_name.is_empty() {
+        writer.field("Server", setup.server_name.as_bytes());
+    }
+    writer
+}
+
+/// Writes the answer to a broken rule.
+pub(super) fn refuse(
+    setup: &Setup,
+    out: &mut Vec<u8>,
+    dates: &DateCache,
+    counts: &mut Counts,
+    refusal: &Refusal,
+) {
+    let status = refusal.status();
+    let body = format!("{refusal}\n");
+    counts.count_refusal(refusal.rule);
+    counts.count_response(status);
+    let mut writer = begin(setup, out, dates, status);
+    writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
+    writer.connection(Version::Http11, false).end();
+    out.extend_from_slice(body.as_bytes());
+}
+
+/// Answers from an entry of the hot cache.
+#[inline]
+pub(super) fn send_hot(
+    answer: &Answer<'_, '_>,
+    hot: &mut Hot,
+    out: &mut Vec<u8>,
+    dates: &DateCache,
+    counts: &mut Counts,
+    watching: &Watching,
+) {
+    let start = out.len();
+    let head = answer.head;
+    let status = match hot.representation.precondition(head, dates.wall()) {
+        Precondition::Holds => {
+            hot.write(out, dates, head.version, answer.persistent, answer.with_body());
+            Status::OK
+        }
+        precondition => {
+            let status = match precondition {
+                Precondition::Failed => Status::PRECONDITION_FAILED,
+                _ => Status::NOT_MODIFIED,
+            };
+            let mut writer = ResponseWriter::begin(out, status);
+            writer.date(dates.text());
+            hot.representation.write_fields(&mut writer, status, dates.wall());
+            if status == Status::PRECONDITION_FAILED {
+                writer.number("Content-Length", 0);
+            }
+            writer.connection(head.version, answer.persistent).end();
+            status
+        }
+    };
+    counts.count_response(status);
+    watching.record(Direction::Out, &out[start..], answer.cause, || {
+        format!("{status} {}", hot.representation.media_type)
+    });
+}

@@ -1,0 +1,9 @@
+//! The server behind its real door, over the virtual network: what a client sees octet by octet, and
+//! when. The folder that is served is a real one.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
+
+mod files;
+mod handlers;
+mod support;
+mod time;
+mod trace;

@@ -1,0 +1,126 @@
+//! A folder, a server and a client for each test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use doorway_http::{Config, Server, Site};
+use doorway_net::tcp::{self, TcpDoor};
+use doorway_net::{Stream, World};
+use doorway_sim::{Link, Node, Simulation};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::handlers::{Echo, Later, Slow};
+
+pub(crate) const SERVER: &str = "10.0.0.1:80";
+
+/// A folder of its own for one test.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let path = std::env::temp_dir().join(format!("doorway-http-{}-{number}", std::process::id()));
+        let folder = Self(path);
+        fs::create_dir_all(folder.0.join("public/sub")).unwrap();
+        fs::create_dir_all(folder.0.join("public/.well-known")).unwrap();
+        folder.write("public/index.html", b"<h1>Hello</h1>\n");
+        folder.write("public/sub/index.html", b"sub\n");
+        folder.write("public/plain.txt", b"plain\n");
+        folder.write("public/.hidden", b"hidden\n");
+        folder.write("public/.well-known/security.txt", b"Contact: x\n");
+        folder.write("public/large.bin", &large());
+        folder.write("secret.txt", b"secret\n");
+        folder
+    }
+
+    pub(crate) fn write(&self, name: &str, octets: &[u8]) {
+        let path = self.0.join(name);
+        fs::write(&path, octets).unwrap();
+        // RFC 9110's own example date.
+        self.date(name, UNIX_EPOCH + Duration::from_secs(784_111_777));
+    }
+
+    pub(crate) fn date(&self, name: &str, time: SystemTime) {
+        fs::File::options().write(true).open(self.0.join(name)).unwrap().set_modified(time).unwrap();
+    }
+
+    pub(crate) fn public(&self) -> PathBuf {
+        self.0.join("public")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Longer than what is kept in memory.
+pub(crate) fn large() -> Vec<u8> {
+    (0..300_000u32).map(|n| (n % 251) as u8).collect()
+}
+
+pub(crate) fn config(root: Option<&Path>) -> Config {
+    Config { root: root.map(Path::to_owned), server_name: String::new(), ..Config::default() }
+}
+
+pub(crate) fn serve(world: &World, config: &Config) -> (Arc<Server>, TcpDoor) {
+    let site = Site::open(config)
+        .unwrap()
+        .mount("/echo", Arc::new(Echo))
+        .mount("/slow", Arc::new(Slow(world.clone())))
+        .mount("/later", Arc::new(Later(world.clone())));
+    let server = Arc::new(Server::new(world, config, site));
+    let door = tcp::serve(world, SERVER.parse().unwrap(), &server.tcp_options(), &server).unwrap();
+    (server, door)
+}
+
+pub(crate) fn network(seed: u64, config: Config, link: Link) -> (Simulation, Node) {
+    let mut sim = Simulation::new(seed);
+    let server = sim.node("server", "10.0.0.1");
+    let client = sim.node("client", "10.0.0.2");
+    sim.link(server, client, link);
+    sim.boot(server, move |world, _| drop(serve(world, &config)));
+    (sim, client)
+}
+
+pub(crate) async fn dial(world: &World) -> Stream {
+    world.connect(SERVER.parse().unwrap()).await.unwrap()
+}
+
+/// Sends `request` and reads to the end of the connection, for at most an hour.
+pub(crate) async fn talk(world: &World, request: &[u8]) -> Vec<u8> {
+    let mut stream = dial(world).await;
+    // The server may end the connection before it has read everything.
+    let _ = stream.write_all(request).await;
+    let mut answer = Vec::new();
+    let _ = world.timeout(Duration::from_secs(3600), stream.read_to_end(&mut answer)).await.unwrap();
+    answer
+}
+
+/// What `config` answers to `request`, with the Date and the inode of ETags taken out.
+pub(crate) fn answers(config: Config, request: &str) -> String {
+    let (mut sim, client) = network(1, config, Link::default());
+    let world = sim.world(client);
+    let request = request.as_bytes().to_vec();
+    let answer = sim.run(client, async move { talk(&world, &request).await }).unwrap();
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let without = |line: &str| match line.split_once("ETag: \"") {
+        Some((_, tag)) => format!("ETag: \"{}", tag.split_once('-').unwrap().1),
+        None => line.to_owned(),
+    };
+    text.split("\r\n")
+        .filter(|line| !line.starts_with("Date: "))
+        .map(without)
+        .collect::<Vec<_>>()
+        .join("\r\n")
+}
+
+/// A request whose connection ends after it.
+pub(crate) fn last(line: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+}
