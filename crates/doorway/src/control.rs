@@ -20,4 +20,4 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::{Client, escape};
+pub(crate) use client::Client;

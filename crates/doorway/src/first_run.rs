@@ -17,6 +17,9 @@ use doorway_base::config::Values;
 use crate::config::Config;
 use crate::failure::Failure;
 
+#[expect(unused_imports, reason = "asked by `up` and `user add`")]
+pub(crate) use password::generate as password;
+
 /// Where root's data is.
 const SYSTEM_FOLDER: &str = "/var/lib/doorway";
 /// Where everybody else's is, from the current folder.
@@ -34,11 +37,11 @@ pub(crate) fn data_folder(config: &Config, given: Option<&Path>) -> PathBuf {
     }
 }
 
-#[expect(dead_code, reason = "asked by `up` and `user add`")]
 /// Makes the data folder, for its owner only, if it is not there yet.
 ///
 /// # Errors
 /// When it cannot be made, or something that is no folder has its name.
+#[expect(dead_code, reason = "asked by `up` and `user add`")]
 pub(crate) fn make_data_folder(folder: &Path) -> Result<(), Failure> {
     let told = |error: io::Error| Failure::file("make the data folder", folder, &error);
     let is_new = !folder.exists();

@@ -9,6 +9,7 @@
 //! | `first_run/` | the data folder and the first password |
 //! | `control/` | the socket through which commands reach the running server |
 //! | `log.rs` | the log on standard error |
+//! | `limits.rs` | `[limits]` as the doors take it |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `services.rs` | the protocols, one line each |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
@@ -25,10 +26,13 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+#[cfg_attr(not(test), expect(dead_code, reason = "asked by `up`"))]
+mod limits;
 #[expect(dead_code, reason = "started by `up`")]
 mod log;
 #[cfg_attr(not(test), expect(dead_code, reason = "mounted by `up`"))]
 mod metrics;
+mod percent;
 mod screen;
 mod services;
 

@@ -4,7 +4,7 @@ use doorway_base::config::Section;
 use doorway_base::trace::Transport;
 
 /// The config tables of the protocols, each declared in its own crate.
-pub(crate) const SECTIONS: &[Section] = &[];
+pub(crate) const SECTIONS: &[Section] = &[doorway_dns::config::SECTION, doorway_http::config::SECTION];
 
 /// A config key that says where to listen, and what listens there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +25,27 @@ impl DoorKey {
 }
 
 /// Every key of kind `listen`.
-pub(crate) const DOORS: &[DoorKey] = &[DoorKey {
-    table: "metrics",
-    key: "listen",
-    transports: &[(Transport::Tcp, "curl http://ADDRESS:PORT/metrics")],
-}];
+pub(crate) const DOORS: &[DoorKey] = &[
+    DoorKey {
+        table: "dns",
+        key: "listen",
+        transports: &[
+            (Transport::Udp, "dig @ADDRESS -p PORT home.arpa SOA"),
+            (Transport::Tcp, "dig +tcp @ADDRESS -p PORT home.arpa SOA"),
+        ],
+    },
+    DoorKey { table: "http", key: "listen", transports: &[(Transport::Tcp, "curl -i http://ADDRESS:PORT/")] },
+    DoorKey {
+        table: "http",
+        key: "listen_tls",
+        transports: &[(Transport::Tcp, "curl -k https://ADDRESS:PORT/")],
+    },
+    DoorKey {
+        table: "metrics",
+        key: "listen",
+        transports: &[(Transport::Tcp, "curl http://ADDRESS:PORT/metrics")],
+    },
+];
 
 #[cfg(test)]
 mod tests {
