@@ -3,6 +3,7 @@
 //! Nothing is opened, bound or made here: a check leaves no trace, and may run beside the server.
 
 mod sockets;
+mod zones;
 
 use core::net::SocketAddr;
 use std::fs;
@@ -11,11 +12,12 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_http::io::Root;
 use doorway_net::tls::Certificates;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::{Config, Problem, Severity};
+use crate::config::{At, Config, Problem, Severity};
 use crate::first_run;
 use crate::services::{DOORS, DoorKey};
 
@@ -36,6 +38,8 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
     for certificate in config.section("tls").tables("certificate") {
         problems.extend(usable(certificate));
     }
+    problems.extend(served_folder(config.section("http")));
+    problems.extend(zones::problems(config.section("dns")));
     problems.extend(descriptors(config));
     problems
 }
@@ -168,6 +172,13 @@ fn writable_folder(folder: &Path, at: Option<Range<usize>>) -> Option<Problem> {
     ))
 }
 
+/// Says why the folder of the web server could not be served.
+fn served_folder(http: &Values) -> Option<Problem> {
+    let root = http.optional("root", Values::path)?;
+    let why = Root::open(root).err()?;
+    Some(error(http.at("root"), why.to_string(), "name a folder that this user may read"))
+}
+
 /// Says why a [[tls.certificate]] could not be shown to clients.
 fn usable(certificate: &Values) -> Option<Problem> {
     let (chain, key) = (certificate.path("chain"), certificate.path("key"));
@@ -191,7 +202,7 @@ fn descriptors(config: &Config) -> Option<Problem> {
     let allowed = getrlimit(Resource::Nofile).maximum?;
     (allowed < wanted).then(|| Problem {
         severity: Severity::Warning,
-        at: Some(at),
+        at: At::Config(at),
         what: format!("this process may open {allowed} descriptors, too few for `limits.connections`"),
         fix: format!(
             "raise the limit to {wanted} (`ulimit -Hn`, or LimitNOFILE in the unit), or lower the key"
@@ -200,5 +211,5 @@ fn descriptors(config: &Config) -> Option<Problem> {
 }
 
 fn error(at: Option<Range<usize>>, what: impl Into<String>, fix: impl Into<String>) -> Problem {
-    Problem { severity: Severity::Error, at, what: what.into(), fix: fix.into() }
+    Problem { severity: Severity::Error, at: at.into(), what: what.into(), fix: fix.into() }
 }

@@ -39,12 +39,43 @@ pub(crate) use source::{FILE_NAME, Place, Source, find};
 pub(crate) struct Problem {
     /// Whether Doorway would start in spite of it.
     pub(crate) severity: Severity,
-    /// Where in the file, in octets; `None` when it comes from a default or from outside.
-    pub(crate) at: Option<Range<usize>>,
+    /// Where it stands.
+    pub(crate) at: At,
     /// What is wrong, as a sentence without its full stop.
     pub(crate) what: String,
     /// What to write or do instead.
     pub(crate) fix: String,
+}
+
+/// Where a [`Problem`] stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum At {
+    /// In no file: it comes from a default, or from the machine.
+    Nowhere,
+    /// In the config file, in octets from its start.
+    Config(Range<usize>),
+    /// In a file that the config names.
+    File(Excerpt),
+}
+
+/// One line of a file that is not the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    /// The file as it was named.
+    pub(crate) path: String,
+    /// The line's number, from 1.
+    pub(crate) line: usize,
+    /// The line.
+    pub(crate) text: String,
+    /// The octets of the line that are at fault.
+    pub(crate) span: Range<usize>,
+}
+
+impl From<Option<Range<usize>>> for At {
+    /// The place of a value in the config file, if it is written there.
+    fn from(at: Option<Range<usize>>) -> Self {
+        at.map_or(Self::Nowhere, Self::Config)
+    }
 }
 
 /// How bad a [`Problem`] is.
@@ -82,7 +113,10 @@ impl Config {
             .map(|(section, entries)| (section, section.read(entries, &folder, &mut wrongs)))
             .collect();
         problems.extend(wrongs.into_iter().map(problem));
-        problems.sort_by_key(|problem| problem.at.as_ref().map_or(0, |at| at.start));
+        problems.sort_by_key(|problem| match &problem.at {
+            At::Config(at) => at.start,
+            At::Nowhere | At::File(_) => 0,
+        });
         (Self { source, sections }, problems)
     }
 
@@ -117,5 +151,5 @@ fn problem(wrong: Wrong) -> Problem {
             (at, what, suggest::fix(&table, &name, &known))
         }
     };
-    Problem { severity: Severity::Error, at: Some(at), what, fix }
+    Problem { severity: Severity::Error, at: At::Config(at), what, fix }
 }

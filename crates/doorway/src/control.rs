@@ -19,6 +19,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::{Client, escape};
+pub(crate) use client::Client;
 pub(crate) use handler::{Control, Program};
 pub(crate) use socket::bind;

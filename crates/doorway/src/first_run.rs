@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::failure::Failure;
 
 pub(crate) use doors::{OpenDoor, table as doors};
+#[expect(unused_imports, reason = "asked by `up` and `user add`")]
+pub(crate) use password::generate as password;
 
 /// Where root's data is.
 const SYSTEM_FOLDER: &str = "/var/lib/doorway";

@@ -9,6 +9,7 @@
 //! | `first_run/` | the data folder and the first password |
 //! | `control/` | the socket through which commands reach the running server |
 //! | `log.rs` | the log on standard error |
+//! | `limits.rs` | `[limits]` as the doors take it |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `services.rs` | the protocols, one line each |
 //! | `wiring.rs` | starts them, plugs them together, reloads them |
@@ -26,8 +27,10 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+mod limits;
 mod log;
 mod metrics;
+mod percent;
 mod screen;
 mod services;
 mod wiring;

@@ -23,6 +23,7 @@ use doorway_net::{Listener, World};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
+use crate::limits;
 use crate::metrics::{Measured, Metrics, Page};
 
 /// The folder that is served when there is no config and it exists.
@@ -184,6 +185,15 @@ impl Services {
         if new == parts.http_config && new_common == parts.common {
             return Ok(None);
         }
+        let same_doors = new.listen == parts.http_config.listen
+            && new.listen_tls == parts.http_config.listen_tls
+            && new.head_timeout == parts.http_config.head_timeout
+            && new_common == parts.common;
+        if same_doors {
+            parts.http.replace(&new, site(&new)?);
+            parts.http_config = new;
+            return Ok(Some("http: serves by the new table, connections kept".to_owned()));
+        }
         let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls)?;
         parts.http_config = new;
         parts.common = new_common;
@@ -206,22 +216,26 @@ fn handler_server(world: &World, handler: Arc<dyn Handler>) -> Arc<http::Server>
     Arc::new(http::Server::new(world, &config, http::Site::default().mount("/", handler)))
 }
 
+fn site(config: &http::Config) -> Result<http::Site, Failure> {
+    http::Site::open(config).map_err(|error| {
+        Failure::new(error.to_string()).fix("make the folder, or name another in `http.root`")
+    })
+}
+
 fn start_http(
     world: &World,
     config: &http::Config,
     common: &Common,
     tls: &Arc<TlsAcceptor>,
 ) -> Result<(Arc<http::Server>, Vec<(&'static str, TcpDoor)>), Failure> {
-    let site = http::Site::open(config).map_err(|error| {
-        Failure::new(error.to_string()).fix("make the folder, or name another in `http.root`")
-    })?;
-    let server = Arc::new(http::Server::new(world, config, site));
+    let server = Arc::new(http::Server::new(world, config, site(config)?));
     let mut doors: Vec<(&'static str, TcpDoor)> = Vec::new();
     for (key, listen, tls) in
         [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
     {
-        let mut options = server.tcp_options(tls.is_some());
-        options.limits = TcpLimits { idle: options.limits.idle, ..common.limits.clone() };
+        let mut options = server.tcp_options();
+        let TcpLimits { idle, first_octet, .. } = options.limits;
+        options.limits = TcpLimits { idle, first_octet, ..common.limits.clone() };
         options.proxies = common.proxies.clone();
         options.tls = tls;
         for address in listen.iter().flat_map(Listen::sockets) {
@@ -248,22 +262,7 @@ fn http_config(config: &Config) -> http::Config {
 
 fn common(config: &Config) -> Common {
     let values = config.section("limits");
-    let count = |key| u64::try_from(values.integer(key)).unwrap_or(0);
-    let small = |key| u32::try_from(values.integer(key)).unwrap_or(u32::MAX);
-    Common {
-        limits: TcpLimits {
-            connections: count("connections"),
-            connections_per_address: small("connections_per_address"),
-            accepts_per_second: small("accepts_per_second"),
-            handshake: values.duration("handshake"),
-            first_octet: values.duration("first_octet"),
-            idle: values.duration("idle"),
-            write_stall: values.duration("write_stall"),
-            progress_grace: values.duration("progress_grace"),
-            progress_octets_per_second: count("progress_octets_per_second"),
-        },
-        proxies: ProxySources(values.cidrs("proxies")),
-    }
+    Common { limits: limits::tcp(values), proxies: limits::proxies(values) }
 }
 
 /// The configured certificates, and the local authority's for every other name.

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: serve DIR ADDRESS:PORT [WORKERS [TLS_ADDRESS:PORT]]".into());
     };
     let workers = arguments.next().map_or(Ok(0), |count| count.parse())?;
-    let config = Config { root: Some(root.into()), connections_per_address_max: 0, ..Config::default() };
+    let config = Config { root: Some(root.into()), ..Config::default() };
 
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();

@@ -17,6 +17,9 @@ pub struct TcpLimits {
     pub connections: u64,
     /// Connections open at once from one IPv4 address or one IPv6 /64.
     pub connections_per_address: u32,
+    /// Whether that bound holds for this machine's own addresses too. A local proxy or a load test
+    /// comes from one address and is not the stranger the bound is meant for.
+    pub count_loopback: bool,
     /// New connections a second, with a burst of as many.
     pub accepts_per_second: u32,
     /// From accept to the end of the TLS or PROXY handshake. Whole seconds.
@@ -37,7 +40,8 @@ impl Default for TcpLimits {
     fn default() -> Self {
         Self {
             connections: 50_000,
-            connections_per_address: 0,
+            connections_per_address: 256,
+            count_loopback: false,
             accepts_per_second: 0,
             handshake: Duration::from_secs(10),
             first_octet: Duration::from_secs(30),
@@ -46,6 +50,12 @@ impl Default for TcpLimits {
             progress_grace: Duration::from_secs(30),
             progress_octets_per_second: 240,
         }
+    }
+}
+
+impl TcpLimits {
+    fn counts(&self, from: IpAddr) -> bool {
+        self.connections_per_address != 0 && (self.count_loopback || !from.to_canonical().is_loopback())
     }
 }
 
@@ -118,7 +128,7 @@ impl Admission {
             self.open.fetch_sub(1, Relaxed);
             return Err(Refused::Connections);
         }
-        if limits.connections_per_address != 0 {
+        if limits.counts(from) {
             let mut by_address = lock(&self.by_address);
             let count = by_address.entry(site(from)).or_insert(0);
             if *count >= limits.connections_per_address {
@@ -133,7 +143,7 @@ impl Admission {
 
     pub(crate) fn leave(&self, from: IpAddr, limits: &TcpLimits) {
         self.open.fetch_sub(1, Relaxed);
-        if limits.connections_per_address != 0 {
+        if limits.counts(from) {
             let mut by_address = lock(&self.by_address);
             if let Some(count) = by_address.get_mut(&site(from)) {
                 *count -= 1;

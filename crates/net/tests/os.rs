@@ -109,7 +109,7 @@ fn a_port_in_use_is_an_error_that_says_so_even_when_it_could_be_shared() {
 #[test]
 fn one_address_cannot_take_every_place() {
     let (runtime, world) = start();
-    let limits = TcpLimits { connections_per_address: 2, ..TcpLimits::default() };
+    let limits = TcpLimits { connections_per_address: 2, count_loopback: true, ..TcpLimits::default() };
     let options = TcpOptions { limits, ..TcpOptions::new("echo", "echo", 0) };
     let door = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
     let local = door.local().unwrap();

@@ -90,7 +90,7 @@ fn doorway(folder: &Path, port: u16) -> Result<Server, Failed> {
         &format!(
             "[server]\nworkers = 1\n[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\n\
              [http]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = []\nroot = \"{}\"\nkeepalive = \"600s\"\nkeepalive_requests_max = 1000000000\n\
-             connections_per_address_max = 0\n[metrics]\nlisten = []\n",
+             [metrics]\nlisten = []\n",
             folder.join("site").display()
         ),
     )?;

@@ -7,9 +7,10 @@ use doorway_base::config::units;
 use serde_json::Value;
 
 use crate::cli::TraceArgs;
-use crate::control::{Client, escape};
+use crate::control::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::percent::escape;
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, Screen, Table, YELLOW, octets, span};
 
 /// Largest pcapng block that is copied, in octets: a packet of 64 KiB with its comment fits many times.

@@ -27,9 +27,7 @@ pub(super) fn ask(args: &PasswordArgs) -> Result<Password, Failure> {
     if args.password_stdin {
         return Ok(Password { text: first_line(io::stdin().lock())?, is_new: false });
     }
-    let made = first_run::password();
-    let text = made.map_err(|error| Failure::new("cannot make a password").why(error))?;
-    Ok(Password { text, is_new: true })
+    Ok(Password { text: first_run::password(), is_new: true })
 }
 
 fn first_line(input: impl BufRead) -> Result<String, Failure> {

@@ -8,7 +8,7 @@ use std::ops::Range;
 use doorway_base::config::{Entry, Item, Section, Written, Wrong};
 use toml_edit::{Document, TableLike, Value};
 
-use super::{Problem, Severity};
+use super::{At, Problem, Severity};
 
 /// Syntax errors told in one run; a file with more of them is not a config file.
 const SYNTAX_ERRORS_MAX: usize = 20;
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Vec<Entry> {
             severity: Severity::Error,
             fix: fix(&text[dropped.clone()], error.message()),
             what: format!("not TOML: {}", error.message().replace('\n', ", ")),
-            at: Some(at),
+            at: At::Config(at),
         });
         if left[dropped.clone()].trim().is_empty() {
             break;

@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::{Place, Problem, Severity, Source};
+use super::{At, Excerpt, Place, Problem, Severity, Source};
 use crate::screen::{BOLD, PLAIN, RED, YELLOW};
 
 /// All `problems` for people, in colour; a stream that is no terminal strips it.
@@ -27,16 +27,19 @@ pub(crate) fn render(source: Option<&Source>, problems: &[Problem]) -> String {
 }
 
 fn one(source: Option<&Source>, problem: &Problem) -> String {
-    let (Some(source), Some(at)) = (source, &problem.at) else { return without_place(problem) };
+    let (path, text, line, at) = match (&problem.at, source) {
+        (At::Config(at), Some(source)) => (source.path().to_string_lossy(), source.text(), 1, at),
+        (At::File(Excerpt { path, line, text, span }), _) => (path.into(), text.as_str(), *line, span),
+        (At::Nowhere | At::Config(_), _) => return without_place(problem),
+    };
     let level = match problem.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let text = source.text();
     let at = at.start.min(text.len())..at.end.min(text.len());
-    let annotation = AnnotationKind::Primary.span(at).label(&problem.fix);
-    let path = source.path().to_string_lossy();
-    let snippet = Snippet::source(text).path(path.as_ref()).annotation(annotation);
+    let annotation = AnnotationKind::Primary.span(at);
+    let annotation = if problem.fix.is_empty() { annotation } else { annotation.label(&problem.fix) };
+    let snippet = Snippet::source(text).line_start(line).path(path.as_ref()).annotation(annotation);
     Renderer::styled().render(&[level.primary_title(&problem.what).element(snippet)])
 }
 
@@ -54,9 +57,19 @@ pub(crate) fn document(source: Option<&Source>, problems: &[Problem]) -> Value {
     let problems: Vec<Value> = problems
         .iter()
         .map(|problem| {
-            let place = source.zip(problem.at.as_ref()).map(|(source, at)| source.place(at.start));
+            let (file, place) = match (&problem.at, source) {
+                (At::Config(at), Some(source)) => {
+                    (Some(source.path().display().to_string()), Some(source.place(at.start)))
+                }
+                (At::File(Excerpt { path, line, text, span }), _) => {
+                    let column = text.get(..span.start).map_or(0, |before| before.chars().count()) + 1;
+                    (Some(path.clone()), Some(Place { line: *line, column }))
+                }
+                (At::Nowhere | At::Config(_), _) => (None, None),
+            };
             json!({
                 "severity": match problem.severity { Severity::Error => "error", Severity::Warning => "warning" },
+                "file": file,
                 "line": place.map(|Place { line, .. }| line),
                 "column": place.map(|Place { column, .. }| column),
                 "what": problem.what,

@@ -1,7 +1,6 @@
 //! Makes a password that can be read out over the telephone.
 
-use std::fs::File;
-use std::io::{self, Read};
+use doorway_net::entropy;
 
 use super::words::WORDS;
 
@@ -11,31 +10,28 @@ const WORDS_COUNT: usize = 4;
 const NUMBERS: u16 = 10_000;
 
 /// Four words and four digits from the system's random source: 53 bits.
-///
-/// # Errors
-/// When the system has no random source.
-pub(crate) fn generate() -> io::Result<String> {
-    from(&mut File::open("/dev/urandom")?)
+pub(crate) fn generate() -> String {
+    from(entropy::fill)
 }
 
-fn from(random: &mut impl Read) -> io::Result<String> {
+fn from(mut random: impl FnMut(&mut [u8])) -> String {
     let mut draw = || {
         let mut octets = [0; 2];
-        random.read_exact(&mut octets)?;
-        Ok::<u16, io::Error>(u16::from_le_bytes(octets))
+        random(&mut octets);
+        u16::from_le_bytes(octets)
     };
     let mut password = String::new();
     for _ in 0..WORDS_COUNT {
-        password.push_str(WORDS[usize::from(draw()?) % WORDS.len()]);
+        password.push_str(WORDS[usize::from(draw()) % WORDS.len()]);
         password.push('-');
     }
     // The last, incomplete stretch of numbers would make small ones likelier: draw again.
-    let mut number = draw()?;
+    let mut number = draw();
     while number >= u16::MAX / NUMBERS * NUMBERS {
-        number = draw()?;
+        number = draw();
     }
     password.push_str(&format!("{:04}", number % NUMBERS));
-    Ok(password)
+    password
 }
 
 #[cfg(test)]
@@ -52,13 +48,13 @@ mod tests {
 
     #[test]
     fn a_password_is_four_words_and_four_digits() {
-        let octets = [0, 0, 1, 0, 0xff, 0x03, 0, 4, 0xff, 0xff, 7, 0];
-        let password = from(&mut octets.as_slice()).unwrap();
+        let mut octets = [0, 0, 1, 0, 0xff, 0x03, 0, 4, 0xff, 0xff, 7, 0].into_iter();
+        let password = from(|room| room.fill_with(|| octets.next().unwrap()));
         assert_eq!(password, format!("{}-{}-{}-{}-0007", WORDS[0], WORDS[1], WORDS[1023], WORDS[0]));
     }
 
     #[test]
     fn two_passwords_differ() {
-        assert_ne!(generate().unwrap(), generate().unwrap());
+        assert_ne!(generate(), generate());
     }
 }

@@ -163,8 +163,6 @@ impl Server {
     pub fn tcp_options(&self) -> TcpOptions {
         let config = &self.setup().config;
         let mut options = TcpOptions::new("http", "http", PORT);
-        options.limits.connections = config.connections_max;
-        options.limits.connections_per_address = config.connections_per_address_max;
         options.limits.first_octet = config.head_timeout;
         // The engine knows better: silence is long between requests, and no fault of the client's
         // while a handler works.
