@@ -125,7 +125,7 @@ fn crash(rounds: &str) -> Outcome {
     let mut counts = run::Counts::default();
     let environment = [("DOORWAY_CRASH_ROUNDS", rounds)];
     run::cargo_test(
-        &["test", "-p", "doorway-store", "--test", "crash", "--", "--nocapture"],
+        &["test", "-p", "doorway-store", "--test", "store", "--", "crash::killed", "--nocapture"],
         &environment,
         &mut counts,
     )?;
