@@ -18,12 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: serve DIR ADDRESS:PORT [WORKERS [TLS_ADDRESS:PORT]]".into());
     };
     let workers = arguments.next().map_or(Ok(0), |count| count.parse())?;
-    let config = Config { root: Some(root.into()), connections_per_address_max: 0, ..Config::default() };
+    let config = Config { root: Some(root.into()), ..Config::default() };
 
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();
     let server = Arc::new(Server::new(world, &config, Site::open(&config)?));
-    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(), &server)?;
+    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(false), &server)?;
     if let Some(address) = arguments.next() {
         let folder = std::env::temp_dir().join("serve-ca");
         std::fs::create_dir_all(&folder)?;
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &["localhost".to_owned(), "127.0.0.1".to_owned()],
             world.wall(),
         )?;
-        let mut options = server.tcp_options();
+        let mut options = server.tcp_options(true);
         options.tls = Some(Arc::new(TlsAcceptor::new(certificates, &["http/1.1"])?));
         tcp::serve(world, address.parse()?, &options, &server)?;
     }

@@ -1,4 +1,4 @@
-//! The `[http]` table.
+//! The `[http]` table. Bounds on who is let in are the same for every service and not here.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -89,19 +89,6 @@ pub const SECTION: Section = Section {
             help: "Memory in which each worker keeps small files ready to send.",
         },
         Key {
-            name: "connections_max",
-            kind: Kind::Integer { min: 1, max: 10_000_000, unit: "connections" },
-            default: Preset::Integer(50_000),
-            help: "Connections open at once, for each listener.",
-        },
-        Key {
-            name: "connections_per_address_max",
-            kind: Kind::Integer { min: 0, max: 10_000_000, unit: "connections" },
-            default: Preset::Integer(256),
-            help: "Connections open at once from one IPv4 address or IPv6 /64; 0 for no \
-                   bound.",
-        },
-        Key {
             name: "server_name",
             kind: Kind::Text,
             default: Preset::Text("Doorway"),
@@ -137,10 +124,6 @@ pub struct Config {
     pub body_octets_max: u64,
     /// Octets of small files that each worker keeps ready to send.
     pub cache_octets_max: usize,
-    /// Connections open at once on one listener.
-    pub connections_max: u64,
-    /// Connections open at once from one address; 0 for no bound.
-    pub connections_per_address_max: u32,
     /// Value of the Server field; empty for none.
     pub server_name: String,
 }
@@ -170,8 +153,6 @@ impl Config {
             head_timeout: values.duration("head_timeout"),
             body_octets_max: values.size("body_octets_max"),
             cache_octets_max: size("cache_octets_max"),
-            connections_max: values.count("connections_max") as u64,
-            connections_per_address_max: count("connections_per_address_max"),
             server_name: values.text("server_name").to_owned(),
         }
     }
