@@ -233,7 +233,7 @@ fn start_http(
     for (key, listen, tls) in
         [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
     {
-        let mut options = server.tcp_options();
+        let mut options = server.tcp_options(tls.is_some());
         let TcpLimits { idle, first_octet, .. } = options.limits;
         options.limits = TcpLimits { idle, first_octet, ..common.limits.clone() };
         options.proxies = common.proxies.clone();

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();
     let server = Arc::new(Server::new(world, &config, Site::open(&config)?));
-    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(), &server)?;
+    let _door = tcp::serve(world, address.parse()?, &server.tcp_options(false), &server)?;
     if let Some(address) = arguments.next() {
         let folder = std::env::temp_dir().join("serve-ca");
         std::fs::create_dir_all(&folder)?;
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             &["localhost".to_owned(), "127.0.0.1".to_owned()],
             world.wall(),
         )?;
-        let mut options = server.tcp_options();
+        let mut options = server.tcp_options(true);
         options.tls = Some(Arc::new(TlsAcceptor::new(certificates, &["http/1.1"])?));
         tcp::serve(world, address.parse()?, &options, &server)?;
     }

@@ -1,4 +1,4 @@
-//! The `[http]` table.
+//! The `[http]` table. Bounds on who is let in are the same for every service and not here.
 
 use std::path::PathBuf;
 use std::time::Duration;

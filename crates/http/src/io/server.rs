@@ -156,16 +156,15 @@ impl Server {
         Arc::clone(&lock(&self.setup))
     }
 
-    /// How its doors are to be set up; TLS is added by whoever has the certificates.
+    /// How a door to it is to be set up, with TLS or without; whoever opens it adds the certificates
+    /// and who is let in.
     ///
-    /// The trace sees octets before encryption, so port 80 is what a dissector should take them for.
+    /// Keep the idle limit off: only the engine knows whether silence is the client's.
     #[must_use]
-    pub fn tcp_options(&self) -> TcpOptions {
-        let config = &self.setup().config;
-        let mut options = TcpOptions::new("http", "http", PORT);
-        options.limits.first_octet = config.head_timeout;
-        // The engine knows better: silence is long between requests, and no fault of the client's
-        // while a handler works.
+    pub fn tcp_options(&self, tls: bool) -> TcpOptions {
+        // The trace sees octets before encryption, so port 80 is what a dissector should take them for.
+        let mut options = TcpOptions::new(if tls { "https" } else { "http" }, "http", PORT);
+        options.limits.first_octet = self.setup().config.head_timeout;
         options.limits.idle = Duration::ZERO;
         options
     }

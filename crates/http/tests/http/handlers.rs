@@ -106,7 +106,7 @@ fn a_handler_is_given_up_when_its_client_goes_away() {
     let given_up = Arc::new(AtomicUsize::new(0));
     let site = Site::open(&config).unwrap().mount("/", Arc::new(Never(Arc::clone(&given_up))));
     let service = Arc::new(Server::new(&world, &config, site));
-    tcp::serve(&world, SERVER.parse().unwrap(), &service.tcp_options(), &service).unwrap();
+    tcp::serve(&world, SERVER.parse().unwrap(), &service.tcp_options(false), &service).unwrap();
     let world = sim.world(client);
     let count = Arc::clone(&given_up);
     let before = sim.run(client, async move {

@@ -75,7 +75,7 @@ pub(crate) fn serve(world: &World, config: &Config) -> (Arc<Server>, TcpDoor) {
         .mount("/slow", Arc::new(Slow(world.clone())))
         .mount("/later", Arc::new(Later(world.clone())));
     let server = Arc::new(Server::new(world, config, site));
-    let door = tcp::serve(world, SERVER.parse().unwrap(), &server.tcp_options(), &server).unwrap();
+    let door = tcp::serve(world, SERVER.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
     (server, door)
 }
 

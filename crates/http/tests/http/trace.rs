@@ -59,7 +59,7 @@ fn a_connection_that_waits_is_small() {
     let world = sim.world(server);
     let config = config(None);
     let service = Arc::new(Server::new(&world, &config, Site::open(&config).unwrap()));
-    let options = service.tcp_options();
+    let options = service.tcp_options(false);
     let measured = Arc::new(Measured(Arc::clone(&service), Arc::clone(&size)));
     tcp::serve(&world, SERVER.parse().unwrap(), &options, &measured).unwrap();
     let world = sim.world(client);
