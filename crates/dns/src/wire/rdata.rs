@@ -33,23 +33,32 @@ pub fn read(kind: Type, reader: &mut Reader<'_>, length: usize, out: &mut Vec<u8
             Field::CompressibleName | Field::PlainName => {
                 out.extend_from_slice(Name::read(&mut inside)?.as_octets());
             }
+            Field::U8 => out.push(inside.u8("an 8-bit number")?),
             Field::U16 => out.extend(inside.array::<2>("a 16-bit number")?),
             Field::U32 | Field::Seconds => out.extend(inside.array::<4>("a 32-bit number")?),
             Field::Address4 => out.extend(inside.array::<4>("an IPv4 address")?),
             Field::Address6 => out.extend(inside.array::<16>("an IPv6 address")?),
+            Field::String | Field::Word => read_string(&mut inside, out)?,
             Field::Strings => loop {
-                let string = inside.u8("a character-string")?;
-                out.push(string);
-                out.extend_from_slice(inside.take(usize::from(string), "the octets of a character-string")?);
+                read_string(&mut inside, out)?;
                 if inside.is_empty() {
                     break;
                 }
             },
-            Field::Opaque => out.extend_from_slice(inside.take(inside.remaining(), WHAT)?),
+            Field::Text | Field::Hex | Field::Opaque => {
+                out.extend_from_slice(inside.take(inside.remaining(), WHAT)?);
+            }
         }
     }
     inside.finish("the end of the RDATA")?;
     reader.take(length, WHAT).map(drop)
+}
+
+fn read_string(inside: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let length = inside.u8("a character-string")?;
+    out.push(length);
+    out.extend_from_slice(inside.take(usize::from(length), "the octets of a character-string")?);
+    Ok(())
 }
 
 /// Calls `each` with every field of an RDATA and its octets, in order.
@@ -60,10 +69,12 @@ pub fn for_each_field<'r>(kind: Type, rdata: &'r [u8], mut each: impl FnMut(Fiel
     for &field in kind.fields() {
         let length = match field {
             Field::CompressibleName | Field::PlainName => whole_name(rest),
+            Field::U8 => 1,
             Field::U16 => 2,
+            Field::String | Field::Word => rest.first().map_or(1, |&length| 1 + usize::from(length)),
             Field::U32 | Field::Seconds | Field::Address4 => 4,
             Field::Address6 => 16,
-            Field::Strings | Field::Opaque => rest.len(),
+            Field::Strings | Field::Text | Field::Hex | Field::Opaque => rest.len(),
         };
         let Some((octets, after)) = rest.split_at_checked(length) else { return };
         each(field, octets);
@@ -135,7 +146,7 @@ pub fn parse(kind: Type, words: &[Word<'_>], origin: &Name, out: &mut Vec<u8>) -
             parse_field(field, word, origin, out)
                 .map_err(|expected| Unexpected { word: next, expected: expected.into() })?;
             next += 1;
-            if field != Field::Strings || next == words.len() {
+            if !matches!(field, Field::Strings | Field::Hex) || next == words.len() {
                 break;
             }
         }
@@ -152,12 +163,15 @@ pub fn parse(kind: Type, words: &[Word<'_>], origin: &Name, out: &mut Vec<u8>) -
 const fn noun(field: Field) -> &'static str {
     match field {
         Field::CompressibleName | Field::PlainName => "a name",
+        Field::U8 => "a number from 0 to 255",
         Field::U16 => "a number from 0 to 65535",
         Field::U32 => "a number from 0 to 4294967295",
         Field::Seconds => "a time such as 3600 or 1h30m",
         Field::Address4 => "an IPv4 address",
         Field::Address6 => "an IPv6 address",
-        Field::Strings => "a text",
+        Field::String | Field::Strings | Field::Text => "a text",
+        Field::Word => "a word of letters and digits",
+        Field::Hex => "an even number of hexadecimal digits",
         Field::Opaque => "`\\#`",
     }
 }
@@ -173,6 +187,7 @@ fn parse_field(field: Field, word: &Word<'_>, origin: &Name, out: &mut Vec<u8>) 
             let name = name_from_text(word.text, origin).map_err(|fault| fault.to_string())?;
             out.extend_from_slice(name.as_octets());
         }
+        Field::U8 => out.push(plain().and_then(digits).ok_or_else(wrong)?),
         Field::U16 => {
             let value: u16 = plain().and_then(digits).ok_or_else(wrong)?;
             out.extend(value.to_be_bytes());
@@ -193,17 +208,36 @@ fn parse_field(field: Field, word: &Word<'_>, origin: &Name, out: &mut Vec<u8>) 
             let address: Ipv6Addr = plain().and_then(|text| text.parse().ok()).ok_or_else(wrong)?;
             out.extend(address.octets());
         }
-        Field::Strings => {
+        Field::Word if word.text.is_empty() || !word.text.iter().all(u8::is_ascii_alphanumeric) => {
+            return Err(wrong());
+        }
+        Field::String | Field::Strings | Field::Word => {
             let length_at = out.len();
             out.push(0);
-            let mut rest = word.text;
-            while let Some((octet, _)) = next_octet(&mut rest).map_err(|fault| fault.to_string())? {
-                out.push(octet);
-            }
+            parse_text(word.text, out)?;
             let length = u8::try_from(out.len() - length_at - 1);
             out[length_at] = length.map_err(|_| TextFault::LongString.to_string())?;
         }
+        Field::Text => parse_text(word.text, out)?,
+        Field::Hex => {
+            let (pairs, rest) = word.text.as_chunks::<2>();
+            let digit = |character: u8| char::from(character).to_digit(16).map(|digit| digit as u8);
+            if !rest.is_empty() || word.quoted || pairs.is_empty() {
+                return Err(wrong());
+            }
+            for &[high, low] in pairs {
+                out.push(digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low).ok_or_else(wrong)?);
+            }
+        }
         Field::Opaque => return Err(wrong()),
+    }
+    Ok(())
+}
+
+fn parse_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
+    let mut rest = text;
+    while let Some((octet, _)) = next_octet(&mut rest).map_err(|fault| fault.to_string())? {
+        out.push(octet);
     }
     Ok(())
 }
@@ -317,6 +351,7 @@ fn print_field(field: Field, octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::
         (Field::CompressibleName | Field::PlainName, _) => {
             write!(f, "{}", Name::from_wire(octets).unwrap_or_default())
         }
+        (Field::U8, &[a]) => write!(f, "{a}"),
         (Field::U16, &[a, b]) => write!(f, "{}", u16::from_be_bytes([a, b])),
         (Field::U32 | Field::Seconds, &[a, b, c, d]) => write!(f, "{}", u32::from_be_bytes([a, b, c, d])),
         (Field::Address4, &[a, b, c, d]) => write!(f, "{}", Ipv4Addr::new(a, b, c, d)),
@@ -324,7 +359,10 @@ fn print_field(field: Field, octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::
             Ok(address) => write!(f, "{}", Ipv6Addr::from(address)),
             Err(_) => Ok(()),
         },
-        (Field::Strings, _) => {
+        (Field::Word, [_, word @ ..]) => f.write_str(&String::from_utf8_lossy(word)),
+        (Field::Text, _) => write_quoted(f, octets),
+        (Field::Hex, _) => write_hex(f, octets),
+        (Field::String | Field::Strings, _) => {
             let mut rest = octets;
             while let Some((&length, after)) = rest.split_first() {
                 let Some((string, after)) = after.split_at_checked(usize::from(length)) else { break };
@@ -341,7 +379,11 @@ fn print_field(field: Field, octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::
             if !octets.is_empty() {
                 f.write_str(" ")?;
             }
-            octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            write_hex(f, octets)
         }
     }
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, octets: &[u8]) -> fmt::Result {
+    octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
 }

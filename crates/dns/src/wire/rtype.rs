@@ -19,6 +19,8 @@ pub enum Field {
     CompressibleName,
     /// A domain name that is written whole.
     PlainName,
+    /// An 8-bit number.
+    U8,
     /// A 16-bit number.
     U16,
     /// A 32-bit number.
@@ -29,13 +31,24 @@ pub enum Field {
     Address4,
     /// An IPv6 address.
     Address6,
+    /// One character-string.
+    String,
+    /// One character-string of letters and digits, written without quotes.
+    Word,
     /// One or more character-strings, to the end.
     Strings,
+    /// Text to the end, without a length before it.
+    Text,
+    /// Octets to the end, in hexadecimal.
+    Hex,
     /// Octets to the end, in the form of RFC 3597 §5.
     Opaque,
 }
 
-use Field::{Address4, Address6, CompressibleName, Opaque, PlainName, Seconds, Strings, U16, U32};
+use Field::{
+    Address4, Address6, CompressibleName, Hex, Opaque, PlainName, Seconds, String, Strings, Text, U8, U16,
+    U32, Word,
+};
 
 struct Row {
     kind: Type,
@@ -60,6 +73,14 @@ const TABLE: &[Row] = &[
     row(12, "PTR", &[CompressibleName]),
     row(33, "SRV", &[U16, U16, U16, PlainName]),
     row(6, "SOA", &[CompressibleName, CompressibleName, U32, Seconds, Seconds, Seconds, Seconds]),
+    row(43, "DS", &[U16, U8, U8, Hex]),
+    row(52, "TLSA", &[U8, U8, U8, Hex]),
+    row(257, "CAA", &[U8, Word, Text]),
+    row(35, "NAPTR", &[U16, U16, String, String, String, PlainName]),
+    row(13, "HINFO", &[String, String]),
+    row(44, "SSHFP", &[U8, U8, Hex]),
+    row(17, "RP", &[PlainName, PlainName]),
+    row(18, "AFSDB", &[U16, PlainName]),
     row(41, "OPT", UNKNOWN),
     row(255, "ANY", UNKNOWN),
     row(251, "IXFR", UNKNOWN),
@@ -69,18 +90,13 @@ const TABLE: &[Row] = &[
     row(249, "TKEY", UNKNOWN),
     row(250, "TSIG", UNKNOWN),
     // Named in questions and in the trace; their RDATA is carried whole.
-    row(43, "DS", UNKNOWN),
     row(46, "RRSIG", UNKNOWN),
     row(47, "NSEC", UNKNOWN),
     row(48, "DNSKEY", UNKNOWN),
     row(50, "NSEC3", UNKNOWN),
     row(51, "NSEC3PARAM", UNKNOWN),
-    row(52, "TLSA", UNKNOWN),
     row(64, "SVCB", UNKNOWN),
     row(65, "HTTPS", UNKNOWN),
-    row(257, "CAA", UNKNOWN),
-    row(35, "NAPTR", UNKNOWN),
-    row(13, "HINFO", UNKNOWN),
     row(39, "DNAME", UNKNOWN),
 ];
 

@@ -4,15 +4,24 @@
 //! of the name and of each of its ancestors. The hash is keyed: who does not know the key cannot make
 //! names collide.
 
+use std::fmt;
+
 use doorway_base::Random;
 
 use crate::wire::{LABELS_MAX, NAME_OCTETS_MAX};
 
 /// The secret of the hash. All zones of a server share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct HashKey {
     start: u64,
     multiplier: u64,
+}
+
+impl fmt::Debug for HashKey {
+    /// A secret does not print itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey")
+    }
 }
 
 impl HashKey {

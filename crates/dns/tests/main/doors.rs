@@ -10,6 +10,7 @@ use doorway_dns::wire::{Edns, Flags, Message, Name, Rcode, Type};
 use doorway_dns::zone::Rotate;
 use doorway_dns::{Error, Server};
 use doorway_net::World;
+use doorway_net::ground::ListenOptions;
 use doorway_net::os::Runtime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -44,7 +45,7 @@ fn with_server<F: Future<Output = ()> + Send + 'static>(
 
 async fn over_udp(world: &World, server: &Server, query: &[u8]) -> Message {
     let here = "127.0.0.1:0".parse().unwrap();
-    let socket = world.udp(here, &doorway_net::ground::ListenOptions::default()).unwrap().start().unwrap();
+    let socket = world.udp(here, &ListenOptions::default()).unwrap().start().unwrap();
     let mut room = [0; 4096];
     loop {
         socket.send(query, server.udp()[0].door().local.unwrap()).await.unwrap();
@@ -201,8 +202,10 @@ fn a_broken_zone_or_a_taken_port_keeps_the_server_from_starting() {
     let error = Server::start(runtime.world(), &file.config()).unwrap_err();
     assert!(error.to_string().contains(":5:1: expected a type"), "{error}");
 
-    let first = Server::start(runtime.world(), &loopback()).unwrap();
-    let taken = first.tcp()[0].local().unwrap();
+    // The socket of another program, which shares its port with nobody.
+    let alone = ListenOptions { share: false, ..ListenOptions::default() };
+    let other = runtime.world().udp("127.0.0.1:0".parse().unwrap(), &alone).unwrap();
+    let taken = other.local().unwrap();
     let listen = vec![Listen { address: Some(taken.ip()), port: taken.port() }];
     let error = Server::start(runtime.world(), &Config { listen, ..loopback() }).unwrap_err();
     assert!(matches!(error, Error::Net(_)), "{error}");
