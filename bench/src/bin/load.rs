@@ -61,7 +61,12 @@ fn dns_data(folder: &Path) -> std::io::Result<()> {
     for n in 0..100_000 {
         let _ = writeln!(zone, "host{n:06} IN A 10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
         if n % 10 == 0 {
-            let _ = writeln!(zone, "host{n:06} IN AAAA 2001:db8::{n:x}\nhost{n:06} IN MX 10 mail");
+            let _ = writeln!(
+                zone,
+                "host{n:06} IN AAAA 2001:db8::{:x}:{:x}\nhost{n:06} IN MX 10 mail",
+                n >> 16,
+                n & 0xffff
+            );
         }
     }
     std::fs::write(folder.join("bench.example.zone"), zone)?;
