@@ -9,6 +9,7 @@
 mod find;
 mod ports;
 mod reference;
+mod user;
 
 use std::fs;
 use std::path::{Path, PathBuf};
