@@ -9,6 +9,7 @@
 mod find;
 mod ports;
 mod reference;
+mod up;
 mod user;
 
 use std::fs;

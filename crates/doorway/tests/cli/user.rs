@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use super::{Folder, printed};
 
 /// Runs `doorway` with `password` on its standard input.
-fn with_password(folder: &Folder, words: &[&str], password: &str) -> Output {
+pub(super) fn with_password(folder: &Folder, words: &[&str], password: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_doorway"))
         .args(words)
         .current_dir(&folder.0)
