@@ -2,7 +2,10 @@
 
 mod config;
 mod live;
+mod password;
+mod store;
 mod up;
+mod user;
 
 use crate::cli::{Cli, Command, Options};
 use crate::config::{Config, Problem, Severity, find, problems_document, render};
@@ -26,7 +29,8 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Trace(args) => {
             with_server(options, screen, |client, screen| live::trace(client, &args, screen))
         }
-        _ => Err(Failure::new("this build has no store and no services").exit(Exit::Wrong)),
+        Command::User(command) => user::run(options, command, screen),
+        Command::Store(command) => store::run(options, command, screen),
     }
 }
 

@@ -8,6 +8,8 @@
 //! | `GET /v1/sockets` | every open door and connection |
 //! | `GET /v1/trace?filter=…&format=text\|json\|pcapng&canonical_ports=1` | messages as they pass, until the client goes |
 //! | `POST /v1/reload` | the config read again |
+//! | `GET\|POST /v1/users`, `PUT /v1/users/NAME/password`, `DELETE /v1/users/NAME` | the user list |
+//! | `POST /v1/store/verify`, `POST /v1/store/backup` | the store, while it is in use |
 //!
 //! A refusal has a status of 400 or more and `{"what", "why", "fix"}`.
 
@@ -15,6 +17,8 @@ mod client;
 mod handler;
 mod query;
 mod socket;
+#[cfg(test)]
+mod socket_tests;
 mod stream;
 #[cfg(test)]
 mod tests;

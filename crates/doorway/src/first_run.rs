@@ -2,7 +2,6 @@
 //! which doors are open.
 
 mod doors;
-#[cfg_attr(not(test), expect(dead_code, reason = "asked by `up` and `user add`"))]
 mod password;
 mod words;
 
@@ -17,7 +16,6 @@ use crate::config::Config;
 use crate::failure::Failure;
 
 pub(crate) use doors::{OpenDoor, table as doors};
-#[expect(unused_imports, reason = "asked by `up` and `user add`")]
 pub(crate) use password::generate as password;
 
 /// Where root's data is.

@@ -11,6 +11,8 @@
 //! | `log.rs` | the log on standard error |
 //! | `limits.rs` | `[limits]` as the doors take it |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
+//! | `accounts.rs`, `upkeep.rs` | requests about users and about the store, here or in the server |
+//! | `storage.rs` | the store and the user list as configured |
 //! | `services.rs` | the protocols, one line each |
 //! | `wiring.rs` | starts them, plugs them together, reloads them |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
@@ -19,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accounts;
 mod check;
 mod cli;
 mod command;
@@ -33,6 +36,8 @@ mod metrics;
 mod percent;
 mod screen;
 mod services;
+mod storage;
+mod upkeep;
 mod wiring;
 
 use std::process::ExitCode;

@@ -5,6 +5,7 @@
 //! bounded by the config: a service, a door, a reason; never a client or a domain.
 
 mod page;
+mod store;
 
 use std::fs;
 use std::sync::Arc;

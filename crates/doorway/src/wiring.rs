@@ -19,6 +19,7 @@ use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
 use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
+use doorway_store::Embedded;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -35,9 +36,13 @@ const TLS_FOLDER: &str = "tls";
 pub(crate) struct Services {
     world: World,
     data: PathBuf,
+    store: Arc<Embedded>,
     tls: Arc<TlsAcceptor>,
     parts: Mutex<Parts>,
 }
+
+/// The doors of the web server, each with the config key that asked for it.
+type HttpDoors = Vec<(&'static str, TcpDoor)>;
 
 /// The parts as the config in force has them.
 struct Parts {
@@ -46,7 +51,7 @@ struct Parts {
     http_config: http::Config,
     common: Common,
     http: Arc<http::Server>,
-    http_doors: Vec<(&'static str, TcpDoor)>,
+    http_doors: HttpDoors,
     metrics_listen: Vec<Listen>,
     metrics_doors: Vec<TcpDoor>,
 }
@@ -60,7 +65,12 @@ struct Common {
 
 impl Services {
     /// Starts every part; when one cannot start, none does.
-    pub(crate) fn start(world: &World, config: &Config, data: &Path) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn start(
+        world: &World,
+        config: &Config,
+        data: &Path,
+        store: Arc<Embedded>,
+    ) -> Result<Arc<Self>, Failure> {
         let tls = TlsAcceptor::new(certificates(world, config, data)?, &["http/1.1"]).map_err(net_failure)?;
         let tls = Arc::new(tls);
         let common = common(config);
@@ -78,8 +88,13 @@ impl Services {
             metrics_listen: Vec::new(),
             metrics_doors: Vec::new(),
         };
-        let services =
-            Arc::new(Self { world: world.clone(), data: data.to_owned(), tls, parts: Mutex::new(parts) });
+        let services = Arc::new(Self {
+            world: world.clone(),
+            data: data.to_owned(),
+            store,
+            tls,
+            parts: Mutex::new(parts),
+        });
         services.listen_for_metrics(config)?;
         Ok(services)
     }
@@ -103,8 +118,11 @@ impl Services {
         if self.parts().metrics_listen == listen {
             return Ok(());
         }
-        let measured: Vec<Arc<dyn Measured>> =
-            vec![Arc::new(DnsPart(Arc::clone(self))), Arc::new(HttpPart(Arc::clone(self)))];
+        let measured: Vec<Arc<dyn Measured>> = vec![
+            Arc::new(DnsPart(Arc::clone(self))),
+            Arc::new(HttpPart(Arc::clone(self))),
+            self.store.clone(),
+        ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
         let server = handler_server(&self.world, metrics);
         let options = TcpOptions::new("metrics", "http", 0);
@@ -227,9 +245,9 @@ fn start_http(
     config: &http::Config,
     common: &Common,
     tls: &Arc<TlsAcceptor>,
-) -> Result<(Arc<http::Server>, Vec<(&'static str, TcpDoor)>), Failure> {
+) -> Result<(Arc<http::Server>, HttpDoors), Failure> {
     let server = Arc::new(http::Server::new(world, config, site(config)?));
-    let mut doors: Vec<(&'static str, TcpDoor)> = Vec::new();
+    let mut doors = HttpDoors::new();
     for (key, listen, tls) in
         [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
     {

@@ -1,6 +1,6 @@
 //! Where a password comes from: standard input, or our own making.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 use crate::cli::PasswordArgs;
 use crate::exit::Exit;
@@ -37,7 +37,9 @@ fn first_line(input: impl BufRead) -> Result<String, Failure> {
     let password = line.strip_suffix('\n').unwrap_or(&line);
     let password = password.strip_suffix('\r').unwrap_or(password);
     if password.is_empty() {
-        return Err(wrong("its first line is empty").fix("pipe the password in: printf '%s' … | doorway user add …"));
+        return Err(
+            wrong("its first line is empty").fix("pipe the password in: printf '%s' … | doorway user add …")
+        );
     }
     if password.len() as u64 > PASSWORD_OCTETS_MAX {
         return Err(wrong("its first line is longer than 1024 octets"));
@@ -52,9 +54,13 @@ mod tests {
     #[test]
     fn a_password_is_the_first_line_without_its_end() {
         let longest = "x".repeat(1024);
-        for (input, password) in
-            [("hush", "hush"), ("hush\n", "hush"), ("hush\r\nnext", "hush"), (" hush \n", " hush "), (&longest, &longest)]
-        {
+        for (input, password) in [
+            ("hush", "hush"),
+            ("hush\n", "hush"),
+            ("hush\r\nnext", "hush"),
+            (" hush \n", " hush "),
+            (&longest, &longest),
+        ] {
             assert_eq!(first_line(input.as_bytes()).unwrap(), password);
         }
         let too_long = "x".repeat(1025);

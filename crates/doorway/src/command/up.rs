@@ -9,10 +9,11 @@ use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};
 use doorway_net::{BoxFuture, World, privileges};
-use doorway_store::Embedded;
+use doorway_store::{Embedded, wait};
 use serde_json::{Value, json};
 
 use super::{configured, tell, worst};
+use crate::accounts;
 use crate::check;
 use crate::cli::Options;
 use crate::config::{Config, Severity, find, render};
@@ -22,6 +23,7 @@ use crate::failure::Failure;
 use crate::first_run;
 use crate::log;
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, Screen, YELLOW};
+use crate::storage;
 use crate::wiring::Services;
 
 /// Keys that only a restart puts in force.
@@ -47,14 +49,13 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let _ = privileges::raise_descriptor_limit();
     let server = config.section("server");
     let trace = if config.section("trace").bool("record") { Trace::recording() } else { Trace::off() };
-    let store = Arc::new(
-        Embedded::open(doorway_store::Options::new(&data))
-            .map_err(|error| Failure::new(error.to_string()))?,
-    );
     let runtime = Runtime::start_with("doorway", server.count("workers"), trace, inherited)
         .map_err(|error| Failure::new(error.to_string()))?;
     let world = runtime.world().clone();
-    let services = Services::start(&world, &config, &data)?;
+    let clock = world.clone();
+    let store = storage::open(&config, &data, Some(Arc::new(move || clock.now())))?;
+    let users = Arc::new(storage::users(&config, Arc::clone(&store))?);
+    let services = Services::start(&world, &config, &data, Arc::clone(&store))?;
     let running = Arc::new(Running {
         options: options.clone(),
         data: data.clone(),
@@ -63,14 +64,17 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
         level,
     });
     let socket = control::bind(&data)?;
-    let handler = Control::new(world.clone(), Arc::clone(&running) as Arc<dyn Program>);
+    let program = Arc::clone(&running) as Arc<dyn Program>;
+    let handler = Control::new(world.clone(), program, Arc::clone(&users), Arc::clone(&store));
     services.open_control(socket, Arc::new(handler));
     become_user(&config, &data)?;
-    show(&config, &services, None, &data, screen);
+    // Only now that nothing else can fail: the password is shown once.
+    let password = wait(accounts::first_admin(&users, world.wall()))?;
+    show(&config, &services, password.as_deref(), &data, screen);
     if let Err(error) = systemd::notify("READY=1") {
         tracing::warn!(%error, "the service manager could not be told");
     }
-    let ended = runtime.block_on(wait(world, running)).unwrap_or(0);
+    let ended = runtime.block_on(serve(world, running)).unwrap_or(0);
     drop(runtime);
     close(&store)?;
     if ended > 0 {
@@ -154,7 +158,7 @@ fn show(
 }
 
 /// Waits for the signal to stop and drains. Returns how many connections had to be ended.
-async fn wait(world: World, running: Arc<Running>) -> u64 {
+async fn serve(world: World, running: Arc<Running>) -> u64 {
     let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {

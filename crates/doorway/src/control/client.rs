@@ -60,9 +60,25 @@ impl Client {
     /// # Errors
     /// What the server says, or that it went away.
     pub(crate) fn ask(&self, method: &str, target: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut answer = self.send(method, target, body, Some(ANSWER_WAIT))?;
+        self.document(self.send(method, target, body, Some(ANSWER_WAIT))?)
+    }
+
+    /// As [`Client::ask`], for what takes as long as it takes: reading or copying a whole store.
+    ///
+    /// # Errors
+    /// As for [`Client::ask`].
+    pub(crate) fn ask_for_long(
+        &self,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        self.document(self.send(method, target, body, None)?)
+    }
+
+    fn document(&self, answer: impl BufRead) -> Result<Value, Failure> {
         let mut text = String::new();
-        answer.by_ref().take(BODY_OCTETS_MAX).read_to_string(&mut text).map_err(|error| self.lost(&error))?;
+        answer.take(BODY_OCTETS_MAX).read_to_string(&mut text).map_err(|error| self.lost(&error))?;
         if text.is_empty() {
             return Ok(Value::Null);
         }

@@ -1,17 +1,23 @@
 //! The answering side, mounted on the control socket by whoever speaks HTTP.
 
+use core::net::SocketAddr;
 use std::sync::Arc;
 
 use doorway_base::config::units;
-use doorway_base::trace::{Filter, pcapng};
+use doorway_base::trace::{Filter, Transport, pcapng};
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
+use doorway_store::{Embedded, Users};
 use serde_json::{Value, json};
 
 use super::query::Query;
+use super::socket::SOCKET_NAME;
 use super::stream::{Encoding, TraceStream};
+use crate::accounts::{self, Accounts};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::upkeep::Upkeep;
 
 /// What the handler asks the program for.
 pub(crate) trait Program: Send + Sync {
@@ -27,14 +33,21 @@ pub(crate) trait Program: Send + Sync {
 pub(crate) struct Control {
     world: World,
     program: Arc<dyn Program>,
+    users: Arc<Users>,
+    store: Arc<Embedded>,
     /// The system's user number this process started with; it and root may ask.
     owner: u32,
 }
 
 impl Control {
     /// A handler that tells about `world`.
-    pub(crate) fn new(world: World, program: Arc<dyn Program>) -> Self {
-        Self { world, program, owner: rustix::process::getuid().as_raw() }
+    pub(crate) fn new(
+        world: World,
+        program: Arc<dyn Program>,
+        users: Arc<Users>,
+        store: Arc<Embedded>,
+    ) -> Self {
+        Self { world, program, users, store, owner: rustix::process::getuid().as_raw() }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Refusal> {
@@ -56,8 +69,31 @@ impl Control {
                 .await
                 .map(|told| document(&told))
                 .map_err(|failure| Refusal(422, failure)),
-            (_, path) => Err(Refusal(404, Failure::new(format!("the control socket has no {path}")))),
+            _ => self.work(request).await,
         }
+    }
+
+    /// What a command would do on the store itself if no server ran.
+    async fn work(&self, request: Request) -> Result<Response, Refusal> {
+        let Request { method, path, body, .. } = request;
+        let too_long = |error| Refusal(413, Failure::new("the body cannot be read").why(error));
+        let body = body.read(accounts::BODY_OCTETS_MAX).await.map_err(too_long)?;
+        let done = if let Some(request) = Accounts::from_http(&method, &path, &body) {
+            match request {
+                Ok(request) => request.run(&self.users, self.world.wall()).await,
+                Err(failure) => Err(failure),
+            }
+        } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
+            match request {
+                Ok(request) => request.run(&self.store).await,
+                Err(failure) => Err(failure),
+            }
+        } else {
+            return Err(Refusal(404, Failure::new(format!("the control socket has no {method} {path}"))));
+        };
+        let refused =
+            |failure: Failure| Refusal(if failure.exit == Exit::Wrong { 422 } else { 503 }, failure);
+        done.map(|told| document(&told)).map_err(refused)
     }
 
     fn status(&self) -> Value {
@@ -68,7 +104,7 @@ impl Control {
             let counts = door.counts();
             json!({
                 "service": door.service,
-                "transport": door.transport.name(),
+                "transport": carrier(door.transport, door.local),
                 "tls": door.tls,
                 "local": local(door.local),
                 "state": if door.is_closing() { "draining" } else { "open" },
@@ -96,7 +132,7 @@ impl Control {
         let row = |row: SocketRow| {
             json!({
                 "service": row.service,
-                "transport": row.transport.name(),
+                "transport": carrier(row.transport, row.local),
                 "tls": row.tls,
                 "local": local(row.local),
                 "remote": row.remote.map(|remote| remote.to_string()),
@@ -154,6 +190,10 @@ fn document(value: &Value) -> Response {
     Response::new(200, "application/json", value.to_string())
 }
 
-fn local(local: Option<core::net::SocketAddr>) -> String {
-    local.map_or_else(|| "unix".to_owned(), |local| local.to_string())
+fn carrier(transport: Transport, local: Option<SocketAddr>) -> &'static str {
+    if local.is_some() { transport.name() } else { "unix" }
+}
+
+fn local(local: Option<SocketAddr>) -> String {
+    local.map_or_else(|| SOCKET_NAME.to_owned(), |local| local.to_string())
 }

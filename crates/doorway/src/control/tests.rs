@@ -1,6 +1,8 @@
 //! The handler, asked as the HTTP server would ask it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use doorway_base::Trace;
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
@@ -10,7 +12,10 @@ use doorway_net::{BoxFuture, World};
 use serde_json::{Value, json};
 
 use super::handler::{Control, Program};
+use crate::accounts::Accounts;
+use crate::config::Config;
 use crate::failure::Failure;
+use crate::storage;
 
 struct Still;
 
@@ -39,7 +44,7 @@ fn request(method: &str, target: &str, unix_user: Option<u32>) -> Request {
     }
 }
 
-fn event(summary: &str, octets: &[u8]) -> Event {
+pub(super) fn event(summary: &str, octets: &[u8]) -> Event {
     Event {
         id: EventId(0),
         at: doorway_base::Instant::from_nanos(1_500_000_000),
@@ -62,12 +67,39 @@ fn event(summary: &str, octets: &[u8]) -> Event {
     }
 }
 
+/// A store of its own, gone with the value.
+pub(super) struct Data(pub(super) PathBuf);
+
+impl Data {
+    pub(super) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("doorway-control-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    pub(super) fn control(&self, world: World) -> Control {
+        let (config, _) = Config::read(None);
+        let store = storage::open(&config, &self.0, None).unwrap();
+        let users = storage::users(&config, Arc::clone(&store)).unwrap();
+        Control::new(world, Arc::new(Still), Arc::new(users), store)
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Status and body of the answer to `method target`, while `events` pass through the trace.
 fn ask(method: &'static str, target: &'static str, user: Option<u32>, events: Vec<Event>) -> (u16, Vec<u8>) {
     let runtime = Runtime::start("gate", 1, Trace::off()).unwrap();
     let world: World = runtime.world().clone();
+    let data = Data::new();
+    let control = data.control(world.clone());
     let answer = async move {
-        let control = Control::new(world.clone(), Arc::new(Still));
         let response = control.handle(request(method, target, user)).await;
         for event in events {
             world.trace().record(|| event);
@@ -106,6 +138,49 @@ fn a_reload_that_failed_says_what_why_and_fix() {
     let (status, told) = document("POST", "/v1/reload");
     assert_eq!(status, 422);
     assert_eq!(told, json!({ "what": "the config has 2 errors", "why": "", "fix": "see `doorway check`" }));
+}
+
+#[test]
+fn users_are_added_listed_changed_and_removed() {
+    let runtime = Runtime::start("gate", 1, Trace::off()).unwrap();
+    let data = Data::new();
+    let control = data.control(runtime.world().clone());
+    let script = async move {
+        let mut told = Vec::new();
+        let add = Accounts::Add {
+            name: "Ann".to_owned(),
+            roles: vec!["admin".to_owned()],
+            password: "correct-horse".to_owned(),
+        };
+        let short = Accounts::SetPassword { name: "ann".to_owned(), password: "short".to_owned() };
+        let change = Accounts::SetPassword { name: "ann".to_owned(), password: "battery-staple".to_owned() };
+        let remove = Accounts::Remove { name: "ann".to_owned() };
+        for asked in [&add, &add, &Accounts::List, &short, &change, &remove, &remove] {
+            let (method, target, body) = asked.to_http();
+            let mut request = request(method, &target, Some(0));
+            request.body = Body::Whole(body.map(|body| body.to_string()).unwrap_or_default().into());
+            let response = control.handle(request).await;
+            let body = response.body.read(1 << 20).await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            told.push((response.status, body));
+        }
+        told
+    };
+    let told = runtime.block_on(script).unwrap();
+    let statuses: Vec<u16> = told.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [200, 422, 200, 422, 200, 200, 422], "{told:?}");
+    assert_eq!(told[0].1["name"], "ann");
+    assert_eq!(told[1].1["what"], "there is a user `Ann` already");
+    assert_eq!(told[2].1["users"][0]["roles"], json!(["admin"]));
+    assert_eq!(told[3].1["what"], "the password is shorter than 10 characters");
+    assert_eq!(told[5].1, json!({ "removed": "ann" }));
+    assert_eq!(told[6].1["what"], "there is no user `ann`");
+}
+
+#[test]
+fn a_store_in_use_verifies_itself() {
+    let (status, told) = document("POST", "/v1/store/verify");
+    assert_eq!((status, &told["sound"], &told["damages"]), (200, &json!(true), &json!(0)));
 }
 
 #[test]
@@ -152,7 +227,7 @@ fn what_makes_no_sense_is_refused() {
         ("/v1/trace?for=10", "give the number its unit"),
         ("/v1/trace?count=x", "`count` is a number"),
         ("/v1/trace?format=xml", "`xml` is no format"),
-        ("/v2/status", "the control socket has no /v2/status"),
+        ("/v2/status", "the control socket has no GET /v2/status"),
     ] {
         let (status, told) = document("GET", target);
         assert!((400..500).contains(&status), "{target}");

@@ -21,6 +21,11 @@ impl Page {
         self.sample(name, "counter", help, "_total", labels, &value.to_string());
     }
 
+    /// Time that only grows, in seconds.
+    pub(crate) fn seconds(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
+        self.sample(name, "counter", help, "_total", labels, &value.to_string());
+    }
+
     /// A number that goes up and down.
     pub(crate) fn gauge(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
         self.sample(name, "gauge", help, "", labels, &value.to_string());

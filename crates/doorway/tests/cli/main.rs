@@ -9,6 +9,8 @@
 mod find;
 mod ports;
 mod reference;
+mod up;
+mod user;
 
 use std::fs;
 use std::path::{Path, PathBuf};
