@@ -107,6 +107,12 @@ impl Zone {
         self.arena.capacity() + self.table.memory_octets() + self.negative.capacity()
     }
 
+    /// The two stretches of memory that every lookup reads in: the table of names and the nodes.
+    #[must_use]
+    pub fn memory(&self) -> (&[u64], &[u8]) {
+        (self.table.slots(), &self.arena)
+    }
+
     /// How address sets are rotated.
     #[must_use]
     pub const fn rotate(&self) -> Rotate {

@@ -55,6 +55,7 @@
 //! | [`door`] | the registry of open doors; draining |
 //! | [`tls`] | certificates by name, reloaded while serving; the local authority |
 //! | [`proxy_protocol`], [`systemd`], [`privileges`], [`signals`] | what surrounds a daemon |
+//! | [`memory`], [`entropy`] | huge pages for large tables; octets nobody can guess |
 //! | [`resolve`], [`web`] | the plugs between parts that do not know each other |
 
 pub mod door;
@@ -64,6 +65,7 @@ pub mod ground;
 mod guard;
 pub mod limits;
 mod listener;
+pub mod memory;
 pub mod os;
 pub mod privileges;
 pub mod proxy_protocol;

@@ -190,12 +190,16 @@ pub fn interleave(
             if round == 0 {
                 continue; // caches and page tables warm up
             }
-            eprint!("\r\x1b[K   round {round} of {}: {}", super::ROUNDS, server.name);
+            if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+                eprint!("\r\x1b[K   round {round} of {}: {}", super::ROUNDS, server.name);
+            }
             series.cpu_micros.push(used as f64 / 1000.0 / found.operations.max(1) as f64);
             series.rounds.push(found);
             series.memory_kib = server.memory_kib();
         }
     }
-    eprint!("\r\x1b[K");
+    if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        eprint!("\r\x1b[K");
+    }
     Ok(series)
 }

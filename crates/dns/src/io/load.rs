@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use doorway_net::memory;
+
 use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
 use crate::wire::Name;
@@ -90,6 +92,9 @@ fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, E
     if warnings.left_out > 0 {
         tracing::warn!(zone = %apex, "and {} more warnings", warnings.left_out);
     }
+    let (table, nodes) = zone.memory();
+    memory::settle(table);
+    memory::settle(nodes);
     tracing::info!(zone = %apex, serial = zone.serial(), records = zone.records(), "zone read");
     Ok(zone)
 }

@@ -162,6 +162,10 @@ impl Table {
         self.taken >= self.slots.len() - self.slots.len() / 4
     }
 
+    pub(crate) fn slots(&self) -> &[u64] {
+        &self.slots
+    }
+
     pub(crate) fn memory_octets(&self) -> usize {
         self.slots.capacity() * 8
     }

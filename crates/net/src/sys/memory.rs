@@ -1,0 +1,20 @@
+//! Asking for huge pages.
+#![allow(unsafe_code, reason = "madvise takes an address range")]
+
+/// Octets of a huge page on every machine that has them in this size.
+const HUGE_PAGE_OCTETS: usize = 2 << 20;
+
+/// Has the kernel put the whole huge pages within `octets` octets from `start` on together.
+pub(crate) fn collapse(start: usize, octets: usize) {
+    let from = start.next_multiple_of(HUGE_PAGE_OCTETS);
+    let to = (start + octets) / HUGE_PAGE_OCTETS * HUGE_PAGE_OCTETS;
+    if from >= to {
+        return;
+    }
+    // SAFETY: the range lies within memory that the caller borrows, and these two pieces of advice
+    // change how it is mapped, never what it holds. Refusal is no error: it was only advice.
+    unsafe {
+        libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
+        libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_COLLAPSE);
+    }
+}
