@@ -50,6 +50,9 @@ fn http(port: &str, file: &str) -> std::io::Result<()> {
         body.len()
     )
     .into_bytes();
+    let mut last = response[..response.len() - 2].to_vec();
+    last.extend(b"Connection: close\r\n\r\n");
+    last.extend(&body);
     response.extend(body);
     let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
     listener.set_nonblocking(true)?;
@@ -87,7 +90,8 @@ fn http(port: &str, file: &str) -> std::io::Result<()> {
                     let requests = octets[..count].windows(4).filter(|end| *end == b"\r\n\r\n").count();
                     let close = octets[..count].windows(7).any(|word| word == b": close");
                     for _ in 0..requests {
-                        over |= stream.write_all(&response).is_err() || close;
+                        let answer = if close { &last } else { &response };
+                        over |= stream.write_all(answer).is_err() || close;
                     }
                 }
                 Err(error) => over = error.kind() != std::io::ErrorKind::WouldBlock,

@@ -85,7 +85,7 @@ impl Server {
         udp_options.send_octets_max = usize::from(config.udp_octets_max);
         udp_options.threads = config.threads;
         udp_options.summary = summary;
-        for address in config.listen.iter().flat_map(doorway_base::config::Listen::sockets) {
+        for address in config.listen.iter().flat_map(|listen| world.addresses(listen)) {
             let door = udp::serve(world, address, &udp_options, |_| self.engine(config))?;
             // With port 0 the system chose one; TCP takes the same, as clients expect.
             let address = door.door().local.unwrap_or(address);

@@ -128,7 +128,7 @@ impl Services {
         let options = TcpOptions::new("metrics", "http", 0);
         let doors = listen
             .iter()
-            .flat_map(Listen::sockets)
+            .flat_map(|listen| self.world.addresses(listen))
             .map(|address| tcp::serve(&self.world, address, &options, &server).map_err(net_failure))
             .collect::<Result<Vec<_>, _>>()?;
         let mut parts = self.parts();
@@ -256,7 +256,7 @@ fn start_http(
         options.limits = TcpLimits { idle, first_octet, ..common.limits.clone() };
         options.proxies = common.proxies.clone();
         options.tls = tls;
-        for address in listen.iter().flat_map(Listen::sockets) {
+        for address in listen.iter().flat_map(|listen| world.addresses(listen)) {
             match tcp::serve(world, address, &options, &server) {
                 Ok(door) => doors.push((key, door)),
                 Err(error) => {

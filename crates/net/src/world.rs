@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use doorway_base::config::Listen;
 use doorway_base::{Instant, Random, Trace, UnixTime};
 
 use crate::door::Doors;
@@ -143,6 +144,19 @@ impl World {
     #[must_use]
     pub fn doors(&self) -> &Doors {
         &self.inner.doors
+    }
+
+    /// The addresses that `listen` stands for here: every address is `0.0.0.0` and `[::]`, the latter
+    /// only where there is IPv6.
+    #[must_use]
+    pub fn addresses(&self, listen: &Listen) -> Vec<SocketAddr> {
+        let mut addresses = listen.sockets();
+        if listen.address.is_none() {
+            let any = SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), 0);
+            let has_v6 = self.inner.network.udp(any, &ListenOptions::default()).is_ok();
+            addresses.retain(|address| address.is_ipv4() || has_v6);
+        }
+        addresses
     }
 
     /// Binds a TCP listener; [`crate::tcp::serve`] is what a service wants.

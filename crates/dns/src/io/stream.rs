@@ -84,9 +84,11 @@ impl Streams {
             let Some((&length, rest)) = octets[used..].split_first_chunk::<2>() else { break };
             let length = usize::from(u16::from_be_bytes(length));
             let Some(query) = rest.get(..length) else { break };
-            used += 2 + length;
+            // The trace has octets as they pass, so with the length before them.
+            let framed = &octets[used..used + 2 + length];
+            used += framed.len();
             queries += 1;
-            let cause = watching.record(Direction::In, query, None, || summary(query));
+            let cause = watching.record(Direction::In, framed, None, || summary(query));
             let mut reply = Writer::new(room);
             if authority.respond(query, Carrier::Stream, &mut reply) != Verdict::Reply {
                 // What is silence over UDP ends a connection: nothing sensible can follow.
@@ -94,9 +96,10 @@ impl Streams {
                 break;
             }
             let reply = reply.written();
+            let start = gathered.len();
             gathered.extend((reply.len() as u16).to_be_bytes());
             gathered.extend_from_slice(reply);
-            watching.record(Direction::Out, reply, cause, || summary(reply));
+            watching.record(Direction::Out, &gathered[start..], cause, || summary(reply));
         }
         watching.pulse().count_requests(queries);
         (used, framing)
