@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
+use doorway_net::limits::TcpLimits;
+use doorway_net::proxy_protocol::ProxySources;
 
 use crate::zone::Rotate;
 
@@ -93,6 +95,11 @@ pub struct Config {
     pub local_domain: String,
     /// The zones; when there is none, the built-in one is served.
     pub zones: Vec<ZoneConfig>,
+    /// What is let in over TCP. Not of this table: the program sets it for all its listeners, and
+    /// what DNS itself bounds more tightly stays as it is.
+    pub limits: TcpLimits,
+    /// Peers that name the client in a PROXY header over TCP; set by the program likewise.
+    pub proxies: ProxySources,
 }
 
 /// One zone with its file.
@@ -122,6 +129,8 @@ impl Config {
             receive_buffer_octets: usize::try_from(values.size("rcvbuf")).unwrap_or(RECEIVE_BUFFER_OCTETS),
             local_domain: values.text("local_domain").to_owned(),
             zones: values.tables("zone").iter().map(zone).collect(),
+            limits: TcpLimits::default(),
+            proxies: ProxySources::default(),
         }
     }
 }

@@ -90,7 +90,12 @@ impl Server {
             // With port 0 the system chose one; TCP takes the same, as clients expect.
             let address = door.door().local.unwrap_or(address);
             self.udp.push(door);
-            self.tcp.push(tcp::serve(world, address, &stream::options(), &streams)?);
+            self.tcp.push(tcp::serve(
+                world,
+                address,
+                &stream::options(&config.limits, &config.proxies),
+                &streams,
+            )?);
         }
         Ok(())
     }

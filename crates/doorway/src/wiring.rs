@@ -74,7 +74,7 @@ impl Services {
         let tls = TlsAcceptor::new(certificates(world, config, data)?, &["http/1.1"]).map_err(net_failure)?;
         let tls = Arc::new(tls);
         let common = common(config);
-        let dns_config = doorway_dns::config::Config::read(config.section("dns"));
+        let dns_config = dns_config(config);
         let dns = Arc::new(dns::Server::start(world, &dns_config).map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
@@ -125,7 +125,8 @@ impl Services {
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
         let server = handler_server(&self.world, metrics);
-        let options = TcpOptions::new("metrics", "http", 0);
+        let mut options = TcpOptions::new("metrics", "http", 0);
+        options.limits = common(config).limits;
         let doors = listen
             .iter()
             .flat_map(|listen| self.world.addresses(listen))
@@ -175,7 +176,7 @@ impl Services {
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let new = doorway_dns::config::Config::read(config.section("dns"));
+        let new = dns_config(config);
         let mut parts = self.parts();
         let same_doors = doorway_dns::config::Config { zones: parts.dns_config.zones.clone(), ..new.clone() };
         if same_doors == parts.dns_config {
@@ -276,6 +277,15 @@ fn http_config(config: &Config) -> http::Config {
         read.root = Some(public.to_owned());
     }
     read
+}
+
+fn dns_config(config: &Config) -> doorway_dns::config::Config {
+    let Common { limits, proxies } = common(config);
+    doorway_dns::config::Config {
+        limits,
+        proxies,
+        ..doorway_dns::config::Config::read(config.section("dns"))
+    }
 }
 
 fn common(config: &Config) -> Common {

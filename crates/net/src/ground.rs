@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::listener::Listener;
 use crate::stream::Stream;
+use crate::task::Task;
 use crate::udp::UdpSocket;
 
 /// A boxed future that may move between threads.
@@ -33,11 +34,11 @@ pub trait Executor: Send + Sync {
     /// How many workers serve protocols; each listener has one socket a worker.
     fn workers(&self) -> usize;
     /// Runs a task on the worker that calls, or in the background when no worker calls.
-    fn spawn(&self, task: BoxFuture<'static, ()>);
+    fn spawn(&self, task: Task);
     /// Runs a task on worker number `worker` (modulo the number of workers).
-    fn spawn_on(&self, worker: usize, task: BoxFuture<'static, ()>);
+    fn spawn_on(&self, worker: usize, task: Task);
     /// Runs a task beside the workers: long computations and disk work do not delay messages.
-    fn spawn_background(&self, task: BoxFuture<'static, ()>);
+    fn spawn_background(&self, task: Task);
 }
 
 /// Opens doors and walks through other people's.

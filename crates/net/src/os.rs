@@ -26,6 +26,7 @@ use crate::listener::Listener;
 use crate::lock;
 use crate::stream::Stream;
 use crate::systemd::Inherited;
+use crate::task::Task;
 use crate::udp::UdpSocket;
 use crate::world::World;
 
@@ -160,18 +161,18 @@ impl Executor for OsExecutor {
         self.workers.len()
     }
 
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
+    fn spawn(&self, task: Task) {
         match Handle::try_current() {
             Ok(current) => drop(current.spawn(task)),
             Err(_) => drop(self.background.spawn(task)),
         }
     }
 
-    fn spawn_on(&self, worker: usize, task: BoxFuture<'static, ()>) {
+    fn spawn_on(&self, worker: usize, task: Task) {
         drop(self.workers[worker % self.workers.len()].spawn(task));
     }
 
-    fn spawn_background(&self, task: BoxFuture<'static, ()>) {
+    fn spawn_background(&self, task: Task) {
         drop(self.background.spawn(task));
     }
 }

@@ -15,13 +15,13 @@ use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use crate::door::{Door, tick_of};
 use crate::error::Error;
 use crate::ground::{BoxFuture, ListenOptions};
-use crate::guard::{Guarded, message};
 use crate::limits::{Refused, TcpLimits};
 use crate::listener::{Listener, NO_ADDRESS};
 use crate::lock;
 use crate::proxy_protocol::{self, ProxySources};
 use crate::pulse::{Ends, Pulse};
 use crate::stream::{Stream, Watch};
+use crate::task::message;
 use crate::tls::TlsAcceptor;
 use crate::world::World;
 
@@ -290,7 +290,7 @@ pub fn open<S: TcpService>(
         let ends = Ends { local: local.unwrap_or(NO_ADDRESS), remote: NO_ADDRESS };
         let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
         lock(&door.acceptors).push(Arc::clone(&pulse));
-        world.spawn_on(worker, options.service, Guarded::new(pulse, Box::pin(shell.accept(listener))));
+        world.spawn_tied(Some(worker), options.service, pulse, Box::pin(shell.accept(listener)));
     }
     TcpDoor { door }
 }
@@ -352,7 +352,9 @@ impl<S: TcpService> Shell<S> {
             return; // dropping the stream closes it
         }
         self.door.count_accepted();
-        let local = stream.local().or(self.door.local).unwrap_or(NO_ADDRESS);
+        // A door at one address need not ask the kernel which one the client has reached.
+        let bound = self.door.local.filter(|local| !local.ip().is_unspecified());
+        let local = bound.or_else(|| stream.local()).unwrap_or(NO_ADDRESS);
         let handshake = self.options.tls.is_some() || self.options.proxies.contains(remote.ip());
         let tick = tick_of(now);
         self.door.tick.store(tick, Relaxed);
@@ -376,7 +378,7 @@ impl<S: TcpService> Shell<S> {
                 shell.service.serve(connection).await;
             }
         });
-        self.world.spawn(self.options.service, Guarded::new(watched, task));
+        self.world.spawn_tied(None, self.options.service, watched, task);
     }
 
     /// PROXY protocol and TLS, when this door has them.

@@ -15,10 +15,10 @@ use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
 use crate::door::Door;
 use crate::error::Error;
 use crate::ground::{ListenOptions, VirtualUdp};
-use crate::guard::{Guarded, message};
 use crate::lock;
 use crate::pulse::{Ends, Pulse};
 use crate::sys::mmsg::{BATCH, Batch, Moved};
+use crate::task::message;
 use crate::world::World;
 
 /// How a UDP door is set up.
@@ -238,8 +238,8 @@ pub fn serve<R: Responder + 'static>(
                 let ends = Ends { local, remote: local };
                 let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
                 lock(&door.acceptors).push(Arc::clone(&pulse));
-                let task = Guarded::new(pulse, Box::pin(shell.run_virtual(socket)));
-                world.spawn_on(index, options.service, task);
+                let task = Box::pin(shell.run_virtual(socket));
+                world.spawn_tied(Some(index), options.service, pulse, task);
             }
         }
     }
@@ -418,6 +418,6 @@ pub fn serve_each<S: UdpService>(
             task_door.count_datagrams((1, count as u64), sent);
         }
     };
-    world.spawn_on(0, options.service, Guarded::new(pulse, Box::pin(task)));
+    world.spawn_tied(Some(0), options.service, pulse, Box::pin(task));
     Ok(UdpDoor { door })
 }

@@ -13,10 +13,11 @@ use doorway_base::{Instant, Random, Trace, UnixTime};
 
 use crate::door::Doors;
 use crate::ground::{BoxFuture, Clock, Executor, ListenOptions, Network};
-use crate::guard::Caught;
 use crate::listener::Listener;
 use crate::lock;
+use crate::pulse::Pulse;
 use crate::stream::Stream;
+use crate::task::Task;
 use crate::udp::UdpSocket;
 
 /// Everything a service may touch. Clones are the same world.
@@ -103,7 +104,7 @@ impl World {
     /// Runs a task of `service` on the worker that calls. A panic ends the task alone; it is logged
     /// and counted.
     pub fn spawn(&self, service: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.inner.executor.spawn(Box::pin(Caught::new(self.clone(), service, task)));
+        self.inner.executor.spawn(Task::new(self.clone(), service, Box::pin(task)));
     }
 
     /// Runs a task of `service` on worker number `worker`.
@@ -113,12 +114,27 @@ impl World {
         service: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        self.inner.executor.spawn_on(worker, Box::pin(Caught::new(self.clone(), service, task)));
+        self.inner.executor.spawn_on(worker, Task::new(self.clone(), service, Box::pin(task)));
     }
 
     /// Runs a task of `service` beside the workers.
     pub fn spawn_background(&self, service: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        self.inner.executor.spawn_background(Box::pin(Caught::new(self.clone(), service, task)));
+        self.inner.executor.spawn_background(Task::new(self.clone(), service, Box::pin(task)));
+    }
+
+    /// Runs a task that `pulse` can wake and end: on the worker that calls, or on the one named.
+    pub(crate) fn spawn_tied(
+        &self,
+        worker: Option<usize>,
+        service: &'static str,
+        pulse: Arc<Pulse>,
+        task: BoxFuture<'static, ()>,
+    ) {
+        let task = Task::new(self.clone(), service, task).tied_to(pulse);
+        match worker {
+            Some(worker) => self.inner.executor.spawn_on(worker, task),
+            None => self.inner.executor.spawn(task),
+        }
     }
 
     /// How many workers serve protocols.

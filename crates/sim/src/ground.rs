@@ -12,7 +12,7 @@ use doorway_net::ground::{
     Clock, Executor, ListenOptions, Network, VirtualListener, VirtualStream, VirtualUdp,
 };
 use doorway_net::udp::UdpSocket;
-use doorway_net::{BoxFuture, Listener, Stream};
+use doorway_net::{BoxFuture, Listener, Stream, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, lock};
@@ -80,15 +80,15 @@ impl Executor for Ground {
         1
     }
 
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.tasks.spawn(self.node, task);
+    fn spawn(&self, task: Task) {
+        self.tasks.spawn(self.node, Box::pin(task));
     }
 
-    fn spawn_on(&self, _: usize, task: BoxFuture<'static, ()>) {
+    fn spawn_on(&self, _: usize, task: Task) {
         self.spawn(task);
     }
 
-    fn spawn_background(&self, task: BoxFuture<'static, ()>) {
+    fn spawn_background(&self, task: Task) {
         self.spawn(task);
     }
 }

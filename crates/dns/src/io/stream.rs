@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use doorway_base::trace::Direction;
 use doorway_base::{Verdict, Writer};
+use doorway_net::limits::TcpLimits;
+use doorway_net::proxy_protocol::ProxySources;
 use doorway_net::tcp::{Connection, TcpOptions, TcpService, Watching};
 use tokio::io::AsyncWriteExt;
 
@@ -33,16 +35,25 @@ pub const GATHERED_OCTETS_MAX: usize = 64 * 1024;
 /// Octets of buffer that an idle connection keeps.
 const KEPT_OCTETS_MAX: usize = 512;
 
-/// The doors' set-up.
+/// The doors' set-up: the program's bounds, or DNS's own where those are tighter.
 #[must_use]
-pub fn options() -> TcpOptions {
+pub fn options(limits: &TcpLimits, proxies: &ProxySources) -> TcpOptions {
     let mut options = TcpOptions::new(SERVICE, PROTOCOL, PORT);
-    options.limits.connections = CONNECTIONS_MAX;
-    options.limits.connections_per_address = CONNECTIONS_PER_ADDRESS_MAX;
-    options.limits.first_octet = IDLE_MAX;
-    options.limits.idle = IDLE_MAX;
-    options.limits.write_stall = WRITE_STALL_MAX;
+    options.proxies = proxies.clone();
+    options.limits = TcpLimits {
+        connections: tighter(limits.connections, CONNECTIONS_MAX),
+        connections_per_address: tighter(limits.connections_per_address, CONNECTIONS_PER_ADDRESS_MAX),
+        first_octet: limits.first_octet.min(IDLE_MAX),
+        idle: limits.idle.min(IDLE_MAX),
+        write_stall: limits.write_stall.min(WRITE_STALL_MAX),
+        ..limits.clone()
+    };
     options
+}
+
+/// The smaller of two bounds, of which the first may be absent (0).
+fn tighter<T: Ord + Default>(bound: T, own: T) -> T {
+    if bound == T::default() { own } else { bound.min(own) }
 }
 
 /// What serves every connection.
