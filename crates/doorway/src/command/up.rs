@@ -1,7 +1,7 @@
 //! `doorway up`: starts everything, says what is open, serves until told to stop.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorway_base::Trace;
@@ -11,6 +11,7 @@ use doorway_net::systemd::{self, Inherited};
 use doorway_net::{BoxFuture, World, privileges};
 use doorway_store::{Embedded, wait};
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{configured, tell, worst};
 use crate::accounts;
@@ -57,9 +58,10 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let users = Arc::new(storage::users(&config, Arc::clone(&store))?);
     let services = Services::start(&world, &config, &data, Arc::clone(&store))?;
     let running = Arc::new(Running {
+        world: world.clone(),
         options: options.clone(),
         data: data.clone(),
-        config: std::sync::Mutex::new(config.clone()),
+        config: Arc::new(Mutex::new(config.clone())),
         services: Arc::clone(&services),
         level,
     });
@@ -186,18 +188,20 @@ async fn stop_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
-/// The program as the control socket sees it.
+/// The program as the control socket sees it. Clones are the same program.
+#[derive(Clone)]
 struct Running {
+    world: World,
     options: Options,
     data: PathBuf,
-    config: std::sync::Mutex<Config>,
+    config: Arc<Mutex<Config>>,
     services: Arc<Services>,
     level: log::Level,
 }
 
 impl Running {
-    fn config(&self) -> std::sync::MutexGuard<'_, Config> {
-        self.config.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn config(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn drain(&self) -> Duration {
@@ -238,6 +242,14 @@ impl Program for Running {
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>> {
-        Box::pin(async move { self.reload_now() })
+        // Reading large zones takes a while, and a worker has connections to serve meanwhile.
+        let (send, receive) = oneshot::channel();
+        let this = self.clone();
+        self.world.spawn_background("reload", async move {
+            let _ = send.send(this.reload_now());
+        });
+        Box::pin(async move {
+            receive.await.unwrap_or_else(|_| Err(Failure::new("the reload broke off; the log tells why")))
+        })
     }
 }
