@@ -14,6 +14,7 @@
 //! | `accounts.rs`, `upkeep.rs` | requests about users and about the store, here or in the server |
 //! | `storage.rs` | the store and the user list as configured |
 //! | `services.rs` | the protocols, one line each |
+//! | `beat.rs` | what happens by the clock: certificates renewed, the watchdog fed |
 //! | `wiring.rs` | starts them, plugs them together, reloads them |
 //! | `screen.rs`, `failure.rs`, `exit.rs` | tables and colour, one form of error, exit codes |
 //!
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod beat;
 mod check;
 mod cli;
 mod command;

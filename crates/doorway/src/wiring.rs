@@ -46,6 +46,7 @@ type HttpDoors = Vec<(&'static str, TcpDoor)>;
 
 /// The parts as the config in force has them.
 struct Parts {
+    config: Config,
     dns_config: doorway_dns::config::Config,
     dns: Arc<dns::Server>,
     http_config: http::Config,
@@ -79,6 +80,7 @@ impl Services {
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
         let parts = Parts {
+            config: config.clone(),
             dns_config,
             dns,
             http_config,
@@ -165,6 +167,7 @@ impl Services {
     pub(crate) fn reload(self: &Arc<Self>, config: &Config) -> Result<Vec<String>, Failure> {
         let mut changed = Vec::new();
         self.tls.replace(certificates(&self.world, config, &self.data)?);
+        self.parts().config = config.clone();
         changed.extend(self.reload_dns(config)?);
         changed.extend(self.reload_http(config)?);
         let before = self.parts().metrics_listen.clone();
@@ -173,6 +176,13 @@ impl Services {
             changed.push("metrics: listens elsewhere".to_owned());
         }
         Ok(changed)
+    }
+
+    /// Makes the local authority's certificate anew when it is due, and serves what there is now.
+    pub(crate) fn renew_certificates(&self) -> Result<(), Failure> {
+        let config = self.parts().config.clone();
+        self.tls.replace(certificates(&self.world, &config, &self.data)?);
+        Ok(())
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {

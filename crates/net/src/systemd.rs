@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 use socket2::{Socket, Type};
 
@@ -68,6 +69,14 @@ impl Inherited {
             })
             .and_then(|socket| socket.try_clone().ok())
     }
+}
+
+/// How long the service manager waits for a sign of life, if it watches this process at all.
+#[must_use]
+pub fn watchdog_interval() -> Option<Duration> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
 }
 
 /// Tells the service manager something, such as `READY=1`, when there is one.

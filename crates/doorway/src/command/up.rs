@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{configured, tell, worst};
 use crate::accounts;
+use crate::beat;
 use crate::check;
 use crate::cli::Options;
 use crate::config::{Config, Severity, find, render};
@@ -73,6 +74,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     // Only now that nothing else can fail: the password is shown once.
     let password = wait(accounts::first_admin(&users, world.wall()))?;
     show(&config, &services, password.as_deref(), &data, screen);
+    beat::start(&world, &services);
     if let Err(error) = systemd::notify("READY=1") {
         tracing::warn!(%error, "the service manager could not be told");
     }
