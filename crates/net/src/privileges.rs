@@ -9,6 +9,15 @@ pub fn is_root() -> bool {
     user::is_root()
 }
 
+/// Has the kernel refuse this process and everything it ever starts any new rights, such as those of
+/// set-user-ID programs. It holds for the calling thread and those started later, so call it first.
+///
+/// # Errors
+/// [`Error::Local`] when the system refuses.
+pub fn forbid_new() -> Result<(), Error> {
+    rustix::thread::set_no_new_privs(true).map_err(|error| Error::local("forbid new privileges", error))
+}
+
 /// Becomes `name` for good, in every thread, with no other groups and no way back to more rights.
 ///
 /// Bind low ports and open root-only files before; what is opened afterwards must be `name`'s.

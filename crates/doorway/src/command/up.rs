@@ -36,6 +36,8 @@ const AFTER_RESTART: [(&str, &str); 4] =
 pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure> {
     // Descriptors that the service manager passed are known by number: take them before any is opened.
     let inherited = Inherited::from_environment();
+    // Before any thread is started: it is each thread's own.
+    privileges::forbid_new().map_err(|error| Failure::new(error.to_string()))?;
     let Some(config) = configured(options, screen)? else { return Ok(Exit::Wrong) };
     let level = log::start(config.section("log"));
     let data = first_run::data_folder(&config, options.data.as_deref());

@@ -37,8 +37,7 @@ pub(crate) fn become_account(account: Account) -> io::Result<()> {
     unsafe {
         checked(libc::setgroups(0, std::ptr::null()))?;
         checked(libc::setgid(account.group))?;
-        checked(libc::setuid(account.user))?;
-        checked(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        checked(libc::setuid(account.user))
     }
 }
 
