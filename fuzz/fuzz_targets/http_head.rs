@@ -6,7 +6,11 @@ fn parse(octets: &[u8]) -> Result<Option<(String, usize)>, Refusal> {
     let mut spans = FieldSpans::default();
     Ok(match parse_request(octets, &HeadLimits::default(), &mut spans)? {
         Parsed::Partial => None,
-        Parsed::Head(head, used) => Some((format!("{head:?}"), used)),
+        Parsed::Head(head, used) => {
+            let fields: Vec<_> = head.fields.iter().collect();
+            let meaning = (head.octets, head.target, head.host_name(), head.body, head.persistent, fields);
+            Some((format!("{meaning:?}"), used))
+        }
     })
 }
 
