@@ -118,7 +118,13 @@ impl Record {
         writer.put_u16(self.kind.0);
         writer.put_u16(self.class.0);
         writer.put_u32(self.ttl);
-        rdata::write(self.kind, &self.rdata, writer, compressor);
+        if self.class == Class::IN {
+            rdata::write(self.kind, &self.rdata, writer, compressor);
+        } else {
+            // As it was read: its form is unknown.
+            writer.put_u16(self.rdata.len() as u16);
+            writer.put(&self.rdata);
+        }
     }
 }
 

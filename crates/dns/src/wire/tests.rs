@@ -305,6 +305,14 @@ fn times_have_units() {
     }
 }
 
+#[test]
+fn a_record_of_another_class_is_carried_as_it_came() {
+    // An A record of class 0 with one octet, which no address has.
+    let octets = b"\x1a\0\0\0\0\0\0\0\0\x01\0\0\0\0\x01\0\0\0\0\x3a\0\0\x01\x3a";
+    let message = Message::read(octets).unwrap();
+    assert_eq!(message.to_octets().unwrap(), octets);
+}
+
 /// Names of any octets.
 fn name() -> impl Strategy<Value = Name> {
     let label = prop::collection::vec(any::<u8>(), 1..12);
