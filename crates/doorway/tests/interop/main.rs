@@ -23,4 +23,5 @@ mod server;
 mod service_manager;
 mod start;
 mod stop;
+mod tshark;
 mod wget;
