@@ -86,16 +86,13 @@ impl Server {
         udp_options.threads = config.threads;
         udp_options.summary = summary;
         for address in config.listen.iter().flat_map(|listen| world.addresses(listen)) {
-            let door = udp::serve(world, address, &udp_options, |_| self.engine(config))?;
-            // With port 0 the system chose one; TCP takes the same, as clients expect.
-            let address = door.door().local.unwrap_or(address);
-            self.udp.push(door);
-            self.tcp.push(tcp::serve(
-                world,
-                address,
-                &stream::options(&config.limits, &config.proxies),
-                &streams,
-            )?);
+            let options = stream::options(&config.limits, &config.proxies);
+            let door = tcp::serve(world, address, &options, &streams)?;
+            // With port 0 the system chose one; UDP takes the same, as clients expect. The other way
+            // round, a connection that happens to have this port as its own would be in the way.
+            let address = door.local().unwrap_or(address);
+            self.tcp.push(door);
+            self.udp.push(udp::serve(world, address, &udp_options, |_| self.engine(config))?);
         }
         Ok(())
     }

@@ -46,9 +46,16 @@ impl Screen {
         let _ = self.out.flush();
     }
 
-    /// Writes octets as they are to standard output.
+    /// Writes text with its own line ends to standard output. Returns whether anybody still reads.
+    pub(crate) fn text(&mut self, text: &str) -> bool {
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).is_ok()
+    }
+
+    /// Writes octets as they are to standard output, past whatever leaves colour out. Returns whether
+    /// anybody still reads.
     pub(crate) fn octets(&mut self, octets: &[u8]) -> bool {
-        self.out.write_all(octets).and_then(|()| self.out.flush()).is_ok()
+        let mut out = std::io::stdout().lock();
+        out.write_all(octets).and_then(|()| out.flush()).is_ok()
     }
 
     /// Writes what is not the command's result to standard error: a note, a report on the config.

@@ -125,7 +125,7 @@ pub(super) fn trace(client: &Client, args: &TraceArgs, screen: &mut Screen) -> R
     let Some(path) = &args.pcapng else {
         let mut lines = client.stream(&target)?;
         let mut line = String::new();
-        while lines.read_line(&mut line).is_ok_and(|octets| octets > 0) && screen.octets(line.as_bytes()) {
+        while lines.read_line(&mut line).is_ok_and(|octets| octets > 0) && screen.text(&line) {
             line.clear();
         }
         return Ok(Exit::Done);

@@ -19,7 +19,7 @@ use crate::beat;
 use crate::check;
 use crate::cli::Options;
 use crate::config::{Config, Severity, find, render};
-use crate::control::{self, Control, Program};
+use crate::control::{self, Client, Control, Program};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run;
@@ -41,7 +41,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let Some(config) = configured(options, screen)? else { return Ok(Exit::Wrong) };
     let level = log::start(config.section("log"));
     let data = first_run::data_folder(&config, options.data.as_deref());
-    first_run::make_data_folder(&data)?;
+    alone(&data)?;
     if inherited.is_empty() {
         let problems = check::machine(&config, options.data.as_deref(), None);
         let errors: Vec<_> = problems.into_iter().filter(|p| p.severity == Severity::Error).collect();
@@ -50,6 +50,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
             return Ok(Exit::Failed);
         }
     }
+    first_run::make_data_folder(&data)?;
     let _ = privileges::raise_descriptor_limit();
     let server = config.section("server");
     let trace = if config.section("trace").bool("record") { Trace::recording() } else { Trace::off() };
@@ -73,6 +74,11 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let handler = Control::new(world.clone(), program, Arc::clone(&users), Arc::clone(&store));
     services.open_control(socket, Arc::new(handler));
     become_user(&config, &data)?;
+    // Whoever reads that the server is up may stop it at once.
+    let signals = runtime
+        .block_on(async { Signals::listen() })
+        .unwrap_or_else(|| Err(std::io::Error::other("the runtime has ended")))
+        .map_err(|error| Failure::new("cannot listen to signals").why(error))?;
     // Only now that nothing else can fail: the password is shown once.
     let password = wait(accounts::first_admin(&users, world.wall()))?;
     show(&config, &services, password.as_deref(), &data, screen);
@@ -80,7 +86,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     if let Err(error) = systemd::notify("READY=1") {
         tracing::warn!(%error, "the service manager could not be told");
     }
-    let ended = runtime.block_on(serve(world, running)).unwrap_or(0);
+    let ended = runtime.block_on(serve(world, running, signals)).unwrap_or(0);
     drop(runtime);
     close(&store)?;
     if ended > 0 {
@@ -89,6 +95,17 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
         screen.note(format!("{GREEN}stopped{PLAIN}"));
     }
     Ok(Exit::Done)
+}
+
+/// Refuses a data folder on which a server runs already: told here, it is one message and not one for
+/// each port that the other one holds.
+fn alone(data: &std::path::Path) -> Result<(), Failure> {
+    let other = if data.is_dir() { Client::find(data)? } else { None };
+    let Some(other) = other else { return Ok(()) };
+    let pid = &other.ask("GET", "/v1/status", None)?["pid"];
+    Err(Failure::new(format!("the data folder {} is in use by process {pid}", data.display()))
+        .why("a server runs on it already")
+        .fix("stop that process, or use another data folder (--data)"))
 }
 
 /// What is left in memory goes to the disk, so that the next start has nothing to replay.
@@ -164,14 +181,7 @@ fn show(
 }
 
 /// Waits for the signal to stop and drains. Returns how many connections had to be ended.
-async fn serve(world: World, running: Arc<Running>) -> u64 {
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be heard; only SIGKILL stops this process");
-            std::future::pending().await
-        }
-    };
+async fn serve(world: World, running: Arc<Running>, mut signals: Signals) -> u64 {
     while signals.next().await == Asked::Reload {
         match running.reload().await {
             Ok(told) => tracing::info!(changed = %told["changed"], "reloaded"),

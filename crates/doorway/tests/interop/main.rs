@@ -1,0 +1,27 @@
+//! The real program against real clients from Debian packages, over loopback.
+//!
+//! Each test starts a server of its own ([`server`]) on ports that the system chooses. A client that
+//! is not installed fails the test with the package to install; `cargo xtask test` installs them all.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_types, reason = "clients stand outside of the program, on the system's sockets")]
+#![allow(clippy::disallowed_methods, reason = "the real program is measured with the real clock")]
+
+mod curl;
+mod dialogue;
+mod dig;
+mod folder;
+mod kdig;
+mod looking;
+mod octets;
+mod openssl;
+mod programs;
+mod proxy;
+mod python;
+mod reload;
+mod server;
+mod service_manager;
+mod start;
+mod stop;
+mod tshark;
+mod wget;

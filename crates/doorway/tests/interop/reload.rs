@@ -1,0 +1,114 @@
+//! `doorway reload`: what changed is served, and connections that it does not concern stay open.
+
+use std::net::SocketAddr;
+
+use rustix::process::Signal;
+
+use crate::dialogue::Dialogue;
+use crate::dig::ZONE;
+use crate::server::{PATIENCE, Server, Setup};
+
+/// A connection on which questions about addresses are asked: RFC 1035 §4.2.2.
+struct Questions(Dialogue);
+
+impl Questions {
+    fn to(address: SocketAddr) -> Self {
+        Self(Dialogue::with(address))
+    }
+
+    /// The response code and the number of records in the answer.
+    fn ask(&mut self, name: &str) -> (u8, u16) {
+        let mut query = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0".to_vec();
+        for label in name.split('.') {
+            query.push(u8::try_from(label.len()).unwrap());
+            query.extend(label.as_bytes());
+        }
+        query.extend(b"\0\0\x01\0\x01");
+        let length = u16::try_from(query.len()).unwrap().to_be_bytes();
+        self.0.say([&length[..], &query].concat());
+        let length = self.0.hear(2);
+        let reply = self.0.hear(usize::from(u16::from_be_bytes([length[0], length[1]])));
+        assert_eq!(reply[..2], query[..2], "the answer to another question");
+        (reply[3] & 0xf, u16::from_be_bytes([reply[6], reply[7]]))
+    }
+}
+
+const NOERROR: u8 = 0;
+const NXDOMAIN: u8 = 3;
+
+fn serving() -> Server {
+    Setup::new().zone(ZONE).file("other/index.html", "the other folder\n").start()
+}
+
+fn newer_zone() -> String {
+    ZONE.replace("2026112201", "2026112202") + "new A 192.0.2.200\n"
+}
+
+#[test]
+fn a_changed_zone_and_a_changed_root_are_served_on_connections_that_were_open() {
+    let mut server = serving();
+    let mut questions = Questions::to(server.dns());
+    let mut keep_alive = Dialogue::with(server.http());
+    assert_eq!(questions.ask("new.example.org"), (NXDOMAIN, 0));
+    assert_eq!(keep_alive.get("/").body, b"<h1>Hello</h1>\n");
+
+    server.folder().write("example.org.zone", newer_zone());
+    let told = server.doorway(&["reload"]).done();
+    assert!(told.contains("dns") && !told.contains("http"), "{told}");
+    assert_eq!(questions.ask("new.example.org"), (NOERROR, 1));
+    assert_eq!(keep_alive.get("/").body, b"<h1>Hello</h1>\n");
+
+    server.set_key("http.root", "\"other\"");
+    let told = server.doorway(&["reload"]).done();
+    assert!(told.contains("http") && !told.contains("dns"), "{told}");
+    assert_eq!(keep_alive.get("/").body, b"the other folder\n");
+    assert_eq!(questions.ask("new.example.org"), (NOERROR, 1));
+    assert!(server.doorway(&["reload"]).done().contains("nothing changed"));
+    server.stop();
+}
+
+#[test]
+fn a_new_address_of_one_service_leaves_the_others_connections_open() {
+    let mut server = serving();
+    let mut questions = Questions::to(server.dns());
+    assert_eq!(questions.ask("example.org"), (NOERROR, 1));
+    server.set_key("http.listen", "[\"127.0.0.1:0\", \"127.0.0.1:0\"]");
+    server.doorway(&["reload"]).done();
+    assert_eq!(questions.ask("www.example.org"), (NOERROR, 3));
+    server.stop();
+}
+
+#[test]
+fn an_error_in_a_zone_or_in_the_config_keeps_what_was_served() {
+    let mut server = serving();
+    let mut questions = Questions::to(server.dns());
+    let mut keep_alive = Dialogue::with(server.http());
+    server.folder().write("example.org.zone", ZONE.replace("192.0.2.80", "192.0.2.800"));
+    let ran = server.doorway(&["reload"]);
+    assert!(!ran.status.success(), "{}", ran.text());
+    let line = 1 + ZONE.lines().position(|line| line.contains("192.0.2.80")).unwrap();
+    assert!(ran.err.contains(&format!("example.org.zone:{line}:")), "{}", ran.err);
+    assert_eq!(questions.ask("host.example.org"), (NOERROR, 1));
+
+    server.folder().write("example.org.zone", newer_zone());
+    server.set_key("http.rot", "\"other\"");
+    let ran = server.doorway(&["reload"]);
+    assert_eq!(ran.status.code(), Some(2), "{}", ran.err);
+    assert!(ran.err.contains("did you mean `root`?"), "{}", ran.err);
+    assert_eq!(questions.ask("new.example.org"), (NXDOMAIN, 0), "all or nothing");
+    assert_eq!(keep_alive.get("/").status, 200);
+    server.stop();
+}
+
+#[test]
+fn sighup_reloads_too() {
+    let server = serving();
+    server.folder().write("example.org.zone", newer_zone());
+    server.signal(Signal::HUP);
+    let mut questions = Questions::to(server.dns());
+    let begun = std::time::Instant::now();
+    while questions.ask("new.example.org") != (NOERROR, 1) {
+        assert!(begun.elapsed() < PATIENCE, "{}", server.log());
+    }
+    server.stop();
+}
