@@ -13,6 +13,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("tshark", "tshark"),
     ("wget", "wget"),
     ("openssl", "openssl"),
+    ("python3", "python3"),
 ];
 
 /// What benchmarks need.

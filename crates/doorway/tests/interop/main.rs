@@ -18,6 +18,7 @@ mod openssl;
 mod programs;
 mod proxy;
 mod python;
+mod questions;
 mod reload;
 mod server;
 mod service_manager;

@@ -228,20 +228,24 @@ impl Server {
         })
     }
 
-    /// Stops it as Ctrl-C does. It has to say so and exit with 0.
-    pub(crate) fn stop(mut self) -> String {
+    /// Stops it as Ctrl-C does. It has to say so and exit with 0. Gives the folder back.
+    pub(crate) fn stop(mut self) -> Setup {
         self.signal(Signal::INT);
         let status = self.wait();
         let log = self.log();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(log.lines().last().is_some_and(|line| line.starts_with("stopped")), "{log}");
-        log
+        self.keep()
     }
 
-    /// Ends it as a power cut would, and gives the folder back.
+    /// Ends it as `kill -9` does, and gives the folder back.
     pub(crate) fn kill(mut self) -> Setup {
         self.signal(Signal::KILL);
         self.wait();
+        self.keep()
+    }
+
+    fn keep(&mut self) -> Setup {
         let empty = Setup { folder: Folder::new(), keys: BTreeMap::new(), launch: None };
         std::mem::replace(&mut self.setup, empty)
     }

@@ -1,0 +1,89 @@
+//! The real program, killed under load again and again: what it acknowledged has to be there.
+//!
+//! `DOORWAY_CRASH_ROUNDS` says how often. A round adds, changes and removes users over the control
+//! socket, kills the process at a random moment, starts it again on what is left, and compares its
+//! users with those that were acknowledged.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_types, reason = "clients stand outside of the program, on the system's sockets")]
+#![allow(clippy::disallowed_methods, reason = "the real program is killed at moments of the real clock")]
+
+#[path = "../interop/dialogue.rs"]
+#[allow(dead_code, reason = "more is needed to speak to a server than to see that it is there")]
+mod dialogue;
+#[path = "../interop/folder.rs"]
+#[allow(dead_code, reason = "here, the server alone uses its folder")]
+mod folder;
+mod ledger;
+mod load;
+#[path = "../interop/programs.rs"]
+#[allow(dead_code, reason = "our own program is the only one that runs here")]
+mod programs;
+#[path = "../interop/questions.rs"]
+#[allow(dead_code, reason = "a name that is there is enough to ask for")]
+mod questions;
+#[path = "../interop/server.rs"]
+#[allow(dead_code, reason = "a server that is killed is asked for less")]
+mod server;
+
+use std::time::{Duration, Instant};
+
+use dialogue::Dialogue;
+use doorway_base::Random;
+use ledger::Ledger;
+use load::Load;
+use questions::{NOERROR, Questions};
+use server::{Server, Setup};
+
+/// Rounds unless `DOORWAY_CRASH_ROUNDS` says otherwise.
+const ROUNDS: usize = 10;
+/// The load runs at least so long before the process is killed, in milliseconds, and at most so long.
+const KILL_AFTER: (u64, u64) = (5, 300);
+/// Half of all restarts have to answer sooner. A busy machine may hold up single ones.
+const RESTART_MAX: Duration = Duration::from_secs(1);
+
+/// Starts the server and returns how long it took until both services had answered.
+fn start(setup: Setup) -> (Server, Duration) {
+    let begun = Instant::now();
+    let server = setup.start();
+    assert_eq!(Dialogue::with(server.http()).get("/").status, 200);
+    assert_eq!(Questions::to(server.dns()).ask("home.arpa"), (NOERROR, 1));
+    (server, begun.elapsed())
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9_under_load() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut ledger = Ledger::default();
+    let mut restarts = Vec::new();
+    let (mut server, _) = start(Setup::new());
+    for round in 0..rounds {
+        let load = Load::start(&server, round, &ledger);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        let setup = server.kill();
+        ledger.add(load.finish());
+        let verified = setup.doorway(&["store", "verify"]);
+        assert!(verified.status.success(), "SEED={seed}, round {round}: {}{}", verified.text(), verified.err);
+        let (restarted, took) = start(setup);
+        restarts.push(took);
+        let lost = ledger.compare(&load::users(&restarted));
+        assert_eq!(lost, [""; 0], "SEED={seed}, round {round}");
+        server = restarted;
+    }
+    let setup = server.stop();
+    let verified = setup.doorway(&["store", "verify"]).done();
+    assert!(verified.starts_with("sound"), "{verified}");
+    restarts.sort();
+    let (median, longest) = (restarts[rounds / 2], restarts[rounds - 1]);
+    println!(
+        "{rounds} rounds, {} acknowledgements, 0 lost; restart to first answers: median {median:?}, longest {longest:?}",
+        ledger.acknowledged()
+    );
+    assert!(ledger.acknowledged() > 0, "nothing was acknowledged before the kills, so nothing was tried");
+    assert!(median < RESTART_MAX, "{median:?}");
+}
