@@ -80,7 +80,8 @@ fn test() -> Outcome {
         // The binary's own integration tests need peers and come below.
         let whole = ["test", "--workspace", "--exclude", "doorway", "--no-fail-fast"];
         run::cargo_test(&whole, &[], &mut counts)?;
-        run::cargo_test(&["test", "-p", "doorway", "--bins", "--test", "cli"], &[], &mut counts)
+        let binary = ["test", "-p", "doorway", "--bins", "--test", "cli", "--test", "simulation"];
+        run::cargo_test(&binary, &[], &mut counts)
     })?;
     run::step("interop", || {
         run::cargo_test(&["test", "-p", "doorway", "--test", "interop"], &[], &mut counts)

@@ -1,4 +1,5 @@
-//! Memory that is read all over and for long: large tables.
+//! Advice to the system about large stretches of memory: tables that are read for long, and blocks
+//! that are needed for a moment.
 
 /// Asks the system to keep `table` in huge pages, so that reading here and there in it misses the
 /// processor's address cache less often. Only advice; nothing changes where it is not taken.
@@ -8,3 +9,12 @@
 pub fn settle<T>(table: &[T]) {
     crate::sys::memory::collapse(table.as_ptr().addr(), size_of_val(table));
 }
+
+/// Has the allocator give blocks of [`LARGE_OCTETS`] and more back to the system as soon as they are
+/// free. Without this, one password check would leave its 19 MiB with the process for good.
+pub fn give_large_blocks_back() {
+    crate::sys::memory::map_blocks_from(LARGE_OCTETS);
+}
+
+/// From this size on a block of memory is mapped on its own.
+pub const LARGE_OCTETS: usize = 4 << 20;

@@ -8,7 +8,7 @@ use doorway_base::Trace;
 use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};
-use doorway_net::{BoxFuture, World, privileges};
+use doorway_net::{BoxFuture, World, memory, privileges};
 use doorway_store::{Embedded, wait};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -36,6 +36,7 @@ const AFTER_RESTART: [(&str, &str); 4] =
 pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure> {
     // Descriptors that the service manager passed are known by number: take them before any is opened.
     let inherited = Inherited::from_environment();
+    memory::give_large_blocks_back();
     // Before any thread is started: it is each thread's own.
     privileges::forbid_new().map_err(|error| Failure::new(error.to_string()))?;
     let Some(config) = configured(options, screen)? else { return Ok(Exit::Wrong) };

@@ -1,5 +1,5 @@
-//! Asking for huge pages.
-#![allow(unsafe_code, reason = "madvise takes an address range")]
+//! Asking for huge pages, and setting up the C library's allocator.
+#![allow(unsafe_code, reason = "madvise takes an address range, and mallopt has no safe form")]
 
 /// Octets of a huge page on every machine that has them in this size.
 const HUGE_PAGE_OCTETS: usize = 2 << 20;
@@ -17,4 +17,15 @@ pub(crate) fn collapse(start: usize, octets: usize) {
         libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
         libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_COLLAPSE);
     }
+}
+
+/// Fixes the size from which the allocator maps blocks on their own, which otherwise grows with use.
+pub(crate) fn map_blocks_from(octets: usize) {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a setting of the allocator; blocks that exist are not touched.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, octets as libc::c_int);
+    }
+    #[cfg(not(target_env = "gnu"))]
+    let _ = octets;
 }
