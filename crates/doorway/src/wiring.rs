@@ -316,6 +316,13 @@ fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certifica
     let authority = LocalCa::open(&data.join(TLS_FOLDER), &zones, world.wall()).map_err(net_failure)?;
     let mut leaf_names = names.clone();
     leaf_names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    for name in leaf_names.iter().filter(|name| !authority.may_vouch_for(name)) {
+        tracing::warn!(
+            "the local authority was made before `{name}` stood in `tls.names`, and clients will not accept it \
+             for that name; to make a new authority, move {} away and restart",
+            authority.root_path().display()
+        );
+    }
     authority.leaf(&mut certificates, &leaf_names, world.wall()).map_err(net_failure)?;
     Ok(certificates)
 }

@@ -71,13 +71,14 @@ impl Inside {
         }
     }
 
-    pub(crate) fn remove(&mut self, place: usize) {
-        self.pulses[place] = None;
+    pub(crate) fn remove(&mut self, place: usize) -> Option<Arc<Pulse>> {
+        let pulse = self.pulses[place].take();
         self.free.push(place);
         if self.free.len() == self.pulses.len() {
             self.pulses.clear();
             self.free.clear();
         }
+        pulse
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Pulse>> {
@@ -100,9 +101,9 @@ pub struct DoorCounts {
     pub datagrams_in: u64,
     /// Datagrams sent.
     pub datagrams_out: u64,
-    /// Octets received in datagrams.
+    /// Octets received: in datagrams, or on connections that have ended.
     pub octets_in: u64,
-    /// Octets sent in datagrams.
+    /// Octets sent, likewise.
     pub octets_out: u64,
 }
 
@@ -189,6 +190,14 @@ impl Door {
 
     pub(crate) fn count_ended(&self, reason: Ended) {
         self.ended[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// A connection has ended: what passed on it counts for the door from now on.
+    pub(crate) fn count_octets(&self, pulse: Option<&Pulse>) {
+        if let Some(pulse) = pulse {
+            self.octets_in.fetch_add(pulse.octets_in(), Relaxed);
+            self.octets_out.fetch_add(pulse.octets_out(), Relaxed);
+        }
     }
 
     /// Called once a batch, not once a datagram.

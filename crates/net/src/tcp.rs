@@ -439,7 +439,8 @@ struct Stay<S: TcpService> {
 
 impl<S: TcpService> Drop for Stay<S> {
     fn drop(&mut self) {
-        lock(&self.shell.door.inside[self.shell.worker]).remove(self.place);
+        let pulse = lock(&self.shell.door.inside[self.shell.worker]).remove(self.place);
+        self.shell.door.count_octets(pulse.as_deref());
         self.shell.door.admission.leave(self.from, &self.shell.options.limits);
     }
 }

@@ -156,6 +156,16 @@ fn the_local_authority_vouches_for_its_names_and_its_leaf_is_kept_until_it_is_du
     };
     let first = leaf(now);
     assert_eq!(leaf(now + days(59)), first, "nothing is due");
+    let authority = LocalCa::open(&folder, &["home.arpa", "example.org"], now).unwrap();
+    for (name, vouched) in [
+        ("home.arpa", true),
+        ("a.home.arpa", true),
+        ("nothome.arpa", false),
+        ("example.org", false),
+        ("::1", true),
+    ] {
+        assert_eq!(authority.may_vouch_for(name), vouched, "{name}: the root was made for home.arpa alone");
+    }
     let (root, renewed) = leaf(now + days(61));
     assert_eq!(root, first.0, "the root stays");
     assert_ne!(renewed, first.1, "two thirds of 90 days have passed");

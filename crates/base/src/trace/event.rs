@@ -118,13 +118,13 @@ impl fmt::Display for Event {
         };
         write!(
             f,
-            "{:>12.6} {} {:<5} {} {arrow} {}  {step}{}",
+            "{:>12.6} {} {:<5} {} {arrow} {}  {}",
             self.at.as_nanos() as f64 / 1e9,
             self.node,
             self.protocol,
             self.flow.local,
             self.flow.remote,
-            self.summary
+            format!("{step}{}", self.summary).trim_end()
         )?;
         if self.step == Step::Message {
             write!(f, "  [{} octets]", self.octets.len())?;

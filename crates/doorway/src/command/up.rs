@@ -91,7 +91,8 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     drop(runtime);
     close(&store)?;
     if ended > 0 {
-        screen.note(format!("{YELLOW}stopped{PLAIN}  {ended} connections were still open and were ended"));
+        let connections = if ended == 1 { "connection was" } else { "connections were" };
+        screen.note(format!("{YELLOW}stopped{PLAIN}  {ended} {connections} still open and ended"));
     } else {
         screen.note(format!("{GREEN}stopped{PLAIN}"));
     }

@@ -34,6 +34,7 @@ pub struct LocalCa {
     folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     root_pem: String,
+    zones: Vec<String>,
 }
 
 impl LocalCa {
@@ -52,15 +53,27 @@ impl LocalCa {
             let name = authority_name();
             let (root_pem, key) = make_root(&name, zones, now)?;
             write_secret(&key_path, &key.serialize_pem())?;
-            write_public(&name_path, &name)?;
+            write_public(&name_path, &format!("{name}\n{}\n", zones.join("\n")))?;
             write_public(&root_path, &root_pem)?; // last: its presence says that the others are there
         }
         let read = |path: &Path| fs::read_to_string(path).map_err(|error| unreadable(path, error));
         let root_pem = read(&root_path)?;
         let key = KeyPair::from_pem(&read(&key_path)?)
             .map_err(|error| Error::local("use the local authority's key", error))?;
-        let issuer = Issuer::new(authority_params(&read(&name_path)?), key);
-        Ok(Self { folder: folder.to_owned(), issuer, root_pem })
+        let about = read(&name_path)?;
+        let mut lines = about.lines();
+        let issuer = Issuer::new(authority_params(lines.next().unwrap_or_default()), key);
+        let zones = lines.map(str::to_owned).collect();
+        Ok(Self { folder: folder.to_owned(), issuer, root_pem, zones })
+    }
+
+    /// Whether clients that trust the root will accept a certificate for `name`: the root is limited
+    /// to the zones it was made for.
+    #[must_use]
+    pub fn may_vouch_for(&self, name: &str) -> bool {
+        let below =
+            |zone: &str| name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        name.parse::<IpAddr>().is_ok() || name == "localhost" || self.zones.iter().any(|zone| below(zone))
     }
 
     /// The root certificate, to be trusted by clients.
@@ -142,8 +155,11 @@ fn make_root(name: &str, zones: &[&str], now: UnixTime) -> Result<(String, KeyPa
     let mut params = authority_params(name);
     params.serial_number = Some(serial());
     (params.not_before, params.not_after) = validity(now, ROOT_DAYS)?;
+    let mut names: Vec<&str> = zones.iter().copied().chain(["localhost"]).collect();
+    names.sort_unstable();
+    names.dedup();
     let mut permitted: Vec<_> =
-        zones.iter().chain(&["localhost"]).map(|zone| GeneralSubtree::DnsName((*zone).to_owned())).collect();
+        names.iter().map(|zone| GeneralSubtree::DnsName((*zone).to_owned())).collect();
     for (network, prefix) in private_networks() {
         permitted.push(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(network, prefix)));
     }
