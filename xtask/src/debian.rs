@@ -14,6 +14,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("wget", "wget"),
     ("openssl", "openssl"),
     ("python3", "python3"),
+    ("ip", "iproute2"),
 ];
 
 /// What benchmarks need.

@@ -10,6 +10,7 @@
 mod curl;
 mod dialogue;
 mod dig;
+mod first_start;
 mod folder;
 mod kdig;
 mod looking;

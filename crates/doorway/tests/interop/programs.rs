@@ -11,12 +11,15 @@ const SECONDS_MAX: &str = "60";
 const PACKAGES: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
+    ("ip", "iproute2"),
     ("kdig", "knot-dnsutils"),
+    ("nsenter", "util-linux"),
     ("openssl", "openssl"),
     ("python3", "python3"),
     ("setpriv", "util-linux"),
     ("timeout", "coreutils"),
     ("tshark", "tshark"),
+    ("unshare", "util-linux"),
     ("wget", "wget"),
 ];
 

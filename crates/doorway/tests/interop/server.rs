@@ -37,6 +37,11 @@ impl Setup {
         setup.key("http.root", "\"public\"").file("public/index.html", "<h1>Hello</h1>\n")
     }
 
+    /// No config: what the program does by itself, in a folder without anything to serve.
+    pub(crate) fn without_config() -> Self {
+        Self { folder: Folder::new(), keys: BTreeMap::new(), launch: None }
+    }
+
     /// Sets a key of the config, such as `http.root`, to a value written as in TOML.
     pub(crate) fn key(mut self, key: &str, value: &str) -> Self {
         self.keys.insert(key.to_owned(), value.to_owned());
@@ -61,7 +66,15 @@ impl Setup {
         self
     }
 
+    /// Where the config, if there is one, and the data are.
+    fn places(&self) -> &'static [&'static str] {
+        if self.keys.is_empty() { &["--data", "data"] } else { &["--data", "data", "--config", CONFIG] }
+    }
+
     fn write_config(&self) {
+        if self.keys.is_empty() {
+            return;
+        }
         let lines: Vec<String> = self.keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
         self.folder.write(CONFIG, lines.concat());
     }
@@ -81,7 +94,8 @@ impl Setup {
             }
         };
         let mut child = command
-            .args(["up", "--config", CONFIG, "--data", "data"])
+            .arg("up")
+            .args(self.places())
             .current_dir(self.folder.path())
             .stdout(Stdio::piped())
             .stderr(File::create(self.folder.path().join(LOG)).unwrap())
@@ -115,12 +129,12 @@ impl Setup {
     /// As [`Setup::refused`], without root's right to read and write what others may not.
     pub(crate) fn refused_as_a_mere_user(&self) -> Ran {
         self.write_config();
-        let doorway = [env!("CARGO_BIN_EXE_doorway"), "up", "--config", CONFIG, "--data", "data"];
+        let doorway = [&[env!("CARGO_BIN_EXE_doorway"), "up"], self.places()].concat();
         let limited = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
         let words = if rustix::process::geteuid().is_root() {
-            [&limited[..], &doorway].concat()
+            [&limited[..], &doorway[..]].concat()
         } else {
-            doorway.to_vec()
+            doorway
         };
         let ran = programs::run_in(self.folder.path(), words[0], &words[1..]);
         assert_ne!(ran.status.code(), Some(0), "it came up\n{}", ran.text());
@@ -129,7 +143,7 @@ impl Setup {
 
     /// Runs a command on the config and data folder.
     pub(crate) fn doorway(&self, words: &[&str]) -> Ran {
-        let words = [words, &["--config", CONFIG, "--data", "data"]].concat();
+        let words = [words, self.places()].concat();
         programs::run_in(self.folder.path(), env!("CARGO_BIN_EXE_doorway"), &words)
     }
 }
@@ -246,8 +260,7 @@ impl Server {
     }
 
     fn keep(&mut self) -> Setup {
-        let empty = Setup { folder: Folder::new(), keys: BTreeMap::new(), launch: None };
-        std::mem::replace(&mut self.setup, empty)
+        std::mem::replace(&mut self.setup, Setup::without_config())
     }
 }
 

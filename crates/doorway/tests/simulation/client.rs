@@ -79,6 +79,24 @@ pub(crate) async fn ask_tcp(world: &World, name: &str, count: usize) -> Vec<Mess
     .await
 }
 
+/// Asks for `path` and waits for the first octet of the response.
+pub(crate) async fn begin_to_fetch(world: &World, path: &str) -> Stream {
+    insist(world, HTTP, |mut stream| async move {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: example.org\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        assert_eq!(stream.read_u8().await?, b'H');
+        Ok(stream)
+    })
+    .await
+}
+
+/// How many octets still come before the connection ends or hangs.
+pub(crate) async fn octets_to_the_end(world: &World, mut stream: Stream) -> usize {
+    let mut octets = Vec::new();
+    let _ = world.timeout(HANGING, stream.read_to_end(&mut octets)).await;
+    octets.len()
+}
+
 /// Fetches `paths` one after the other on one connection that is kept alive: status and body of each.
 pub(crate) async fn fetch(world: &World, paths: &[&str]) -> Vec<(u16, Vec<u8>)> {
     insist(world, HTTP, |mut stream| async move {

@@ -1,8 +1,8 @@
 //! A server with both services, a client, and a bad link between them.
 
 use std::fs;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorway_dns::config::ZoneConfig;
@@ -57,16 +57,21 @@ fn serve(world: &World) {
     tcp::serve(world, HTTP.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
 }
 
-/// What is served lies on the real disk, in one folder for all runs: its ETags are part of the trace.
+/// What is served lies on the real disk. It is written once and for all: ETags and dates of files are
+/// part of the trace, which a seed that was printed in another run has to give again.
 fn folder() -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let made = FOLDER.get_or_init(|| {
-        let folder = std::env::temp_dir().join(format!("doorway-simulation-{}", std::process::id()));
-        fs::create_dir_all(folder.join("public")).unwrap();
-        fs::write(folder.join("zone"), ZONE).unwrap();
-        fs::write(folder.join("public/index.html"), "<h1>Hello</h1>\n").unwrap();
-        fs::write(folder.join("public/large.bin"), vec![b'x'; LARGE_OCTETS]).unwrap();
-        folder
-    });
-    made.clone()
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _writing = WRITING.lock().unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulation");
+    fs::create_dir_all(folder.join("public")).unwrap();
+    let large = vec![b'x'; LARGE_OCTETS];
+    for (name, content) in
+        [("zone", ZONE.as_bytes()), ("public/index.html", b"<h1>Hello</h1>\n"), ("public/large.bin", &large)]
+    {
+        let path = folder.join(name);
+        if !fs::read(&path).is_ok_and(|there| there == content) {
+            fs::write(path, content).unwrap();
+        }
+    }
+    folder
 }
