@@ -1,11 +1,8 @@
 //! The `[store]` and `[auth]` tables: bounds and sizes, each with its default.
 
-use std::time::Duration;
-
 use doorway_base::config::{Key, Kind, Preset, Section, Values};
 
 use crate::password::{self, PASSWORD_MIN};
-use crate::session::SessionOptions;
 
 /// `[store]`
 pub const SECTION: Section = Section {
@@ -112,7 +109,7 @@ impl Default for Config {
 /// `[auth]`
 pub const AUTH_SECTION: Section = Section {
     name: "auth",
-    help: "How people prove who they are, and for how long that counts.",
+    help: "Passwords, the same for every protocol.",
     keys: &[
         Key {
             name: "password_min",
@@ -128,35 +125,23 @@ pub const AUTH_SECTION: Section = Section {
                    Passwords are hashed anew at their next login.",
         },
         Key {
-            name: "session_ttl",
-            kind: Kind::Duration { min: Duration::from_secs(60), max: Duration::from_secs(30 * 86_400) },
-            default: Preset::Text("30m"),
-            help: "A session ends this long after its last use.",
-        },
-        Key {
-            name: "session_max",
-            kind: Kind::Duration { min: Duration::from_secs(60), max: Duration::from_secs(365 * 86_400) },
-            default: Preset::Text("12h"),
-            help: "A session ends this long after its beginning, however much it is used.",
-        },
-        Key {
-            name: "sessions_max",
-            kind: Kind::Integer { min: 1, max: 10_000_000, unit: "sessions" },
-            default: Preset::Integer(100_000),
-            help: "Most sessions at once; one more is refused.",
+            name: "check_threads",
+            kind: Kind::Integer { min: 1, max: 64, unit: "threads" },
+            default: Preset::Integer(2),
+            help: "Threads that check passwords, which bounds the memory that checks take.",
         },
     ],
 };
 
-/// Settings of users and sessions.
+/// Settings of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthConfig {
     /// Fewest characters of a new password.
     pub password_min: usize,
     /// What a password check costs.
     pub preset: password::Preset,
-    /// Bounds of sessions.
-    pub sessions: SessionOptions,
+    /// Threads that check passwords.
+    pub check_threads: usize,
 }
 
 impl AuthConfig {
@@ -167,12 +152,11 @@ impl AuthConfig {
             "strong" => password::Preset::STRONG,
             _ => password::Preset::NORMAL,
         };
-        let sessions = SessionOptions {
-            idle: values.duration("session_ttl"),
-            absolute: values.duration("session_max"),
-            sessions_max: values.count("sessions_max"),
-        };
-        Self { password_min: values.count("password_min"), preset, sessions }
+        Self {
+            password_min: values.count("password_min"),
+            preset,
+            check_threads: values.count("check_threads"),
+        }
     }
 }
 
@@ -188,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_tables_defaults_are_those_that_the_types_promise() {
-        assert_eq!(AuthConfig::default().sessions, SessionOptions::default());
+        assert_eq!(AuthConfig::default().check_threads, 2);
         assert_eq!(AuthConfig::default().preset, password::Preset::NORMAL);
         let config = Config::default();
         assert_eq!((config.queue_max, config.min_free), (8192, 256 << 20));

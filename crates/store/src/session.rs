@@ -24,11 +24,11 @@ pub(crate) const WRITE_EVERY: Duration = Duration::from_secs(60);
 /// Bounds of sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionOptions {
-    /// `auth.session_ttl`: a session ends this long after its last use. Default 30 minutes.
+    /// A session ends this long after its last use. Default 30 minutes.
     pub idle: Duration,
-    /// `auth.session_max`: a session ends this long after its beginning. Default 12 hours.
+    /// A session ends this long after its beginning. Default 12 hours.
     pub absolute: Duration,
-    /// `auth.sessions_max`: most sessions at once; one more is refused. Default 100 000.
+    /// Most sessions at once; one more is refused. Default 100 000.
     pub sessions_max: usize,
 }
 

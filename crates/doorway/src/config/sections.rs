@@ -12,7 +12,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 const WAIT: Kind = Kind::Duration { min: SECOND, max: HOUR };
 
 /// In the order people read about them.
-pub(super) const SECTIONS: &[Section] = &[SERVER, LIMITS, STORE, AUTH, TLS, METRICS, LOG, TRACE];
+pub(super) const SECTIONS: &[Section] =
+    &[SERVER, LIMITS, doorway_store::SECTION, doorway_store::AUTH_SECTION, TLS, METRICS, LOG, TRACE];
 
 const SERVER: Section = Section {
     name: "server",
@@ -110,91 +111,6 @@ const LIMITS: Section = Section {
             default: Preset::List(&[]),
             help: "Networks of proxies whose connections begin with a PROXY protocol header (version 1 or 2) \
                    that names the true client.",
-        },
-    ],
-};
-
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
-const GIB: u64 = 1 << 30;
-
-const STORE: Section = Section {
-    name: "store",
-    help: "Where users, sessions and whatever the protocols keep survive a restart, and how much it may take.",
-    keys: &[
-        Key {
-            name: "min_free",
-            kind: Kind::Size { min: 0, max: 1 << 50 },
-            default: Preset::Text("256MiB"),
-            help: "Room on the disk that is left alone; with less, writes are refused as temporary.",
-        },
-        Key {
-            name: "queue_max",
-            kind: Kind::Integer { min: 16, max: 1_000_000, unit: "batches" },
-            default: Preset::Integer(8192),
-            help: "Writes that may wait for the disk; one more is refused as temporary.",
-        },
-        Key {
-            name: "group_max",
-            kind: Kind::Integer { min: 1, max: 65_536, unit: "batches" },
-            default: Preset::Integer(512),
-            help: "Writes that reach the disk together at most.",
-        },
-        Key {
-            name: "readers",
-            kind: Kind::Integer { min: 1, max: 64, unit: "threads" },
-            default: Preset::Integer(4),
-            help: "Threads that read the database.",
-        },
-        Key {
-            name: "read_queue_max",
-            kind: Kind::Integer { min: 16, max: 1_000_000, unit: "reads" },
-            default: Preset::Integer(8192),
-            help: "Reads that may wait for those threads; one more is refused as temporary.",
-        },
-        Key {
-            name: "flush_octets",
-            kind: Kind::Size { min: 64 * KIB, max: GIB },
-            default: Preset::Text("16MiB"),
-            help: "Size of the commit log after which the database takes it over.",
-        },
-        Key {
-            name: "log_octets_max",
-            kind: Kind::Size { min: MIB, max: 4 * GIB },
-            default: Preset::Text("64MiB"),
-            help: "Size of one commit log after which writes wait for the database.",
-        },
-        Key {
-            name: "wal_octets_max",
-            kind: Kind::Size { min: MIB, max: 16 * GIB },
-            default: Preset::Text("256MiB"),
-            help: "Size that the database's own log keeps on the disk between uses.",
-        },
-    ],
-};
-
-const AUTH: Section = Section {
-    name: "auth",
-    help: "Passwords, the same for every protocol.",
-    keys: &[
-        Key {
-            name: "password_min",
-            kind: Kind::Integer { min: 1, max: 128, unit: "characters" },
-            default: Preset::Integer(10),
-            help: "Fewest characters of a new password.",
-        },
-        Key {
-            name: "strong_hash",
-            kind: Kind::Bool,
-            default: Preset::Bool(false),
-            help: "Hash passwords with argon2id at 64 MiB and 3 passes instead of 19 MiB and 2: about seven \
-                   times the work for each login, and for whoever steals the store.",
-        },
-        Key {
-            name: "check_threads",
-            kind: Kind::Integer { min: 1, max: 64, unit: "threads" },
-            default: Preset::Integer(2),
-            help: "Threads that check passwords, which bounds the memory that checks take.",
         },
     ],
 };
