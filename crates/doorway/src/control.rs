@@ -25,4 +25,4 @@ mod tests;
 
 pub(crate) use client::Client;
 pub(crate) use handler::{Control, Program};
-pub(crate) use socket::bind;
+pub(crate) use socket::{bind, unbind};

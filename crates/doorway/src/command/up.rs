@@ -89,6 +89,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     }
     let ended = runtime.block_on(serve(world, running, signals)).unwrap_or(0);
     drop(runtime);
+    control::unbind(&data);
     close(&store)?;
     if ended > 0 {
         let connections = if ended == 1 { "connection was" } else { "connections were" };

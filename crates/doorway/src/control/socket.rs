@@ -35,6 +35,12 @@ pub(crate) fn bind(folder: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
+/// Takes the control socket's name away: nobody answers there any more.
+pub(crate) fn unbind(folder: &Path) {
+    // One that stays behind is replaced at the next start.
+    let _ = fs::remove_file(folder.join(SOCKET_NAME));
+}
+
 /// Connects to the control socket of the data folder.
 pub(super) fn connect(folder: &Path) -> io::Result<UnixStream> {
     at(folder, UnixStream::connect)
@@ -70,6 +76,8 @@ mod tests {
         connect(&folder).unwrap();
         drop(listener);
         assert_eq!(fs::metadata(folder.join(SOCKET_NAME)).unwrap().permissions().mode() & 0o777, 0o600);
+        unbind(&folder);
+        assert!(!folder.join(SOCKET_NAME).exists());
         fs::remove_dir_all(folder).unwrap();
     }
 
