@@ -302,3 +302,31 @@ fn a_drain_ends_what_does_not_finish_in_time() {
         .unwrap();
     assert_eq!(ended, 1);
 }
+
+#[test]
+fn giving_a_folder_away_follows_no_link_out_of_it() {
+    use std::os::unix::fs::{MetadataExt, symlink};
+    if !doorway_net::privileges::is_root() {
+        return; // only root can give anything away
+    }
+    let folder = folder("give");
+    let (inside, outside) = (folder.join("data/inner"), folder.join("outside"));
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::create_dir_all(&outside).unwrap();
+    for file in [inside.join("own"), outside.join("other"), outside.join("twice")] {
+        std::fs::write(file, "").unwrap();
+    }
+    symlink(&outside, inside.join("to-folder")).unwrap();
+    symlink(outside.join("other"), inside.join("to-file")).unwrap();
+    std::fs::hard_link(outside.join("twice"), inside.join("second-name")).unwrap();
+    doorway_net::privileges::give_all_to("nobody", &folder.join("data")).unwrap();
+    let owner = |path: PathBuf| path.symlink_metadata().unwrap().uid();
+    assert_ne!(owner(folder.join("data")), 0);
+    for given in ["own", "to-folder", "to-file"] {
+        assert_ne!(owner(inside.join(given)), 0, "{given}");
+    }
+    for kept in ["", "other", "twice"] {
+        assert_eq!(owner(outside.join(kept)), 0, "{kept}");
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}

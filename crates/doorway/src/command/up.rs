@@ -130,21 +130,8 @@ fn become_user(config: &Config, data: &std::path::Path) -> Result<(), Failure> {
             .fix("start as root, or take `server.user` out"));
     }
     let told = |error: doorway_net::Error| Failure::new(error.to_string());
-    give_all(user, data).map_err(told)?;
+    privileges::give_all_to(user, data).map_err(told)?;
     privileges::drop_to(user).map_err(told)
-}
-
-fn give_all(user: &str, path: &std::path::Path) -> Result<(), doorway_net::Error> {
-    privileges::give_to(user, path)?;
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        let inner = entry.path();
-        if inner.is_dir() {
-            give_all(user, &inner)?;
-        } else {
-            privileges::give_to(user, &inner)?;
-        }
-    }
-    Ok(())
 }
 
 fn show(
