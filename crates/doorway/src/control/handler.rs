@@ -35,8 +35,6 @@ pub(crate) struct Control {
     program: Arc<dyn Program>,
     users: Arc<Users>,
     store: Arc<Embedded>,
-    /// The system's user number this process started with; it and root may ask.
-    owner: u32,
 }
 
 impl Control {
@@ -47,12 +45,14 @@ impl Control {
         users: Arc<Users>,
         store: Arc<Embedded>,
     ) -> Self {
-        Self { world, program, users, store, owner: rustix::process::getuid().as_raw() }
+        Self { world, program, users, store }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Refusal> {
         // The socket's mode says the same; this holds when somebody mounts the handler elsewhere.
-        if request.unix_user.is_none_or(|user| user != 0 && user != self.owner) {
+        // Asked anew each time, because the process gives up root after this handler was made.
+        let owner = rustix::process::geteuid().as_raw();
+        if request.unix_user.is_none_or(|user| user != 0 && user != owner) {
             return Err(Refusal(
                 403,
                 Failure::new("only the owner of the data folder and root may ask this"),
