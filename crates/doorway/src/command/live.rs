@@ -91,7 +91,7 @@ pub(super) fn sockets(client: &Client, screen: &mut Screen) -> Result<Exit, Fail
 
 /// `doorway reload`: the config read again.
 pub(super) fn reload(client: &Client, screen: &mut Screen) -> Result<Exit, Failure> {
-    let answer = client.ask("POST", "/v1/reload", None)?;
+    let answer = client.ask_for_long("POST", "/v1/reload", None)?; // zones may be large
     if screen.is_json() {
         screen.document(&answer);
         return Ok(Exit::Done);

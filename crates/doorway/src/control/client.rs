@@ -63,7 +63,7 @@ impl Client {
         self.document(self.send(method, target, body, Some(ANSWER_WAIT))?)
     }
 
-    /// As [`Client::ask`], for what takes as long as it takes: reading or copying a whole store.
+    /// As [`Client::ask`], for what takes as long as it takes: a reload of large zones, a copy of a whole store.
     ///
     /// # Errors
     /// As for [`Client::ask`].

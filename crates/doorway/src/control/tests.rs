@@ -221,6 +221,30 @@ fn a_trace_without_messages_ends_when_its_time_is_up() {
 }
 
 #[test]
+fn a_trace_ends_when_its_time_is_up_however_busy_the_server_is() {
+    let runtime = Runtime::start("gate", 1, Trace::off()).unwrap();
+    let world = runtime.world().clone();
+    let data = Data::new();
+    let control = data.control(world.clone());
+    let pieces = runtime.block_on(async move {
+        let response = control.handle(request("GET", "/v1/trace?for=1ms", Some(0))).await;
+        let Body::Stream(mut body) = response.body else { return 0 };
+        let end = world.now() + std::time::Duration::from_secs(10);
+        let mut pieces = 0;
+        while world.now() < end {
+            world.trace().record(|| event("busy", b"...."));
+            if std::future::poll_fn(|cx| body.as_mut().poll_piece(cx)).await.is_none() {
+                return pieces;
+            }
+            pieces += 1;
+            world.sleep(std::time::Duration::from_micros(100)).await;
+        }
+        -1
+    });
+    assert!(pieces.unwrap() >= 0, "it went on");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for (target, says) in [
         ("/v1/trace?filter=port", "`port` needs a value"),
