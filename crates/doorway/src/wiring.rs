@@ -318,8 +318,8 @@ fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certifica
     leaf_names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
     for name in leaf_names.iter().filter(|name| !authority.may_vouch_for(name)) {
         tracing::warn!(
-            "the local authority was made before `{name}` stood in `tls.names`, and clients will not accept it \
-             for that name; to make a new authority, move {} away and restart",
+            "the local authority was made before `{name}` stood in `tls.names` and may not vouch for it, so the \
+             certificate leaves that name out; to make a new authority, move {} away and restart",
             authority.root_path().display()
         );
     }

@@ -178,6 +178,29 @@ fn the_local_authority_vouches_for_its_names_and_its_leaf_is_kept_until_it_is_du
 }
 
 #[test]
+fn a_new_authority_signs_a_new_leaf_and_no_secret_is_ever_open_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder("ca-again");
+    let now = UnixTime::from_secs(1_795_000_000);
+    let leaf = || {
+        let authority = LocalCa::open(&folder, &["home.arpa"], now).unwrap();
+        authority.leaf(&mut Certificates::default(), &["home.arpa".to_owned()], now).unwrap();
+        std::fs::read_to_string(folder.join("leaf.pem")).unwrap()
+    };
+    let first = leaf();
+    std::fs::remove_file(folder.join("ca.pem")).unwrap();
+    // As a crash in the middle of a write leaves it.
+    std::fs::write(folder.join("ca.key.new"), "").unwrap();
+    std::fs::set_permissions(folder.join("ca.key.new"), std::fs::Permissions::from_mode(0o666)).unwrap();
+    let second = leaf();
+    let root = std::fs::read_to_string(folder.join("ca.pem")).unwrap();
+    assert!(second.ends_with(&root) && !first.ends_with(&root), "the leaf is the new authority's");
+    let mode = std::fs::metadata(folder.join("ca.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn tls_agrees_on_a_certificate_by_name_and_new_ones_serve_new_connections() {
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -188,7 +211,9 @@ fn tls_agrees_on_a_certificate_by_name_and_new_ones_serve_new_connections() {
     let certificates = |name: &str| {
         let authority = LocalCa::open(&folder.join(name), &["home.arpa"], world.wall()).unwrap();
         let mut certificates = Certificates::default();
-        authority.leaf(&mut certificates, &["gate.home.arpa".to_owned()], world.wall()).unwrap();
+        // The root may not vouch for the second name, which must not spoil the first.
+        let names = ["gate.home.arpa".to_owned(), "gate.example.org".to_owned()];
+        authority.leaf(&mut certificates, &names, world.wall()).unwrap();
         let root = CertificateDer::from_pem_slice(authority.root_pem().as_bytes()).unwrap();
         (certificates, root)
     };

@@ -52,6 +52,8 @@ impl LocalCa {
         if !root_path.exists() {
             let name = authority_name();
             let (root_pem, key) = make_root(&name, zones, now)?;
+            // A leaf of an authority that was moved away is no use to whoever trusts this one.
+            remove(&folder.join("leaf.txt"))?;
             write_secret(&key_path, &key.serialize_pem())?;
             write_public(&name_path, &format!("{name}\n{}\n", zones.join("\n")))?;
             write_public(&root_path, &root_pem)?; // last: its presence says that the others are there
@@ -91,6 +93,9 @@ impl LocalCa {
     /// Adds a leaf for `names` (host names and IP addresses) to `certificates`: the one on disk when
     /// it is for these names and not due, else a new one.
     ///
+    /// Names that the root may not vouch for are left out: for a single one of them clients would
+    /// refuse the whole certificate (RFC 5280 §6.1.3).
+    ///
     /// # Errors
     /// [`Error::File`] when it cannot be written, [`Error::Local`] when it cannot be made.
     pub fn leaf(
@@ -99,6 +104,7 @@ impl LocalCa {
         names: &[String],
         now: UnixTime,
     ) -> Result<(), Error> {
+        let names: Vec<String> = names.iter().filter(|name| self.may_vouch_for(name)).cloned().collect();
         let (chain_path, key_path) = (self.folder.join("leaf.pem"), self.folder.join("leaf.key"));
         let note_path = self.folder.join("leaf.txt");
         let note = fs::read_to_string(&note_path).unwrap_or_default();
@@ -109,12 +115,14 @@ impl LocalCa {
             (fresh && listed.trim_end() == names.join("\n")).then_some(())
         };
         if due(&note).is_none() {
-            let (pem, key) = self.make_leaf(names, now)?;
+            let (pem, key) = self.make_leaf(&names, now)?;
+            // The note goes first and comes last: with it, the key and the chain belong together.
+            remove(&note_path)?;
             write_secret(&key_path, &key.serialize_pem())?;
             write_public(&chain_path, &format!("{pem}{}", self.root_pem))?;
             write_public(&note_path, &format!("{}\n{}\n", now.as_secs(), names.join("\n")))?;
         }
-        certificates.add_files(names, &chain_path, &key_path)
+        certificates.add_files(&names, &chain_path, &key_path)
     }
 
     fn make_leaf(&self, names: &[String], now: UnixTime) -> Result<(String, KeyPair), Error> {
@@ -219,15 +227,33 @@ fn write_public(path: &Path, text: &str) -> Result<(), Error> {
     write(path, text, 0o644)
 }
 
+fn remove(path: &Path) -> Result<(), Error> {
+    remove_if_there(path).map_err(|error| Error::File {
+        path: path.to_owned(),
+        doing: "remove",
+        source: error.into(),
+    })
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Writes beside the file and renames, so that a crash leaves the old file or the new one.
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let write = || -> io::Result<()> {
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        let beside = path.with_extension("new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        // Made anew each time: one that a crash left behind may be open to others, or be a link.
+        remove_if_there(&beside)?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, path)
