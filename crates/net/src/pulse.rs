@@ -5,7 +5,7 @@
 //! every connection that broke a limit.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 use std::task::Waker;
 
@@ -88,7 +88,8 @@ pub struct Pulse {
     stalled_tick: AtomicU32,
     message_tick: AtomicU32,
     message_octets: AtomicU64,
-    phase: AtomicU8,
+    handshake: AtomicBool,
+    draining: AtomicBool,
     ended: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
@@ -108,7 +109,8 @@ impl Pulse {
             stalled_tick: AtomicU32::new(0),
             message_tick: AtomicU32::new(0),
             message_octets: AtomicU64::new(0),
-            phase: AtomicU8::new(if handshake { 0 } else { 1 }),
+            handshake: AtomicBool::new(handshake),
+            draining: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             waker: Mutex::new(None),
         }
@@ -146,10 +148,11 @@ impl Pulse {
     /// Where the connection stands.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        match self.phase.load(Relaxed) {
-            0 => Phase::Handshake,
-            1 => Phase::Open,
-            _ => Phase::Draining,
+        // A drain does not end a handshake: its limit holds on.
+        match (self.handshake.load(Relaxed), self.draining.load(Relaxed)) {
+            (true, _) => Phase::Handshake,
+            (false, true) => Phase::Draining,
+            (false, false) => Phase::Open,
         }
     }
 
@@ -191,7 +194,7 @@ impl Pulse {
     }
 
     pub(crate) fn opened(&self) {
-        let _ = self.phase.compare_exchange(0, 1, Relaxed, Relaxed);
+        self.handshake.store(false, Relaxed);
     }
 
     pub(crate) fn remember(&self, waker: &Waker) {
@@ -203,7 +206,7 @@ impl Pulse {
 
     /// Asks the service to finish, and wakes its task so that it hears of it.
     pub fn drain(&self) {
-        self.phase.store(2, Relaxed);
+        self.draining.store(true, Relaxed);
         self.wake();
     }
 
@@ -285,6 +288,12 @@ mod tests {
         let handshake = pulse(true);
         assert_eq!(handshake.judge(11, &limits()), None);
         assert_eq!(handshake.judge(12, &limits()), Some(Ended::Handshake));
+
+        // A door that closes for a reload asks everybody to finish, and some never would.
+        let unfinished = pulse(true);
+        unfinished.received(10, 12);
+        unfinished.drain();
+        assert_eq!(unfinished.judge(12, &limits()), Some(Ended::Handshake));
 
         let silent = pulse(false);
         assert_eq!(silent.judge(31, &limits()), None);
