@@ -22,6 +22,8 @@ pub use hash::TraceHash;
 pub const RING_EVENTS: usize = 100_000;
 /// Octets of payload kept in the ring; the oldest events go first.
 pub const RING_OCTETS: usize = 64 * 1024 * 1024;
+/// Octets of payload that wait for one subscriber at the most.
+pub const WAITING_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// A handle on one process's trace. Clones are the same trace.
 #[derive(Clone)]
@@ -54,6 +56,7 @@ struct Queue {
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<Arc<Event>>,
+    octets: usize,
     lost: u64,
 }
 
@@ -157,7 +160,7 @@ impl Trace {
 
     /// Follows the trace from now on.
     ///
-    /// At most `events_max` events wait; later ones are dropped and counted. `wake` is called after
+    /// At most `events_max` events of [`WAITING_OCTETS_MAX`] in all wait; later ones are dropped and counted. `wake` is called after
     /// each event that was queued and must not block. The trace stays on while a subscription lives.
     #[must_use]
     pub fn subscribe(
@@ -188,10 +191,12 @@ impl Queue {
             return;
         }
         let mut waiting = lock(&self.waiting);
-        if waiting.events.len() >= self.events_max {
+        let octets = waiting.octets + event.octets.len();
+        if waiting.events.len() >= self.events_max || octets > WAITING_OCTETS_MAX {
             waiting.lost += 1;
             return;
         }
+        waiting.octets = octets;
         waiting.events.push_back(Arc::clone(event));
         drop(waiting);
         (self.wake)();
@@ -210,6 +215,7 @@ impl Subscription {
     pub fn drain(&self) -> (Vec<Arc<Event>>, u64) {
         let mut waiting = lock(&self.queue.waiting);
         let lost = std::mem::take(&mut waiting.lost);
+        waiting.octets = 0;
         (waiting.events.drain(..).collect(), lost)
     }
 }

@@ -53,6 +53,20 @@ fn a_slow_subscriber_loses_events_and_is_told_how_many() {
 }
 
 #[test]
+fn a_slow_subscriber_does_not_keep_more_octets_than_its_bound() {
+    let trace = Trace::off();
+    let subscription = trace.subscribe(Filter::default(), 100, || {});
+    let third = vec![0; WAITING_OCTETS_MAX / 3];
+    for octets in [&third[..], &third, &third, &third, b"..."] {
+        trace.record(|| event(Transport::Udp, Direction::In, Step::Message, octets));
+    }
+    let (events, lost) = subscription.drain();
+    assert_eq!((events.len(), lost), (3, 2));
+    trace.record(|| event(Transport::Udp, Direction::In, Step::Message, &third));
+    assert_eq!(subscription.drain().0.len(), 1, "there is room again");
+}
+
+#[test]
 fn filters_read_the_words_of_packet_captures() {
     let event = udp_in();
     for (text, passes) in [
