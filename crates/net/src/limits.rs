@@ -15,7 +15,8 @@ use crate::lock;
 pub struct TcpLimits {
     /// Connections open at once.
     pub connections: u64,
-    /// Connections open at once from one IPv4 address or one IPv6 /64.
+    /// Connections open at once from one IPv4 address or one IPv6 /64. Behind a listed proxy the
+    /// client it names is counted, not the proxy.
     pub connections_per_address: u32,
     /// Whether that bound holds for this machine's own addresses too. A local proxy or a load test
     /// comes from one address and is not the stranger the bound is meant for.
@@ -111,8 +112,14 @@ struct Bucket {
 }
 
 impl Admission {
-    /// Lets a connection in or says why not. Each `Ok` is paid back with [`Admission::leave`].
-    pub(crate) fn enter(&self, now: Instant, from: IpAddr, limits: &TcpLimits) -> Result<(), Refused> {
+    /// Lets a connection in or says why not; without an address it is only one of all. Each `Ok` is
+    /// paid back with [`Admission::leave`].
+    pub(crate) fn enter(
+        &self,
+        now: Instant,
+        from: Option<IpAddr>,
+        limits: &TcpLimits,
+    ) -> Result<(), Refused> {
         if limits.accepts_per_second != 0 {
             let rate = f64::from(limits.accepts_per_second);
             let mut bucket = lock(&self.bucket);
@@ -128,12 +135,19 @@ impl Admission {
             self.open.fetch_sub(1, Relaxed);
             return Err(Refused::Connections);
         }
+        let entered = from.map_or(Ok(()), |from| self.enter_from(from, limits));
+        if entered.is_err() {
+            self.open.fetch_sub(1, Relaxed);
+        }
+        entered
+    }
+
+    /// Counts a connection that is in already for its address, which became known only now.
+    pub(crate) fn enter_from(&self, from: IpAddr, limits: &TcpLimits) -> Result<(), Refused> {
         if limits.counts(from) {
             let mut by_address = lock(&self.by_address);
             let count = by_address.entry(site(from)).or_insert(0);
             if *count >= limits.connections_per_address {
-                drop(by_address);
-                self.open.fetch_sub(1, Relaxed);
                 return Err(Refused::PerAddress);
             }
             *count += 1;
@@ -141,9 +155,10 @@ impl Admission {
         Ok(())
     }
 
-    pub(crate) fn leave(&self, from: IpAddr, limits: &TcpLimits) {
+    /// `from` is the address it was counted for, if any.
+    pub(crate) fn leave(&self, from: Option<IpAddr>, limits: &TcpLimits) {
         self.open.fetch_sub(1, Relaxed);
-        if limits.counts(from) {
+        if let Some(from) = from.filter(|from| limits.counts(*from)) {
             let mut by_address = lock(&self.by_address);
             if let Some(count) = by_address.get_mut(&site(from)) {
                 *count -= 1;
@@ -171,8 +186,8 @@ fn site(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn ip(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
     }
 
     #[test]

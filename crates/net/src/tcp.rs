@@ -347,7 +347,10 @@ impl<S: TcpService> Shell<S> {
     fn let_in(self: &Arc<Self>, stream: Stream, remote: SocketAddr) {
         let now = self.world.now();
         let limits = &self.options.limits;
-        if let Err(reason) = self.door.admission.enter(now, remote.ip(), limits) {
+        let proxied = self.options.proxies.contains(remote.ip());
+        // A proxy and a Unix socket have no client's address to count; the proxy will name it.
+        let from = Some(remote.ip()).filter(|_| !proxied && remote != NO_ADDRESS);
+        if let Err(reason) = self.door.admission.enter(now, from, limits) {
             self.door.count_refused(reason);
             return; // dropping the stream closes it
         }
@@ -355,7 +358,7 @@ impl<S: TcpService> Shell<S> {
         // A door at one address need not ask the kernel which one the client has reached.
         let bound = self.door.local.filter(|local| !local.ip().is_unspecified());
         let local = bound.or_else(|| stream.local()).unwrap_or(NO_ADDRESS);
-        let handshake = self.options.tls.is_some() || self.options.proxies.contains(remote.ip());
+        let handshake = self.options.tls.is_some() || proxied;
         let tick = tick_of(now);
         self.door.tick.store(tick, Relaxed);
         let ends = Ends { local, remote };
@@ -369,23 +372,29 @@ impl<S: TcpService> Shell<S> {
         if sweep {
             self.world.spawn(self.options.service, sweep_loop(Arc::clone(self)));
         }
-        let stay = Stay { shell: Arc::clone(self), place, from: remote.ip() };
+        let mut stay = Stay { shell: Arc::clone(self), place, from };
         let shell = Arc::clone(self);
         let watched = Arc::clone(&pulse);
         let task: BoxFuture<'static, ()> = Box::pin(async move {
-            let _stay = stay;
-            if let Some(connection) = shell.agree(stream, pulse, handshake).await {
+            if let Some(connection) = shell.agree(stream, pulse, handshake, &mut stay).await {
                 shell.service.serve(connection).await;
             }
+            drop(stay);
         });
         self.world.spawn_tied(None, self.options.service, watched, task);
     }
 
     /// PROXY protocol and TLS, when this door has them.
-    async fn agree(&self, mut stream: Stream, pulse: Arc<Pulse>, handshake: bool) -> Option<Connection> {
+    async fn agree(
+        &self,
+        mut stream: Stream,
+        pulse: Arc<Pulse>,
+        handshake: bool,
+        stay: &mut Stay<S>,
+    ) -> Option<Connection> {
         if handshake {
             // Boxed, so that a plain connection's task does not carry the room for it.
-            stream = Box::pin(self.handshake(stream, &pulse)).await?;
+            stream = Box::pin(self.handshake(stream, &pulse, stay)).await?;
         }
         pulse.opened();
         let watch = Watching {
@@ -400,10 +409,18 @@ impl<S: TcpService> Shell<S> {
         Some(Connection { stream, world: self.world.clone(), watch })
     }
 
-    async fn handshake(&self, mut stream: Stream, pulse: &Pulse) -> Option<Stream> {
+    async fn handshake(&self, mut stream: Stream, pulse: &Pulse, stay: &mut Stay<S>) -> Option<Stream> {
         if self.options.proxies.contains(pulse.ends().remote.ip()) {
             match proxy_protocol::read(&mut stream).await {
-                Ok(Some(ends)) => pulse.proxied(ends),
+                Ok(Some(ends)) => {
+                    let from = ends.remote.ip();
+                    if let Err(reason) = self.door.admission.enter_from(from, &self.options.limits) {
+                        self.door.count_refused(reason);
+                        return None;
+                    }
+                    stay.from = Some(from);
+                    pulse.proxied(ends);
+                }
                 Ok(None) => {} // the proxy speaks for itself (a health check)
                 Err(error) => {
                     self.door.count_refused(Refused::Proxy);
@@ -434,7 +451,8 @@ impl Drop for Watching {
 struct Stay<S: TcpService> {
     shell: Arc<Shell<S>>,
     place: usize,
-    from: IpAddr,
+    /// The address it is counted for.
+    from: Option<IpAddr>,
 }
 
 impl<S: TcpService> Drop for Stay<S> {

@@ -143,6 +143,32 @@ fn a_listed_proxy_names_the_client_and_must_do_so() {
 }
 
 #[test]
+fn behind_a_proxy_each_client_has_its_own_bound() {
+    let (runtime, world) = start();
+    let proxies = ProxySources(vec!["127.0.0.0/8".parse().unwrap()]);
+    let limits = TcpLimits { connections_per_address: 1, count_loopback: true, ..TcpLimits::default() };
+    let options = TcpOptions { proxies, limits, ..TcpOptions::new("echo", "echo", 0) };
+    let door = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
+    let local = door.local().unwrap();
+    let refused = runtime
+        .block_on(async move {
+            let mut kept = Vec::new();
+            let mut refused = Vec::new();
+            for client in ["192.0.2.7", "192.0.2.8", "192.0.2.7"] {
+                let mut stream = world.connect(local).await.unwrap();
+                let header = format!("PROXY TCP4 {client} 192.0.2.1 5555 80\r\n");
+                stream.write_all(header.as_bytes()).await.unwrap();
+                refused.push(stream.read(&mut [0; 10]).await.unwrap_or(0) == 0);
+                kept.push(stream);
+            }
+            refused
+        })
+        .unwrap();
+    assert_eq!(refused, [false, false, true]);
+    assert!(door.door().counts().refused.contains(&("per_address", 1)));
+}
+
+#[test]
 fn the_local_authority_vouches_for_its_names_and_its_leaf_is_kept_until_it_is_due() {
     let folder = folder("ca");
     let now = UnixTime::from_secs(1_795_000_000);
