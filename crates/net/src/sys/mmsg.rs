@@ -154,6 +154,9 @@ impl Batch {
         let place = self.to_send;
         self.send_slices[place] =
             libc::iovec { iov_base: self.send_octets[to..].as_mut_ptr().cast(), iov_len: reply_octets };
+        if self.packet_info {
+            self.forget_interface(index);
+        }
         let received = &self.receive_heads[index].msg_hdr;
         let head = &mut self.send_heads[place].msg_hdr;
         head.msg_iov = &mut self.send_slices[place];
@@ -194,6 +197,37 @@ impl Batch {
         }
         self.to_send = 0;
         moved
+    }
+
+    /// Takes the interface out of the control message of datagram `index`: a reply leaves by the routing
+    /// table, which on a host with several ways may not be the way that the query came. A link-local
+    /// address means nothing without its interface and keeps it.
+    fn forget_interface(&mut self, index: usize) {
+        let head = &self.receive_heads[index].msg_hdr;
+        // SAFETY: as in `destination`; each structure is read and written whole, without regard to
+        // alignment, within a control message that is as long as its type says.
+        unsafe {
+            let mut control = libc::CMSG_FIRSTHDR(head);
+            while !control.is_null() {
+                let data = libc::CMSG_DATA(control);
+                match ((*control).cmsg_level, (*control).cmsg_type) {
+                    (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                        let mut info: libc::in_pktinfo = std::ptr::read_unaligned(data.cast());
+                        info.ipi_ifindex = 0;
+                        std::ptr::write_unaligned(data.cast(), info);
+                    }
+                    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                        let mut info: libc::in6_pktinfo = std::ptr::read_unaligned(data.cast());
+                        if !Ipv6Addr::from(info.ipi6_addr.s6_addr).is_unicast_link_local() {
+                            info.ipi6_ifindex = 0;
+                            std::ptr::write_unaligned(data.cast(), info);
+                        }
+                    }
+                    _ => {}
+                }
+                control = libc::CMSG_NXTHDR(head, control);
+            }
+        }
     }
 
     /// Where datagram `index` was sent to, from its control message.
