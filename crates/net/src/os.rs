@@ -204,18 +204,22 @@ impl Network for OsNetwork {
     }
 
     fn udp(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<UdpSocket> {
-        if let Some(socket) = lock(&self.inherited).take(address, Type::DGRAM) {
-            return Ok(UdpSocket::Os(OwnedFd::from(socket).into()));
-        }
-        let socket = socket(address, Type::DGRAM, Protocol::UDP, options)?;
+        let inherited = lock(&self.inherited).take(address, Type::DGRAM);
+        let bound = inherited.is_some();
+        let socket = match inherited {
+            Some(socket) => socket,
+            None => socket(address, Type::DGRAM, Protocol::UDP, options)?,
+        };
         if options.packet_info {
             match address {
                 SocketAddr::V4(_) => crate::sys::option::packet_info_v4(&socket)?,
                 SocketAddr::V6(_) => crate::sys::option::packet_info_v6(&socket)?,
             }
         }
-        socket.bind(&SockAddr::from(address))?;
-        Ok(UdpSocket::Os(socket.into()))
+        if !bound {
+            socket.bind(&SockAddr::from(address))?;
+        }
+        Ok(UdpSocket::Os(OwnedFd::from(socket).into()))
     }
 }
 

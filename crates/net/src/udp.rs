@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
+use doorway_base::trace::{Direction, Event, EventId, Flow, Note, Step, Transport};
 use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
 
 use crate::door::Door;
@@ -180,6 +181,9 @@ impl UdpDoor {
 /// How often a worker thread that gets no datagrams looks whether it must stop.
 pub const STOP_STEP: Duration = Duration::from_millis(250);
 
+/// After an error of receiving, the next attempt waits this long: it may be one that stays.
+const RECEIVE_PAUSE: Duration = Duration::from_millis(10);
+
 /// Opens a UDP door at `address`: every datagram goes to a [`Responder`] that `make` builds, one for
 /// each worker. Returns once the address is bound.
 ///
@@ -226,8 +230,10 @@ pub fn serve<R: Responder + 'static>(
         };
         match socket {
             UdpSocket::Os(socket) => {
+                // One that was handed over may come in another mode, in which a thread would never rest.
                 socket
-                    .set_read_timeout(Some(STOP_STEP))
+                    .set_nonblocking(false)
+                    .and_then(|()| socket.set_read_timeout(Some(STOP_STEP)))
                     .map_err(|error| Error::local("set a receive time-out", error))?;
                 std::thread::Builder::new()
                     .name(format!("{}-udp-{index}", options.service))
@@ -244,6 +250,11 @@ pub fn serve<R: Responder + 'static>(
         }
     }
     Ok(UdpDoor { door })
+}
+
+#[allow(clippy::disallowed_methods, reason = "a thread of its own, over the operating system alone")]
+fn pause() {
+    std::thread::sleep(RECEIVE_PAUSE);
 }
 
 struct Shell<R> {
@@ -266,9 +277,10 @@ impl<R: Responder> Shell<R> {
         while !self.door.is_closing() {
             let count = match batch.receive(socket.as_fd()) {
                 Ok(count) => count,
-                // An ICMP error of an earlier reply: it says nothing about the next query.
+                // Says nothing about the next query, but may stay for a while (no memory, no network).
                 Err(error) => {
                     tracing::debug!(service = self.options.service, %error, "receiving failed");
+                    pause();
                     continue;
                 }
             };
@@ -318,50 +330,86 @@ impl<R: Responder> Shell<R> {
 
     /// Asks the responder and shows both messages to the trace. A panic costs this datagram only.
     fn decide(&mut self, now: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
-        let responder = &mut self.responder;
-        let verdict =
-            catch_unwind(AssertUnwindSafe(|| responder.answer(now, query, reply))).unwrap_or_else(|panic| {
-                self.world.doors().count_panic(self.options.service, &message(&*panic));
-                Verdict::Drop("panic")
-            });
-        if self.world.trace().is_on() {
-            self.trace(now, query, reply, verdict);
-        }
-        verdict
+        let Self { world, options, responder, .. } = self;
+        // The trace is within too: it has the service say in a line what came.
+        let decided = AssertUnwindSafe(|| {
+            let verdict = responder.answer(now, query, reply);
+            if world.trace().is_on() {
+                let dropped = match verdict {
+                    Verdict::Reply => None,
+                    Verdict::Drop(why) => Some(why),
+                };
+                let shown = show_query(world, options, now, query, dropped);
+                if verdict == Verdict::Reply {
+                    show_reply(world, options, now, reply.written(), shown);
+                }
+            }
+            verdict
+        });
+        catch_unwind(decided).unwrap_or_else(|panic| {
+            world.doors().count_panic(options.service, &message(&*panic));
+            Verdict::Drop("panic")
+        })
     }
+}
 
-    #[cold]
-    fn trace(&self, at: Instant, query: Datagram<'_>, reply: &Writer<'_>, verdict: Verdict) {
-        let trace = self.world.trace();
-        let flow = Flow {
-            id: trace.next_flow(),
-            transport: Transport::Udp,
-            local: query.local,
-            remote: query.remote,
-            canonical_port: self.options.canonical_port,
-            serving: true,
-        };
-        let event = |direction, octets: &[u8], cause, note| Event {
-            id: EventId::default(),
-            at,
-            node: Arc::clone(self.world.node()),
-            flow,
-            direction,
-            step: Step::Message,
-            protocol: self.options.protocol,
-            summary: (self.options.summary)(octets),
-            octets: octets.into(),
-            cause,
-            note,
-        };
-        let dropped = match verdict {
-            Verdict::Reply => None,
-            Verdict::Drop(why) => Some(doorway_base::trace::Note { code: "udp.drop", text: why.into() }),
-        };
-        let cause = trace.record(|| event(Direction::In, query.octets, None, dropped));
-        if verdict == Verdict::Reply {
-            trace.record(|| event(Direction::Out, reply.written(), cause, None));
-        }
+/// A datagram that came in, and why it gets no answer if it gets none. The flow is new.
+#[cold]
+fn show_query(
+    world: &World,
+    options: &UdpOptions,
+    at: Instant,
+    query: Datagram<'_>,
+    dropped: Option<&'static str>,
+) -> Shown {
+    let flow = Flow {
+        id: world.trace().next_flow(),
+        transport: Transport::Udp,
+        local: query.local,
+        remote: query.remote,
+        canonical_port: options.canonical_port,
+        serving: true,
+    };
+    let note = dropped.map(|why| Note { code: "udp.drop", text: why.into() });
+    let make = || Event { note, ..event(world, options, at, flow, Direction::In, query.octets) };
+    Shown { flow, event: world.trace().record(make) }
+}
+
+/// The answer to it.
+#[cold]
+fn show_reply(world: &World, options: &UdpOptions, at: Instant, octets: &[u8], query: Shown) {
+    let make =
+        || Event { cause: query.event, ..event(world, options, at, query.flow, Direction::Out, octets) };
+    world.trace().record(make);
+}
+
+/// A query as it stands in the trace.
+#[derive(Clone, Copy)]
+struct Shown {
+    flow: Flow,
+    event: Option<EventId>,
+}
+
+fn event(
+    world: &World,
+    options: &UdpOptions,
+    at: Instant,
+    flow: Flow,
+    direction: Direction,
+    octets: &[u8],
+) -> Event {
+    Event {
+        id: EventId::default(),
+        at,
+        node: Arc::clone(world.node()),
+        flow,
+        direction,
+        step: Step::Message,
+        protocol: options.protocol,
+        summary: (options.summary)(octets),
+        octets: octets.into(),
+        cause: None,
+        note: None,
     }
 }
 
@@ -378,6 +426,9 @@ pub trait UdpService: Send + Sync + 'static {
 
 /// Opens a UDP door at `address` whose datagrams are served one after the other by an async
 /// function. For a service that must be fast, see [`serve`].
+///
+/// At a wildcard address the system chooses the address that an answer leaves from; one that has to be
+/// the one asked takes [`serve`] too, or a door for each address.
 ///
 /// # Errors
 /// [`Error::Bind`] when the address cannot be bound.
@@ -400,24 +451,78 @@ pub fn serve_each<S: UdpService>(
     let ends = Ends { local, remote: local };
     let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
     lock(&door.acceptors).push(Arc::clone(&pulse));
-    let (task_world, task_door, service) = (world.clone(), Arc::clone(&door), Arc::clone(service));
-    let octets_max = options.receive_octets_max;
-    let task = async move {
-        let Ok(socket) = socket.start() else { return };
-        let mut room = vec![0; octets_max];
-        loop {
-            // An error here is an ICMP message about an earlier answer: the socket itself is fine.
-            let Ok((count, remote)) = socket.receive(&mut room).await else { continue };
-            let answer = service.datagram(&task_world, remote, &room[..count]).await;
-            let mut sent = (0, 0);
-            if let Some(answer) = answer
-                && socket.send(&answer, remote).await.is_ok()
-            {
-                sent = (1, answer.len() as u64);
-            }
-            task_door.count_datagrams((1, count as u64), sent);
-        }
+    let each = Each {
+        world: world.clone(),
+        door: Arc::clone(&door),
+        options: options.clone(),
+        service: Arc::clone(service),
+        local,
     };
-    world.spawn_tied(Some(0), options.service, pulse, Box::pin(task));
+    world.spawn_tied(Some(0), options.service, pulse, Box::pin(each.run(socket)));
     Ok(UdpDoor { door })
+}
+
+struct Each<S> {
+    world: World,
+    door: Arc<Door>,
+    options: UdpOptions,
+    service: Arc<S>,
+    local: SocketAddr,
+}
+
+impl<S: UdpService> Each<S> {
+    async fn run(self, socket: UdpSocket) {
+        let Self { world, door, options, .. } = &self;
+        let socket = match socket.start() {
+            Ok(socket) => socket,
+            Err(error) => {
+                tracing::error!(service = options.service, %error, "the socket could not be started");
+                return;
+            }
+        };
+        // One octet more shows a datagram that is too long.
+        let mut room = vec![0; options.receive_octets_max + 1];
+        loop {
+            let (count, remote) = match socket.receive(&mut room).await {
+                Ok(received) => received,
+                Err(error) => {
+                    tracing::debug!(service = options.service, %error, "receiving failed");
+                    world.sleep(RECEIVE_PAUSE).await;
+                    continue;
+                }
+            };
+            let mut sent = (0, 0);
+            if count <= options.receive_octets_max && remote.port() != 0 {
+                let answer = self.answer(remote, &room[..count]).await;
+                if let Some(answer) = answer
+                    && socket.send(&answer, remote).await.is_ok()
+                {
+                    sent = (1, answer.len() as u64);
+                }
+            }
+            door.count_datagrams((1, count as u64), sent);
+        }
+    }
+
+    /// Asks the service and shows both messages to the trace. A panic costs this datagram only.
+    async fn answer(&self, remote: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
+        let Self { world, options, .. } = self;
+        let mut asked = std::pin::pin!(async {
+            let query = Datagram { remote, local: self.local, octets };
+            let now = world.now();
+            let shown = world.trace().is_on().then(|| show_query(world, options, now, query, None));
+            let answer = self.service.datagram(world, remote, octets).await;
+            if let (Some(shown), Some(answer)) = (shown, &answer) {
+                show_reply(world, options, world.now(), answer, shown);
+            }
+            answer
+        });
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| asked.as_mut().poll(cx))).unwrap_or_else(|panic| {
+                world.doors().count_panic(options.service, &message(&*panic));
+                Poll::Ready(None)
+            })
+        })
+        .await
+    }
 }

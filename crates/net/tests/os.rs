@@ -15,7 +15,7 @@ use doorway_net::proxy_protocol::ProxySources;
 use doorway_net::tcp::{self, Connection, TcpOptions, TcpService};
 use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
-use doorway_net::udp::{self, UdpOptions};
+use doorway_net::udp::{self, UdpOptions, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -317,6 +317,46 @@ fn a_panic_costs_one_datagram() {
     let to = door.local().unwrap();
     let answers = exchange(&runtime, to, &[b"a", b"panic", b"b"]);
     assert_eq!(answers, [b"a127.0.0.1".to_vec(), Vec::new(), b"b127.0.0.1".to_vec()]);
+    assert_eq!(world.doors().panics(), 1);
+}
+
+#[test]
+fn a_summary_that_panics_costs_one_datagram() {
+    let (runtime, world) = start();
+    let options = UdpOptions {
+        threads: 1,
+        summary: |octets| {
+            assert_ne!(octets, b"bad", "asked to");
+            String::new()
+        },
+        ..UdpOptions::new("echo", "echo", 0)
+    };
+    let door = udp::serve(&world, loopback(), &options, |_| WhoAndEcho).unwrap();
+    let _follow = world.trace().subscribe(Filter::default(), 100, || {});
+    let answers = exchange(&runtime, door.local().unwrap(), &[b"bad", b"good"]);
+    assert_eq!(answers, [Vec::new(), b"good127.0.0.1".to_vec()]);
+    assert_eq!(world.doors().panics(), 1);
+}
+
+/// As `WhoAndEcho`, for one datagram after the other.
+impl UdpService for WhoAndEcho {
+    async fn datagram(&self, _: &World, _: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
+        assert_ne!(octets, b"panic", "asked to");
+        Some(octets.to_vec())
+    }
+}
+
+#[test]
+fn datagrams_served_one_by_one_are_bounded_traced_and_outlive_a_panic() {
+    let (runtime, world) = start();
+    let options = UdpOptions { receive_octets_max: 8, ..UdpOptions::new("echo", "echo", 7) };
+    let door = udp::serve_each(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
+    let subscription = world.trace().subscribe(Filter::default(), 100, || {});
+    let answers = exchange(&runtime, door.local().unwrap(), &[b"12345678", b"123456789", b"panic", b"on"]);
+    assert_eq!(answers, [b"12345678".to_vec(), Vec::new(), Vec::new(), b"on".to_vec()]);
+    let (events, _) = subscription.drain();
+    assert_eq!(events.len(), 5, "{events:?}");
+    assert_eq!((events[1].cause, events[1].flow), (Some(events[0].id), events[0].flow));
     assert_eq!(world.doors().panics(), 1);
 }
 
