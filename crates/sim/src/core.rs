@@ -204,9 +204,8 @@ impl Core {
                 Payload::Tcp(segment) => segment.data.len(),
             };
         for receiver in receivers {
-            let link = self.default_link;
-            let way = self.ways.entry((from, receiver)).or_insert_with(|| Way::new(link));
-            for at in way.arrivals(self.now, octets, &mut self.random) {
+            let way = self.ways.entry((from, receiver)).or_default();
+            for at in way.arrivals(self.default_link, self.now, octets, &mut self.random) {
                 self.schedule(at, Event::Deliver(receiver, packet.clone()));
             }
         }

@@ -40,20 +40,23 @@ impl Default for Link {
 /// One direction of a link with what it remembers.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Way {
-    pub(crate) link: Link,
+    /// A link of its own; [`None`] goes by the network's default.
+    pub(crate) link: Option<Link>,
     pub(crate) cut: bool,
     free_at: Instant,
     last_arrival: Instant,
 }
 
 impl Way {
-    pub(crate) fn new(link: Link) -> Self {
-        Self { link, ..Self::default() }
-    }
-
     /// When copies of a packet of `octets` arrive that is sent now: none when it is lost.
-    pub(crate) fn arrivals(&mut self, now: Instant, octets: usize, random: &mut Random) -> Vec<Instant> {
-        let link = self.link;
+    pub(crate) fn arrivals(
+        &mut self,
+        default: Link,
+        now: Instant,
+        octets: usize,
+        random: &mut Random,
+    ) -> Vec<Instant> {
+        let link = self.link.unwrap_or(default);
         // Every packet draws the same numbers, so changing one link's loss leaves the others' luck alone.
         let (lost, held, doubled) =
             (random.chance(link.loss), random.chance(link.reorder), random.chance(link.duplicate));
@@ -88,9 +91,9 @@ mod tests {
     #[test]
     fn a_rate_spaces_packets_and_a_full_queue_drops_them() {
         let link = Link { rate: 1000, queue_octets: 250, delay: Duration::from_millis(5), ..Link::default() };
-        let mut way = Way::new(link);
+        let mut way = Way::default();
         let mut random = Random::new(1);
-        let mut arrivals = || way.arrivals(Instant::ZERO, 100, &mut random);
+        let mut arrivals = || way.arrivals(link, Instant::ZERO, 100, &mut random);
         assert_eq!(arrivals(), [Instant::ZERO + Duration::from_millis(105)]);
         assert_eq!(arrivals(), [Instant::ZERO + Duration::from_millis(205)]);
         assert_eq!(arrivals(), []);
@@ -99,8 +102,10 @@ mod tests {
     #[test]
     fn loss_and_duplication_come_as_often_as_asked() {
         let mut random = Random::new(3);
-        let mut way = Way::new(Link { loss: 0.25, duplicate: 0.5, ..Link::default() });
-        let counts: Vec<_> = (0..10_000).map(|_| way.arrivals(Instant::ZERO, 1, &mut random).len()).collect();
+        let link = Link { loss: 0.25, duplicate: 0.5, ..Link::default() };
+        let mut way = Way { link: Some(link), ..Way::default() };
+        let counts: Vec<_> =
+            (0..10_000).map(|_| way.arrivals(Link::default(), Instant::ZERO, 1, &mut random).len()).collect();
         let share = |wanted| counts.iter().filter(|n| **n == wanted).count();
         assert!((2300..2700).contains(&share(0)), "{}", share(0));
         assert!((3500..4000).contains(&share(2)), "{}", share(2));
@@ -109,9 +114,10 @@ mod tests {
     #[test]
     fn jitter_alone_never_reorders() {
         let mut random = Random::new(5);
-        let mut way = Way::new(Link { jitter: Duration::from_millis(50), ..Link::default() });
+        let link = Link { jitter: Duration::from_millis(50), ..Link::default() };
+        let mut way = Way::default();
         let arrivals: Vec<_> =
-            (0..1000).flat_map(|n| way.arrivals(Instant::from_nanos(n), 1, &mut random)).collect();
+            (0..1000).flat_map(|n| way.arrivals(link, Instant::from_nanos(n), 1, &mut random)).collect();
         assert!(arrivals.is_sorted());
     }
 }

@@ -14,7 +14,7 @@ use crate::core::{Core, Event, NodeId, lock};
 use crate::disk::SimDisk;
 use crate::executor::Executor;
 use crate::ground::Ground;
-use crate::link::{Link, Way};
+use crate::link::Link;
 
 /// Virtual time after which [`Simulation::run`] takes the program to be waiting for ever.
 const RUN_MAX: Duration = Duration::from_secs(400 * 86_400);
@@ -148,17 +148,16 @@ impl Simulation {
         self.link_one_way(b, a, link);
     }
 
-    /// Connects two hosts in one direction.
+    /// Connects two hosts in one direction. A way that is cut stays so until it is healed.
     pub fn link_one_way(&mut self, from: Node, to: Node, link: Link) {
-        lock(&self.core).ways.insert((from.0, to.0), Way::new(link));
+        lock(&self.core).ways.entry((from.0, to.0)).or_default().link = Some(link);
     }
 
     fn cut(&mut self, from: &[Node], to: &[Node], cut: bool) {
         let mut core = lock(&self.core);
-        let link = core.default_link;
         for (a, b) in from.iter().flat_map(|a| to.iter().map(move |b| (*a, *b))) {
             for pair in [(a.0, b.0), (b.0, a.0)] {
-                core.ways.entry(pair).or_insert_with(|| Way::new(link)).cut = cut;
+                core.ways.entry(pair).or_default().cut = cut;
             }
         }
     }

@@ -392,6 +392,9 @@ impl Core {
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
         let widened = segment.acknowledged + segment.window > endpoint.allowed;
         endpoint.allowed = endpoint.allowed.max(segment.acknowledged + segment.window);
+        if segment.ack && segment.window == 0 {
+            endpoint.retries = 0; // closed, but somebody keeps it closed: no reason to give up
+        }
         if segment.acknowledged > endpoint.unacknowledged && segment.acknowledged <= endpoint.next {
             let octets = segment.acknowledged.saturating_sub(endpoint.first());
             let count = (octets as usize).min(endpoint.outgoing.len());

@@ -205,6 +205,54 @@ fn a_partition_silences_and_healing_lets_tcp_go_on() {
 }
 
 #[test]
+fn a_default_link_holds_for_hosts_that_have_met_already() {
+    let mut sim = Simulation::new(1);
+    let server = sim.node("server", SERVER);
+    let client = sim.node("client", "10.0.0.2");
+    sim.boot(server, |world, _| serve_echo(world));
+    let mut round_trip = |link| {
+        sim.default_link(link);
+        let world = sim.world(client);
+        let exchanged = sim.run(client, async move {
+            let begun = world.now();
+            exchange(&mut dial(&world).await.unwrap(), b"a").await.unwrap();
+            world.now().since(begun)
+        });
+        exchanged.unwrap()
+    };
+    assert_eq!(round_trip(Link::default()), Duration::ZERO);
+    assert_eq!(round_trip(Link { delay: millis(10), ..Link::default() }), millis(40));
+}
+
+#[test]
+fn a_reader_may_pause_for_an_hour() {
+    struct Talkative;
+    impl TcpService for Talkative {
+        async fn serve(&self, mut connection: Connection) {
+            let _ = connection.stream.write_all(&[7; 300_000]).await;
+        }
+    }
+    let (mut sim, server, client) = pair(3, Link { delay: millis(10), ..Link::default() });
+    let limits = TcpLimits {
+        first_octet: Duration::ZERO,
+        idle: Duration::ZERO,
+        write_stall: Duration::ZERO,
+        ..TcpLimits::default()
+    };
+    let options = TcpOptions { limits, ..TcpOptions::new("talk", "talk", 0) };
+    let at = format!("{SERVER}:99").parse().unwrap();
+    tcp::serve(&sim.world(server), at, &options, &Arc::new(Talkative)).unwrap();
+    let world = sim.world(client);
+    let count = sim.run(client, async move {
+        let mut stream = world.connect(at).await.unwrap();
+        world.sleep(Duration::from_secs(3600)).await;
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.map(|_| heard.len()).map_err(|error| error.kind())
+    });
+    assert_eq!(count, Ok(Ok(300_000)));
+}
+
+#[test]
 fn a_crashed_server_resets_old_connections_and_takes_new_ones_after_its_restart() {
     let (mut sim, server, client) = pair(2, Link { delay: millis(10), ..Link::default() });
     let world = sim.world(client);
