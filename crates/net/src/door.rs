@@ -292,12 +292,19 @@ impl Doors {
         rows
     }
 
-    /// Whether this world has an open door at `local`.
-    pub(crate) fn has_open(&self, transport: Transport, local: SocketAddr) -> bool {
+    /// Whether this world has an open door that a new one at `address` would share its port with.
+    pub(crate) fn has_open(&self, transport: Transport, address: SocketAddr) -> bool {
+        let shares = |local: SocketAddr| {
+            local.port() == address.port()
+                && local.is_ipv4() == address.is_ipv4()
+                && (local.ip() == address.ip()
+                    || local.ip().is_unspecified()
+                    || address.ip().is_unspecified())
+        };
         let doors = self.list();
         doors
             .iter()
-            .any(|door| door.transport == transport && door.local == Some(local) && !door.is_closing())
+            .any(|door| door.transport == transport && door.local.is_some_and(shares) && !door.is_closing())
     }
 
     /// Connections open through all doors.

@@ -99,8 +99,11 @@ fn a_port_in_use_is_an_error_that_says_so_even_when_it_could_be_shared() {
     let error = tcp::serve(&other, local, &options, &Arc::new(WhoAndEcho)).unwrap_err();
     assert!(matches!(&error, Error::Bind { address, .. } if *address == local), "{error}");
     assert!(error.advice().contains("another program"), "{}", error.advice());
-    // The same world may: that is how a reload replaces a door without closing it first.
+    // The same world may: that is how a reload replaces a door without closing it first, also one at
+    // every address by one at a single address.
     tcp::serve(&world, local, &options, &Arc::new(WhoAndEcho)).unwrap();
+    let any = SocketAddr::new("0.0.0.0".parse().unwrap(), local.port());
+    tcp::serve(&world, any, &options, &Arc::new(WhoAndEcho)).unwrap();
     let udp_options = UdpOptions::new("echo", "echo", 0);
     let local = udp::serve(&world, loopback(), &udp_options, |_| WhoAndEcho).unwrap().local().unwrap();
     assert!(udp::serve(&other, local, &udp_options, |_| WhoAndEcho).is_err());
