@@ -107,6 +107,26 @@ pub struct DoorCounts {
     pub octets_out: u64,
 }
 
+impl DoorCounts {
+    /// Adds what another door of the same program has counted.
+    pub fn add(&mut self, other: &Self) {
+        let Self { open, accepted, refused, ended, datagrams_in, datagrams_out, octets_in, octets_out } =
+            self;
+        *open += other.open;
+        *accepted += other.accepted;
+        for (ours, theirs) in [(refused, &other.refused), (ended, &other.ended)] {
+            ours.resize(ours.len().max(theirs.len()), ("", 0));
+            for (our, their) in ours.iter_mut().zip(theirs) {
+                *our = (their.0, our.1 + their.1);
+            }
+        }
+        *datagrams_in += other.datagrams_in;
+        *datagrams_out += other.datagrams_out;
+        *octets_in += other.octets_in;
+        *octets_out += other.octets_out;
+    }
+}
+
 /// One row of `doorway sockets`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketRow {
