@@ -38,7 +38,10 @@ pub(crate) struct Services {
     data: PathBuf,
     store: Arc<Embedded>,
     tls: Arc<TlsAcceptor>,
+    /// Held for a moment only, because whoever asks for counters waits for it on a worker.
     parts: Mutex<Parts>,
+    /// Held by whoever changes the parts, for as long as that takes.
+    changing: Mutex<()>,
 }
 
 /// The doors of the web server, each with the config key that asked for it.
@@ -53,7 +56,8 @@ struct Parts {
     common: Common,
     http: Arc<http::Server>,
     http_doors: HttpDoors,
-    metrics_listen: Vec<Listen>,
+    /// What the doors of the metrics were opened with.
+    metrics_config: (Vec<Listen>, TcpLimits),
     metrics_doors: Vec<TcpDoor>,
 }
 
@@ -79,6 +83,7 @@ impl Services {
         let dns = Arc::new(dns::Server::start(world, &dns_config).map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
+        let metrics_config = (Vec::new(), common.limits.clone());
         let parts = Parts {
             config: config.clone(),
             dns_config,
@@ -87,7 +92,7 @@ impl Services {
             common,
             http,
             http_doors,
-            metrics_listen: Vec::new(),
+            metrics_config,
             metrics_doors: Vec::new(),
         };
         let services = Arc::new(Self {
@@ -96,8 +101,9 @@ impl Services {
             store,
             tls,
             parts: Mutex::new(parts),
+            changing: Mutex::default(),
         });
-        services.listen_for_metrics(config)?;
+        services.reload_metrics(config)?;
         Ok(services)
     }
 
@@ -115,10 +121,10 @@ impl Services {
         tcp::open(&self.world, vec![Listener::Unix(listener)], &options, &server);
     }
 
-    fn listen_for_metrics(self: &Arc<Self>, config: &Config) -> Result<(), Failure> {
-        let listen = config.section("metrics").listen("listen").to_vec();
-        if self.parts().metrics_listen == listen {
-            return Ok(());
+    fn reload_metrics(self: &Arc<Self>, config: &Config) -> Result<Option<String>, Failure> {
+        let new = (config.section("metrics").listen("listen").to_vec(), common(config).limits);
+        if self.parts().metrics_config == new {
+            return Ok(None);
         }
         let measured: Vec<Arc<dyn Measured>> = vec![
             Arc::new(DnsPart(Arc::clone(self))),
@@ -128,18 +134,15 @@ impl Services {
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
         let server = handler_server(&self.world, metrics);
         let mut options = TcpOptions::new("metrics", "http", 0);
-        options.limits = common(config).limits;
-        let doors = listen
-            .iter()
-            .flat_map(|listen| self.world.addresses(listen))
-            .map(|address| tcp::serve(&self.world, address, &options, &server).map_err(net_failure))
-            .collect::<Result<Vec<_>, _>>()?;
+        options.limits = new.1.clone();
+        let addresses = new.0.iter().flat_map(|listen| self.world.addresses(listen));
+        let doors = open_all(addresses, |address| tcp::serve(&self.world, address, &options, &server))?;
         let mut parts = self.parts();
-        parts.metrics_listen = listen;
-        for door in std::mem::replace(&mut parts.metrics_doors, doors) {
-            door.close();
-        }
-        Ok(())
+        parts.metrics_config = new;
+        let old = std::mem::replace(&mut parts.metrics_doors, doors);
+        drop(parts);
+        old.iter().for_each(TcpDoor::close);
+        Ok(Some("metrics: listens anew".to_owned()))
     }
 
     /// Every door that was opened, for the table that `up` prints.
@@ -163,75 +166,123 @@ impl Services {
     }
 
     /// Puts `config` in force. Returns what changed, one line each. A part that cannot take the new
-    /// config keeps the old one, and the first such failure is told.
+    /// config keeps the old one while the others change, and the first such failure is told.
+    ///
+    /// Blocks while files are read: not for a worker.
     pub(crate) fn reload(self: &Arc<Self>, config: &Config) -> Result<Vec<String>, Failure> {
+        let _changing = self.changing();
         let mut changed = Vec::new();
-        self.tls.replace(certificates(&self.world, config, &self.data)?);
-        self.parts().config = config.clone();
-        changed.extend(self.reload_dns(config)?);
-        changed.extend(self.reload_http(config)?);
-        let before = self.parts().metrics_listen.clone();
-        self.listen_for_metrics(config)?;
-        if self.parts().metrics_listen != before {
-            changed.push("metrics: listens elsewhere".to_owned());
+        let mut failed = None;
+        for part in [
+            self.reload_certificates(config),
+            self.reload_dns(config),
+            self.reload_http(config),
+            self.reload_metrics(config),
+        ] {
+            match part {
+                Ok(told) => changed.extend(told),
+                Err(failure) => _ = failed.get_or_insert(failure),
+            }
         }
-        Ok(changed)
+        let Some(failure) = failed else { return Ok(changed) };
+        for line in changed {
+            tracing::info!("changed all the same: {line}");
+        }
+        Err(failure)
     }
 
     /// Makes the local authority's certificate anew when it is due, and serves what there is now.
     pub(crate) fn renew_certificates(&self) -> Result<(), Failure> {
+        let _changing = self.changing();
         let config = self.parts().config.clone();
-        self.tls.replace(certificates(&self.world, &config, &self.data)?);
-        Ok(())
+        self.reload_certificates(&config).map(drop)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reload_certificates(&self, config: &Config) -> Result<Option<String>, Failure> {
+        self.tls.replace(certificates(&self.world, config, &self.data)?);
+        self.parts().config = config.clone();
+        Ok(None)
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
         let new = dns_config(config);
-        let mut parts = self.parts();
-        let same_doors = doorway_dns::config::Config { zones: parts.dns_config.zones.clone(), ..new.clone() };
-        if same_doors == parts.dns_config {
+        let (old, server) = {
+            let parts = self.parts();
+            (parts.dns_config.clone(), Arc::clone(&parts.dns))
+        };
+        let same_doors = doorway_dns::config::Config { zones: old.zones.clone(), ..new.clone() } == old;
+        if same_doors {
             // The files may have changed even where the config has not.
-            let before: Vec<_> = zone_serials(&parts.dns);
-            let reloaded = parts.dns.reload(&new);
-            parts.dns_config = new;
+            let before: Vec<_> = zone_serials(&server);
+            let reloaded = server.reload(&new);
+            self.parts().dns_config = new;
             if let Some(error) = reloaded.refused.into_iter().next() {
                 return Err(
                     dns_failure(error).fix("the zone is served as it was; mend the file and reload again")
                 );
             }
-            let after = zone_serials(&parts.dns);
+            let after = zone_serials(&server);
             return Ok((before != after).then(|| format!("dns: {} zones read", reloaded.zones)));
         }
         let server = Arc::new(dns::Server::start(&self.world, &new).map_err(dns_failure)?);
+        let mut parts = self.parts();
         parts.dns_config = new;
-        std::mem::replace(&mut parts.dns, server).close();
+        let old = std::mem::replace(&mut parts.dns, server);
+        drop(parts);
+        old.close();
         Ok(Some("dns: started anew".to_owned()))
     }
 
     fn reload_http(&self, config: &Config) -> Result<Option<String>, Failure> {
         let (new, new_common) = (http_config(config), common(config));
-        let mut parts = self.parts();
-        if new == parts.http_config && new_common == parts.common {
+        let (old, old_common, server) = {
+            let parts = self.parts();
+            (parts.http_config.clone(), parts.common.clone(), Arc::clone(&parts.http))
+        };
+        if new == old && new_common == old_common {
             return Ok(None);
         }
-        let same_doors = new.listen == parts.http_config.listen
-            && new.listen_tls == parts.http_config.listen_tls
-            && new.head_timeout == parts.http_config.head_timeout
-            && new_common == parts.common;
+        let same_doors = new.listen == old.listen
+            && new.listen_tls == old.listen_tls
+            && new.head_timeout == old.head_timeout
+            && new_common == old_common;
         if same_doors {
-            parts.http.replace(&new, site(&new)?);
-            parts.http_config = new;
+            server.replace(&new, site(&new)?);
+            self.parts().http_config = new;
             return Ok(Some("http: serves by the new table, connections kept".to_owned()));
         }
         let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls)?;
+        let mut parts = self.parts();
         parts.http_config = new;
         parts.common = new_common;
         parts.http = http;
-        for (_, door) in std::mem::replace(&mut parts.http_doors, doors) {
-            door.close();
-        }
+        let old = std::mem::replace(&mut parts.http_doors, doors);
+        drop(parts);
+        old.iter().for_each(|(_, door)| door.close());
         Ok(Some("http: started anew".to_owned()))
     }
+}
+
+/// Opens a door at each address, or none.
+fn open_all(
+    addresses: impl Iterator<Item = SocketAddr>,
+    open: impl Fn(SocketAddr) -> Result<TcpDoor, doorway_net::Error>,
+) -> Result<Vec<TcpDoor>, Failure> {
+    let mut doors: Vec<TcpDoor> = Vec::new();
+    for address in addresses {
+        match open(address) {
+            Ok(door) => doors.push(door),
+            Err(error) => {
+                doors.iter().for_each(TcpDoor::close);
+                return Err(net_failure(error));
+            }
+        }
+    }
+    Ok(doors)
 }
 
 fn zone_serials(dns: &dns::Server) -> Vec<(String, u32, usize)> {
