@@ -29,7 +29,7 @@ struct UpperCase {
 impl TcpService for UpperCase {
     async fn serve(&self, connection: Connection) {
         println!("connection from {}", connection.remote());
-        let (stream, _, _) = connection.into_parts();
+        let (stream, _, _watching) = connection.into_parts(); // the trace sees the end when this is dropped
         let mut stream = BufReader::with_capacity(LINE_OCTETS_MAX, stream);
         while let Ok(Some(mut line)) = read_line(&mut stream).await {
             line.make_ascii_uppercase();
