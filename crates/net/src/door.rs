@@ -1,5 +1,6 @@
 //! The registry of open doors: what `doorway sockets` prints, what metrics count, what a drain walks.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -9,8 +10,10 @@ use doorway_base::Instant;
 use doorway_base::trace::Transport;
 
 use crate::limits::{Admission, Refused};
+use crate::listener::Listener;
 use crate::lock;
 use crate::pulse::{Ended, Phase, Pulse};
+use crate::udp::UdpSocket;
 use crate::world::World;
 
 /// Every open door of a world.
@@ -38,6 +41,9 @@ pub struct Door {
     pub(crate) tick: Arc<AtomicU32>,
     /// One list a worker, so that accepting on one worker never waits for another.
     pub(crate) inside: Vec<Mutex<Inside>>,
+    /// Its sockets while it is open, for a door that takes its place.
+    pub(crate) listeners: Mutex<Vec<Listener>>,
+    pub(crate) sockets: Mutex<Vec<UdpSocket>>,
     /// Tasks that accept; woken when the door closes.
     pub(crate) acceptors: Mutex<Vec<Arc<Pulse>>>,
     accepted: AtomicU64,
@@ -171,6 +177,8 @@ impl Door {
             closing: AtomicBool::new(false),
             tick: Arc::new(AtomicU32::new(tick_of(now))),
             inside: (0..world.workers().max(1)).map(|_| Mutex::default()).collect(),
+            listeners: Mutex::default(),
+            sockets: Mutex::default(),
             acceptors: Mutex::default(),
             accepted: AtomicU64::new(0),
             refused: Default::default(),
@@ -237,6 +245,8 @@ impl Door {
     /// Closes the door for newcomers and asks those inside to finish.
     pub fn close(&self) {
         self.closing.store(true, Relaxed);
+        lock(&self.listeners).clear();
+        lock(&self.sockets).clear();
         for acceptor in lock(&self.acceptors).drain(..) {
             acceptor.end();
         }
@@ -310,6 +320,30 @@ impl Doors {
             door.rows(now, &mut rows);
         }
         rows
+    }
+
+    /// The sockets of the open door at exactly `address`, for one that takes its place: the same ones,
+    /// so that nobody who waits in them is turned away, and no right to bind them is needed again.
+    pub(crate) fn listeners(&self, address: SocketAddr) -> Vec<Listener> {
+        let cloned = |door: Arc<Door>| {
+            lock(&door.listeners).iter().map(Listener::try_clone).collect::<io::Result<_>>().ok()
+        };
+        self.at(Transport::Tcp, address).and_then(cloned).unwrap_or_default()
+    }
+
+    /// The same for UDP.
+    pub(crate) fn udp_sockets(&self, address: SocketAddr) -> Vec<UdpSocket> {
+        let cloned = |door: Arc<Door>| {
+            lock(&door.sockets).iter().map(UdpSocket::try_clone).collect::<io::Result<_>>().ok()
+        };
+        self.at(Transport::Udp, address).and_then(cloned).unwrap_or_default()
+    }
+
+    fn at(&self, transport: Transport, address: SocketAddr) -> Option<Arc<Door>> {
+        let is_there = |door: &Arc<Door>| {
+            door.transport == transport && door.local == Some(address) && !door.is_closing()
+        };
+        self.list().into_iter().find(is_there)
     }
 
     /// Whether this world has an open door that a new one at `address` would share its port with.

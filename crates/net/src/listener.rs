@@ -39,6 +39,15 @@ impl Listener {
         }
     }
 
+    /// The same socket once more: both accept from one queue.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+            Self::Virtual(listener) => Self::Virtual(Arc::clone(listener)),
+        })
+    }
+
     /// Registers the listener with the worker that calls.
     #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
     pub(crate) fn start(self) -> io::Result<Acceptor> {

@@ -251,6 +251,11 @@ pub fn serve<S: TcpService>(
         world.listen(at, listen).map_err(|source| Error::Bind { transport: Transport::Tcp, address, source })
     };
     let bind = |at| bind_with(at, &options.listen);
+    let wanted = if options.listen.share { world.workers() } else { 1 };
+    let listeners = world.doors().listeners(address);
+    if listeners.len() == wanted {
+        return Ok(open(world, listeners, options, service));
+    }
     if options.listen.share && !world.doors().has_open(Transport::Tcp, address) {
         // Two programs of one user could share the address without a word: ask for it alone first.
         drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
@@ -259,10 +264,8 @@ pub fn serve<S: TcpService>(
     // With port 0 the first socket chooses; the others follow.
     let local = first.local().unwrap_or(address);
     let mut listeners = vec![first];
-    if options.listen.share {
-        for _ in 1..world.workers() {
-            listeners.push(bind(local)?);
-        }
+    for _ in 1..wanted {
+        listeners.push(bind(local)?);
     }
     Ok(open(world, listeners, options, service))
 }
@@ -279,6 +282,9 @@ pub fn open<S: TcpService>(
     let tls = options.tls.is_some();
     let door = Door::new(world, options.service, Transport::Tcp, tls, local);
     world.doors().add(Arc::clone(&door));
+    if let Ok(kept) = listeners.iter().map(Listener::try_clone).collect() {
+        *lock(&door.listeners) = kept;
+    }
     for (worker, listener) in listeners.into_iter().enumerate() {
         let shell = Shell {
             world: world.clone(),

@@ -87,6 +87,14 @@ impl UdpSocket {
         }
     }
 
+    /// The same socket once more: both receive from one queue.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Os(socket) => Self::Os(socket.try_clone()?),
+            Self::Virtual(socket) => Self::Virtual(Arc::clone(socket)),
+        })
+    }
+
     /// Makes the socket usable from the task that calls.
     ///
     /// # Errors
@@ -206,19 +214,27 @@ pub fn serve<R: Responder + 'static>(
         world.udp(at, listen).map_err(|source| Error::Bind { transport: Transport::Udp, address, source })
     };
     let bind = |at| bind_with(at, &options.listen);
-    if !world.doors().has_open(Transport::Udp, address) {
-        // As for TCP: nobody else may have it. A reload shares it with the door it replaces.
-        drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
+    let mut sockets = world.doors().udp_sockets(address);
+    let is_os = !matches!(sockets.first(), Some(UdpSocket::Virtual(_)));
+    if sockets.len() == if is_os { threads } else { 1 } {
+        sockets.iter().for_each(|socket| set_receive_octets(socket, &options.listen));
+    } else {
+        if !world.doors().has_open(Transport::Udp, address) {
+            // As for TCP: nobody else may have it. A reload shares it with the door it replaces.
+            drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
+        }
+        sockets = vec![bind(address)?];
     }
-    let first = bind(address)?;
-    let local = first.local().map_err(|error| Error::local("read the bound address", error))?;
-    let mut sockets = vec![first];
+    let local = sockets[0].local().map_err(|error| Error::local("read the bound address", error))?;
     if matches!(sockets[0], UdpSocket::Os(_)) {
-        for _ in 1..threads {
+        while sockets.len() < threads {
             sockets.push(bind(local)?);
         }
     }
     let door = Door::new(world, options.service, Transport::Udp, false, Some(local));
+    if let Ok(kept) = sockets.iter().map(UdpSocket::try_clone).collect() {
+        *lock(&door.sockets) = kept;
+    }
     world.doors().add(Arc::clone(&door));
     for (index, socket) in sockets.into_iter().enumerate() {
         let shell = Shell {
@@ -250,6 +266,14 @@ pub fn serve<R: Responder + 'static>(
         }
     }
     Ok(UdpDoor { door })
+}
+
+/// A socket that is taken over was set up by the config before.
+fn set_receive_octets(socket: &UdpSocket, listen: &ListenOptions) {
+    if let (UdpSocket::Os(socket), Some(octets)) = (socket, listen.receive_octets) {
+        // The kernel caps it at its own maximum and that is no error.
+        let _ = socket2::SockRef::from(socket).set_recv_buffer_size(octets);
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "a thread of its own, over the operating system alone")]

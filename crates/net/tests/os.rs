@@ -424,3 +424,40 @@ fn giving_a_folder_away_follows_no_link_out_of_it() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn a_door_that_takes_anothers_place_serves_those_who_wait_before_it() {
+    let (runtime, world) = start();
+    let options = TcpOptions::new("echo", "echo", 0);
+    let old = tcp::serve(&world, loopback(), &options, &Arc::new(WhoAndEcho)).unwrap();
+    let local = old.local().unwrap();
+    for _ in 0..20 {
+        let replaced = world.clone();
+        let heard = runtime.block_on(async move {
+            let mut waiting = Vec::new();
+            for _ in 0..8 {
+                waiting.push(replaced.connect(local).await.unwrap());
+            }
+            let new =
+                tcp::serve(&replaced, local, &TcpOptions::new("echo", "echo", 0), &Arc::new(WhoAndEcho))
+                    .unwrap();
+            for door in replaced.doors().list() {
+                if !Arc::ptr_eq(&door, new.door()) {
+                    door.close();
+                }
+            }
+            let mut heard = 0;
+            for mut stream in waiting {
+                heard += u32::from(stream.read_exact(&mut [0; 10]).await.is_ok());
+            }
+            heard
+        });
+        assert_eq!(heard, Some(8));
+    }
+    world.doors().end_all();
+    let refused = runtime.block_on(async move {
+        world.sleep(Duration::from_millis(100)).await;
+        world.connect(local).await.is_err()
+    });
+    assert_eq!(refused, Some(true), "no socket is left");
+}

@@ -53,6 +53,8 @@ pub(crate) type Place = (NodeId, SocketAddr);
 
 #[derive(Default)]
 pub(crate) struct UdpState {
+    /// Tells it from a socket at the same place before a restart.
+    pub(crate) socket: u64,
     pub(crate) waiting: VecDeque<(Vec<u8>, SocketAddr, SocketAddr)>,
     pub(crate) reader: Option<Waker>,
 }
@@ -79,6 +81,7 @@ pub(crate) struct Core {
     pub(crate) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(crate) by_ends: BTreeMap<(Place, SocketAddr), EndpointId>,
     next_endpoint: u64,
+    next_socket: u64,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -101,6 +104,7 @@ impl Core {
             endpoints: BTreeMap::new(),
             by_ends: BTreeMap::new(),
             next_endpoint: 0,
+            next_socket: 0,
         }
     }
 
@@ -138,6 +142,11 @@ impl Core {
     pub(crate) fn new_endpoint(&mut self) -> EndpointId {
         self.next_endpoint += 1;
         EndpointId(self.next_endpoint)
+    }
+
+    pub(crate) fn new_socket(&mut self) -> u64 {
+        self.next_socket += 1;
+        self.next_socket
     }
 
     /// The address a socket of `node` gets when it asks for `wanted`.

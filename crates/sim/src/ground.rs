@@ -15,7 +15,7 @@ use doorway_net::udp::UdpSocket;
 use doorway_net::{BoxFuture, Listener, Stream, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, lock};
+use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, UdpState, lock};
 use crate::executor::Executor as Tasks;
 use crate::tcp::TcpListenerState;
 
@@ -99,7 +99,9 @@ impl Network for Ground {
         let node = self.node;
         let local =
             core.bindable(node, address, |core, local| core.listeners.contains_key(&(node, local)))?;
+        let socket = core.new_socket();
         let state = TcpListenerState {
+            socket,
             waiting: Default::default(),
             half_open: 0,
             backlog: options.backlog.max(1) as usize,
@@ -107,7 +109,7 @@ impl Network for Ground {
         };
         core.listeners.insert((node, local), state);
         drop(core);
-        Ok(Listener::Virtual(Arc::new(SimListener { place: (node, local), ground: self.clone() })))
+        Ok(Listener::Virtual(Arc::new(SimListener { place: (node, local), socket, ground: self.clone() })))
     }
 
     fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
@@ -124,9 +126,10 @@ impl Network for Ground {
         let mut core = lock(&self.core);
         let node = self.node;
         let local = core.bindable(node, address, |core, local| core.udp.contains_key(&(node, local)))?;
-        core.udp.insert((node, local), Default::default());
+        let socket = core.new_socket();
+        core.udp.insert((node, local), UdpState { socket, ..UdpState::default() });
         drop(core);
-        Ok(UdpSocket::Virtual(Arc::new(SimUdp { place: (node, local), ground: self.clone() })))
+        Ok(UdpSocket::Virtual(Arc::new(SimUdp { place: (node, local), socket, ground: self.clone() })))
     }
 }
 
@@ -142,6 +145,7 @@ impl Ground {
 
 struct SimListener {
     place: Place,
+    socket: u64,
     ground: Ground,
 }
 
@@ -170,6 +174,9 @@ impl VirtualListener for SimListener {
 impl Drop for SimListener {
     fn drop(&mut self) {
         let mut core = lock(&self.ground.core);
+        if core.listeners.get(&self.place).is_none_or(|state| state.socket != self.socket) {
+            return;
+        }
         let waiting = core.listeners.remove(&self.place).map(|state| state.waiting);
         for id in waiting.into_iter().flatten() {
             core.tcp_leave(id);
@@ -230,6 +237,7 @@ impl Drop for SimStream {
 
 struct SimUdp {
     place: Place,
+    socket: u64,
     ground: Ground,
 }
 
@@ -267,6 +275,9 @@ impl VirtualUdp for SimUdp {
 
 impl Drop for SimUdp {
     fn drop(&mut self) {
-        lock(&self.ground.core).udp.remove(&self.place);
+        let mut core = lock(&self.ground.core);
+        if core.udp.get(&self.place).is_some_and(|state| state.socket == self.socket) {
+            core.udp.remove(&self.place);
+        }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Segment {
 }
 
 pub(crate) struct TcpListenerState {
+    /// Tells it from a listener at the same place before a restart.
+    pub(crate) socket: u64,
     pub(crate) waiting: VecDeque<EndpointId>,
     pub(crate) half_open: usize,
     pub(crate) backlog: usize,

@@ -257,8 +257,10 @@ fn a_crashed_server_resets_old_connections_and_takes_new_ones_after_its_restart(
     let (mut sim, server, client) = pair(2, Link { delay: millis(10), ..Link::default() });
     let world = sim.world(client);
     let mut old = sim.run(client, async move { dial(&world).await.unwrap() }).unwrap();
+    let world_before = sim.world(server);
     sim.crash(server);
     sim.restart(server);
+    drop(world_before); // and the doors in it, at the addresses of the new ones
     let world = sim.world(client);
     let (error, answer) = sim
         .run(client, async move {
