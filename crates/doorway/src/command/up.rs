@@ -170,7 +170,7 @@ fn show(
     screen.line(format!("{BOLD}doorway {}{PLAIN} is up", env!("CARGO_PKG_VERSION")));
     screen.line(format!("{DIM}config{PLAIN}  {from}"));
     screen.line(format!("{DIM}data{PLAIN}    {}\n", data.display()));
-    screen.table(&first_run::doors(&doors));
+    screen.table(&first_run::doors(&doors, zone(config)));
     if let Some(password) = password {
         screen.line(format!(
             "\nUser {BOLD}admin{PLAIN} was made with the password {BOLD}{password}{PLAIN}\n\
@@ -180,6 +180,12 @@ fn show(
     screen.line(format!(
         "\n{DIM}`doorway status`, `doorway sockets` and `doorway trace` show what goes on. Ctrl-C stops.{PLAIN}"
     ));
+}
+
+/// A zone that is served, to ask for.
+fn zone(config: &Config) -> &str {
+    let dns = config.section("dns");
+    dns.tables("zone").first().map_or_else(|| dns.text("local_domain"), |zone| zone.text("name"))
 }
 
 /// Waits for the signal to stop and drains. Returns how many connections had to be ended.
