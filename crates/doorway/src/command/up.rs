@@ -18,7 +18,7 @@ use crate::accounts;
 use crate::beat;
 use crate::check;
 use crate::cli::Options;
-use crate::config::{Config, Severity, find, render};
+use crate::config::{Config, Problem, Severity, find, render};
 use crate::control::{self, Client, Control, Program};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -66,6 +66,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
         world: world.clone(),
         options: options.clone(),
         data: data.clone(),
+        started: Arc::new(config.clone()),
         config: Arc::new(Mutex::new(config.clone())),
         services: Arc::clone(&services),
         level,
@@ -216,6 +217,8 @@ struct Running {
     world: World,
     options: Options,
     data: PathBuf,
+    /// The config that the server was started with: what needs a restart is still as it says.
+    started: Arc<Config>,
     config: Arc<Mutex<Config>>,
     services: Arc<Services>,
     level: log::Level,
@@ -232,16 +235,24 @@ impl Running {
 
     fn reload_now(&self) -> Result<Value, Failure> {
         let (new, problems) = Config::read(find(self.options.config.as_deref())?);
+        let refused = |problems: &[Problem]| {
+            Failure::new("the config has errors, so the one in force stays")
+                .why(render(new.source.as_ref(), problems))
+                .exit(Exit::Wrong)
+        };
         if worst(&problems) == Some(Severity::Error) {
-            return Err(Failure::new("the config has errors, so the one in force stays")
-                .why(render(new.source.as_ref(), &problems))
-                .exit(Exit::Wrong));
+            return Err(refused(&problems));
+        }
+        // All of it before any of it: what can be known to fail must not leave half a config in force.
+        let problems = check::reloading(&new);
+        if !problems.is_empty() {
+            return Err(refused(&problems));
         }
         let mut changed = self.services.reload(&new)?;
         let mut in_force = self.config();
         let mut after_restart = Vec::new();
         for (table, key) in AFTER_RESTART {
-            if new.section(table).value(key) != in_force.section(table).value(key) {
+            if new.section(table).value(key) != self.started.section(table).value(key) {
                 after_restart.push(format!("{table}.{key}"));
             }
         }
