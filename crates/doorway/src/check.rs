@@ -13,6 +13,7 @@ use std::path::Path;
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
 use doorway_http::io::Root;
+use doorway_net::privileges;
 use doorway_net::tls::Certificates;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
@@ -35,6 +36,7 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
         None => config.section("server").at("data"),
     };
     problems.extend(writable_folder(&folder, at));
+    problems.extend(account(config.section("server")));
     problems.extend(files(config));
     problems.extend(descriptors(config));
     problems
@@ -199,6 +201,20 @@ fn writable_folder(folder: &Path, at: Option<Range<usize>>) -> Option<Problem> {
         format!("the data folder {} cannot be written: {}: {why}", folder.display(), there.display()),
         fix,
     ))
+}
+
+/// Says why the server could not become `server.user`.
+fn account(server: &Values) -> Option<Problem> {
+    let user = server.optional("user", Values::text)?;
+    match privileges::has_account(user) {
+        Ok(true) => None,
+        Ok(false) => Some(error(
+            server.at("user"),
+            format!("there is no user `{user}` on this system"),
+            "name an account that exists, or make it: `useradd --system --no-create-home NAME`",
+        )),
+        Err(why) => Some(error(server.at("user"), why.to_string(), "")),
+    }
 }
 
 /// Says why the folder of the web server could not be served.
