@@ -249,6 +249,7 @@ impl Running {
             return Err(refused(&problems));
         }
         let mut changed = self.services.reload(&new)?;
+        changed.extend(self.services.reopen_root()?);
         let mut in_force = self.config();
         let mut after_restart = Vec::new();
         for (table, key) in AFTER_RESTART {

@@ -85,6 +85,20 @@ fn a_folder_that_is_not_there_keeps_the_zones_as_they_were() {
 }
 
 #[test]
+fn a_folder_that_was_made_anew_is_served_from_then_on() {
+    let server = Setup::new().file("next/index.html", "made anew\n").start();
+    let mut keep_alive = Dialogue::with(server.http());
+    assert_eq!(keep_alive.get("/").body, b"<h1>Hello</h1>\n");
+    let public = server.folder().path().join("public");
+    std::fs::remove_dir_all(&public).unwrap();
+    std::fs::rename(server.folder().path().join("next"), &public).unwrap();
+    assert!(server.doorway(&["reload"]).done().contains("serves the folder that is there now"));
+    assert_eq!(keep_alive.get("/").body, b"made anew\n");
+    assert!(server.doorway(&["reload"]).done().contains("nothing changed"));
+    server.stop();
+}
+
+#[test]
 fn two_services_never_share_a_port() {
     let mut server = serving();
     let mut questions = Questions::to(server.dns());
