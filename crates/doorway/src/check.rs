@@ -13,6 +13,7 @@ use std::path::Path;
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
 use doorway_http::io::Root;
+use doorway_net::privileges;
 use doorway_net::tls::Certificates;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
@@ -35,12 +36,30 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
         None => config.section("server").at("data"),
     };
     problems.extend(writable_folder(&folder, at));
+    problems.extend(account(config.section("server")));
+    problems.extend(files(config));
+    problems.extend(descriptors(config));
+    problems
+}
+
+/// The errors for which a server that runs would not put `config` in force, found before it touches
+/// anything. Two of its doors on one port are among them: the system lets sockets of one process share
+/// a port, and would give each connection to either.
+pub(crate) fn reloading(config: &Config) -> Vec<Problem> {
+    let mut problems = wanted_twice(&wanted(config));
+    problems.extend(files(config));
+    problems.retain(|problem| problem.severity == Severity::Error);
+    problems
+}
+
+/// What is wrong with the files that `config` names.
+fn files(config: &Config) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for certificate in config.section("tls").tables("certificate") {
         problems.extend(usable(certificate));
     }
     problems.extend(served_folder(config.section("http")));
     problems.extend(zones::problems(config.section("dns")));
-    problems.extend(descriptors(config));
     problems
 }
 
@@ -53,39 +72,16 @@ struct Wanted {
 }
 
 fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
-    let mut wanted: Vec<Wanted> = Vec::new();
     let mut problems = Vec::new();
     let first_free_port = first_unprivileged_port();
     for door in DOORS {
         let values = config.section(door.table);
-        let at = values.at(door.key);
         for place in values.listen(door.key) {
-            problems.extend(privileged(door, *place, first_free_port, at.clone()));
-            for (transport, _) in door.transports {
-                for socket in place.sockets() {
-                    wanted.push(Wanted { door, transport: *transport, socket, at: at.clone() });
-                }
-            }
+            problems.extend(privileged(door, *place, first_free_port, values.at(door.key)));
         }
     }
-    for (index, one) in wanted.iter().enumerate() {
-        let ours = |other: &&Wanted| {
-            let listening = sockets::Listening { local: other.socket, inode: 0 };
-            other.transport == one.transport && listening.is_in_the_way_of(one.socket)
-        };
-        if let Some(other) = wanted[..index].iter().find(ours) {
-            problems.push(error(
-                one.at.clone(),
-                format!(
-                    "{} is wanted twice, by `{}` and by `{}`",
-                    one.name(),
-                    other.door.path(),
-                    one.door.path()
-                ),
-                "give one of them another port",
-            ));
-        }
-    }
+    let wanted = wanted(config);
+    problems.extend(wanted_twice(&wanted));
     for transport in [Transport::Tcp, Transport::Udp] {
         let listening = sockets::listening(transport);
         for one in wanted.iter().filter(|one| one.transport == transport) {
@@ -111,6 +107,41 @@ fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
     }
     // A bare port is two sockets, and the same process is usually in the way of both.
     problems.dedup_by(|later, earlier| later.at == earlier.at && later.fix == earlier.fix);
+    problems
+}
+
+fn wanted(config: &Config) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for door in DOORS {
+        let values = config.section(door.table);
+        let at = values.at(door.key);
+        for place in values.listen(door.key) {
+            for (transport, _) in door.transports {
+                for socket in place.sockets() {
+                    wanted.push(Wanted { door, transport: *transport, socket, at: at.clone() });
+                }
+            }
+        }
+    }
+    wanted
+}
+
+fn wanted_twice(wanted: &[Wanted]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (index, one) in wanted.iter().enumerate() {
+        let ours = |other: &&Wanted| {
+            let listening = sockets::Listening { local: other.socket, inode: 0 };
+            other.transport == one.transport && listening.is_in_the_way_of(one.socket)
+        };
+        if let Some(other) = wanted[..index].iter().find(ours) {
+            let (name, first, second) = (one.name(), other.door.path(), one.door.path());
+            problems.push(error(
+                one.at.clone(),
+                format!("{name} is wanted twice, by `{first}` and by `{second}`"),
+                "give one of them another port",
+            ));
+        }
+    }
     problems
 }
 
@@ -170,6 +201,20 @@ fn writable_folder(folder: &Path, at: Option<Range<usize>>) -> Option<Problem> {
         format!("the data folder {} cannot be written: {}: {why}", folder.display(), there.display()),
         fix,
     ))
+}
+
+/// Says why the server could not become `server.user`.
+fn account(server: &Values) -> Option<Problem> {
+    let user = server.optional("user", Values::text)?;
+    match privileges::has_account(user) {
+        Ok(true) => None,
+        Ok(false) => Some(error(
+            server.at("user"),
+            format!("there is no user `{user}` on this system"),
+            "name an account that exists, or make it: `useradd --system --no-create-home NAME`",
+        )),
+        Err(why) => Some(error(server.at("user"), why.to_string(), "")),
+    }
 }
 
 /// Says why the folder of the web server could not be served.

@@ -8,6 +8,7 @@ use doorway_base::config::units;
 use doorway_base::trace::Filter;
 
 use crate::exit;
+use crate::services::SECTIONS;
 
 /// One program that serves DNS and HTTP. Without a command it is `doorway up`.
 #[derive(Debug, Parser)]
@@ -171,8 +172,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Refuses a wrong filter here, where the message stands beside the option; the server reads it again.
+/// Only the program knows every protocol: a table of the config is named after each.
 fn filter(text: &str) -> Result<String, String> {
-    text.parse::<Filter>().map(|_| text.to_owned())
+    let filter = text.parse::<Filter>()?;
+    let known: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+    match filter.protocols().find(|name| !known.contains(name)) {
+        Some(name) => Err(format!("`{name}` is not a protocol; there are {}", known.join(" and "))),
+        None => Ok(text.to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -209,6 +216,7 @@ mod tests {
             "doorway upp",
             "doorway user add",
             "doorway trace --filter frogs_",
+            "doorway trace --filter htpp",
             "doorway trace --for 10",
             "doorway trace --count 0",
             "doorway trace --canonical-ports",

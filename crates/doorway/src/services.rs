@@ -13,7 +13,8 @@ pub(crate) struct DoorKey {
     pub(crate) table: &'static str,
     /// The key in it.
     pub(crate) key: &'static str,
-    /// What carries its messages, each with what to type to try it: `ADDRESS` and `PORT` stand for both.
+    /// What carries its messages, each with what to type to try it. `ADDRESS` and `PORT` stand for
+    /// what they say, `ZONE` for the name of a zone that is served.
     pub(crate) transports: &'static [(Transport, &'static str)],
 }
 
@@ -30,8 +31,8 @@ pub(crate) const DOORS: &[DoorKey] = &[
         table: "dns",
         key: "listen",
         transports: &[
-            (Transport::Udp, "dig @ADDRESS -p PORT home.arpa SOA"),
-            (Transport::Tcp, "dig +tcp @ADDRESS -p PORT home.arpa SOA"),
+            (Transport::Udp, "dig @ADDRESS -p PORT ZONE SOA"),
+            (Transport::Tcp, "dig +tcp @ADDRESS -p PORT ZONE SOA"),
         ],
     },
     DoorKey { table: "http", key: "listen", transports: &[(Transport::Tcp, "curl -i http://ADDRESS:PORT/")] },

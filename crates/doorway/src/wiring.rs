@@ -208,6 +208,13 @@ impl Services {
         Ok(None)
     }
 
+    /// Serves the folder to which `http.root` leads now, which may be another with the same config.
+    pub(crate) fn reopen_root(&self) -> Result<Option<String>, Failure> {
+        let http = Arc::clone(&self.parts().http);
+        let moved = http.reopen_root().map_err(|error| Failure::new(error.to_string()))?;
+        Ok(moved.then(|| "http: serves the folder that is there now".to_owned()))
+    }
+
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
         let new = dns_config(config);
         let (old, server) = {

@@ -25,6 +25,16 @@ pub fn forbid_new() -> Result<(), Error> {
     rustix::thread::set_no_new_privs(true).map_err(|error| Error::local("forbid new privileges", error))
 }
 
+/// Whether the system has an account `name`.
+///
+/// # Errors
+/// [`Error::Local`] when its user database cannot be read.
+pub fn has_account(name: &str) -> Result<bool, Error> {
+    let account =
+        user::account(name).map_err(|error| Error::local("look up the account to run as", error))?;
+    Ok(account.is_some())
+}
+
 /// Becomes `name` for good, in every thread, with no other groups and no way back to more rights.
 ///
 /// Bind low ports and open root-only files before; what is opened afterwards must be `name`'s.

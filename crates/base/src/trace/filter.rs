@@ -34,6 +34,14 @@ impl Filter {
     pub fn matches(&self, event: &Event) -> bool {
         self.terms.iter().all(|(wanted, term)| term.matches(event) == *wanted)
     }
+
+    /// The protocols that the filter names. Which ones there are is not known here.
+    pub fn protocols(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|(_, term)| match term {
+            Term::Protocol(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
 }
 
 impl Term {
@@ -57,6 +65,9 @@ impl FromStr for Filter {
     fn from_str(text: &str) -> Result<Self, String> {
         if text.len() > FILTER_OCTETS_MAX {
             return Err(format!("a filter has at most {FILTER_OCTETS_MAX} octets"));
+        }
+        if text.contains("!=") {
+            return Err("`!=` is no filter term; write `not port 53` or `not host 127.0.0.1`".to_owned());
         }
         let spaced = text.replace("==", " == ").replace("&&", " and ").replace('!', " not ");
         let mut words = spaced.split_whitespace().peekable();

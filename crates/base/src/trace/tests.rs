@@ -83,9 +83,12 @@ fn filters_read_the_words_of_packet_captures() {
     ] {
         assert_eq!(text.parse::<Filter>().unwrap().matches(&event), passes, "{text}");
     }
-    for wrong in ["port", "port x", "host nowhere", "udp or tcp", "not", "port 70000"] {
+    for wrong in ["port", "port x", "host nowhere", "udp or tcp", "not", "port 70000", "ip.addr != 10.0.0.1"]
+    {
         assert!(wrong.parse::<Filter>().is_err(), "{wrong}");
     }
+    let filter: Filter = "dns and not http port 53".parse().unwrap();
+    assert_eq!(filter.protocols().collect::<Vec<_>>(), ["dns", "http"]);
 }
 
 #[test]

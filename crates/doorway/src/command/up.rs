@@ -18,7 +18,7 @@ use crate::accounts;
 use crate::beat;
 use crate::check;
 use crate::cli::Options;
-use crate::config::{Config, Severity, find, render};
+use crate::config::{Config, Problem, Severity, find, render};
 use crate::control::{self, Client, Control, Program};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -66,6 +66,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
         world: world.clone(),
         options: options.clone(),
         data: data.clone(),
+        started: Arc::new(config.clone()),
         config: Arc::new(Mutex::new(config.clone())),
         services: Arc::clone(&services),
         level,
@@ -158,7 +159,7 @@ fn show(
     screen.line(format!("{BOLD}doorway {}{PLAIN} is up", env!("CARGO_PKG_VERSION")));
     screen.line(format!("{DIM}config{PLAIN}  {from}"));
     screen.line(format!("{DIM}data{PLAIN}    {}\n", data.display()));
-    screen.table(&first_run::doors(&doors));
+    screen.table(&first_run::doors(&doors, zone(config)));
     if let Some(password) = password {
         screen.line(format!(
             "\nUser {BOLD}admin{PLAIN} was made with the password {BOLD}{password}{PLAIN}\n\
@@ -168,6 +169,12 @@ fn show(
     screen.line(format!(
         "\n{DIM}`doorway status`, `doorway sockets` and `doorway trace` show what goes on. Ctrl-C stops.{PLAIN}"
     ));
+}
+
+/// A zone that is served, to ask for.
+fn zone(config: &Config) -> &str {
+    let dns = config.section("dns");
+    dns.tables("zone").first().map_or_else(|| dns.text("local_domain"), |zone| zone.text("name"))
 }
 
 /// Waits for the signal to stop and drains. Returns how many connections had to be ended.
@@ -198,6 +205,8 @@ struct Running {
     world: World,
     options: Options,
     data: PathBuf,
+    /// The config that the server was started with: what needs a restart is still as it says.
+    started: Arc<Config>,
     config: Arc<Mutex<Config>>,
     services: Arc<Services>,
     level: log::Level,
@@ -214,16 +223,25 @@ impl Running {
 
     fn reload_now(&self) -> Result<Value, Failure> {
         let (new, problems) = Config::read(find(self.options.config.as_deref())?);
+        let refused = |problems: &[Problem]| {
+            Failure::new("the config has errors, so the one in force stays")
+                .why(render(new.source.as_ref(), problems))
+                .exit(Exit::Wrong)
+        };
         if worst(&problems) == Some(Severity::Error) {
-            return Err(Failure::new("the config has errors, so the one in force stays")
-                .why(render(new.source.as_ref(), &problems))
-                .exit(Exit::Wrong));
+            return Err(refused(&problems));
+        }
+        // All of it before any of it: what can be known to fail must not leave half a config in force.
+        let problems = check::reloading(&new);
+        if !problems.is_empty() {
+            return Err(refused(&problems));
         }
         let mut changed = self.services.reload(&new)?;
+        changed.extend(self.services.reopen_root()?);
         let mut in_force = self.config();
         let mut after_restart = Vec::new();
         for (table, key) in AFTER_RESTART {
-            if new.section(table).value(key) != in_force.section(table).value(key) {
+            if new.section(table).value(key) != self.started.section(table).value(key) {
                 after_restart.push(format!("{table}.{key}"));
             }
         }

@@ -79,13 +79,13 @@ const LIMITS: Section = Section {
             name: "first_octet",
             kind: WAIT,
             default: Preset::Text("30s"),
-            help: "From accept to the first octet of the first message.",
+            help: "From accept to the first octet of the first message. The web server goes by `http.head_timeout` instead, and the name server waits 10s at most.",
         },
         Key {
             name: "idle",
             kind: Kind::Duration { min: SECOND, max: DAY },
             default: Preset::Text("5m"),
-            help: "Silence in both directions after which a connection is closed.",
+            help: "Silence in both directions after which a connection is closed. The web server goes by `http.keepalive` instead, and the name server waits 10s at most.",
         },
         Key {
             name: "write_stall",

@@ -20,21 +20,21 @@ pub(crate) struct OpenDoor {
     pub(crate) local: SocketAddr,
 }
 
-/// One row for each of `doors`, in their order.
-pub(crate) fn table(doors: &[OpenDoor]) -> Table {
+/// One row for each of `doors`, in their order. `zone` is one that the name server serves.
+pub(crate) fn table(doors: &[OpenDoor], zone: &str) -> Table {
     let mut rows = Table::new(&["service", "protocol", "address", "try"]);
     for door in doors {
         rows.row([
             door.table.to_owned(),
             door.transport.name().to_owned(),
             door.local.to_string(),
-            command(door).unwrap_or_default(),
+            command(door, zone).unwrap_or_default(),
         ]);
     }
     rows
 }
 
-fn command(door: &OpenDoor) -> Option<String> {
+fn command(door: &OpenDoor, zone: &str) -> Option<String> {
     let declared = DOORS.iter().find(|declared| declared.table == door.table && declared.key == door.key)?;
     let (_, command) = declared.transports.iter().find(|(transport, _)| *transport == door.transport)?;
     // An address to type: nobody can connect to "every address".
@@ -48,7 +48,8 @@ fn command(door: &OpenDoor) -> Option<String> {
     } else {
         address.to_string()
     };
-    Some(command.replace("ADDRESS", &host).replace("PORT", &door.local.port().to_string()))
+    let port = door.local.port().to_string();
+    Some(command.replace("ADDRESS", &host).replace("PORT", &port).replace("ZONE", zone))
 }
 
 #[cfg(test)]
@@ -57,15 +58,16 @@ mod tests {
 
     #[test]
     fn each_door_has_a_command_that_can_be_typed() {
-        for (local, typed) in [
-            ("127.0.0.1:9464", "curl http://127.0.0.1:9464/metrics"),
-            ("0.0.0.0:80", "curl http://127.0.0.1:80/metrics"),
-            ("[::]:80", "curl http://[::1]:80/metrics"),
+        for (service, local, typed) in [
+            ("metrics", "127.0.0.1:9464", "curl http://127.0.0.1:9464/metrics"),
+            ("metrics", "0.0.0.0:80", "curl http://127.0.0.1:80/metrics"),
+            ("metrics", "[::]:80", "curl http://[::1]:80/metrics"),
+            ("dns", "0.0.0.0:53", "dig +tcp @127.0.0.1 -p 53 example.org SOA"),
         ] {
             let local = local.parse().unwrap();
-            let door = OpenDoor { table: "metrics", key: "listen", transport: Transport::Tcp, local };
-            assert_eq!(command(&door).as_deref(), Some(typed));
-            assert!(table(&[door]).render().contains(typed));
+            let door = OpenDoor { table: service, key: "listen", transport: Transport::Tcp, local };
+            assert_eq!(command(&door, "example.org").as_deref(), Some(typed));
+            assert!(table(&[door], "example.org").render().contains(typed));
         }
     }
 }

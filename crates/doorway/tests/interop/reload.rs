@@ -72,6 +72,58 @@ fn an_error_in_a_zone_or_in_the_config_keeps_what_was_served() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_keeps_the_zones_as_they_were() {
+    let mut server = serving();
+    let mut questions = Questions::to(server.dns());
+    server.folder().write("example.org.zone", newer_zone());
+    server.set_key("http.root", "\"gone\"");
+    let ran = server.doorway(&["reload"]);
+    assert_eq!(ran.status.code(), Some(2), "{}", ran.err);
+    assert!(ran.err.contains("the folder gone cannot be served"), "{}", ran.err);
+    assert_eq!(questions.ask("new.example.org"), (NXDOMAIN, 0), "all or nothing");
+    server.stop();
+}
+
+#[test]
+fn a_folder_that_was_made_anew_is_served_from_then_on() {
+    let server = Setup::new().file("next/index.html", "made anew\n").start();
+    let mut keep_alive = Dialogue::with(server.http());
+    assert_eq!(keep_alive.get("/").body, b"<h1>Hello</h1>\n");
+    let public = server.folder().path().join("public");
+    std::fs::remove_dir_all(&public).unwrap();
+    std::fs::rename(server.folder().path().join("next"), &public).unwrap();
+    assert!(server.doorway(&["reload"]).done().contains("serves the folder that is there now"));
+    assert_eq!(keep_alive.get("/").body, b"made anew\n");
+    assert!(server.doorway(&["reload"]).done().contains("nothing changed"));
+    server.stop();
+}
+
+#[test]
+fn two_services_never_share_a_port() {
+    let mut server = serving();
+    let mut questions = Questions::to(server.dns());
+    server.set_key("dns.listen", &format!("\"{}\"", server.dns()));
+    server.set_key("http.listen", &format!("\"{}\"", server.dns()));
+    let ran = server.doorway(&["reload"]);
+    assert_eq!(ran.status.code(), Some(2), "{}", ran.err);
+    assert!(ran.err.contains("is wanted twice, by `dns.listen` and by `http.listen`"), "{}", ran.err);
+    assert_eq!(questions.ask("example.org"), (NOERROR, 1));
+    server.stop();
+}
+
+#[test]
+fn what_needs_a_restart_is_told_until_it_is_as_it_was() {
+    let mut server = serving();
+    server.set_key("server.workers", "3");
+    for _ in 0..2 {
+        assert!(server.doorway(&["reload"]).done().contains("after a restart  server.workers"));
+    }
+    server.set_key("server.workers", "0");
+    assert!(!server.doorway(&["reload"]).done().contains("after a restart"));
+    server.stop();
+}
+
+#[test]
 fn sighup_reloads_too() {
     let server = serving();
     server.folder().write("example.org.zone", newer_zone());

@@ -56,6 +56,12 @@ impl Root {
         }
     }
 
+    /// Whether `other` is the same folder, whatever paths led to them.
+    pub(super) fn is_the_folder_of(&self, other: &Self) -> io::Result<bool> {
+        let (one, other) = (fstat(&self.folder)?, fstat(&other.folder)?);
+        Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+    }
+
     /// Follows `path` to a file, through the index of a folder.
     ///
     /// # Errors

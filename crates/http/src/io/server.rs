@@ -152,6 +152,23 @@ impl Server {
         self.generation.fetch_add(1, Release);
     }
 
+    /// Opens the folder anew if its path leads to another one than it did, because it was made anew or a
+    /// symbolic link was turned. Returns whether it does.
+    ///
+    /// # Errors
+    /// [`Error::Root`] when nothing that can be served is there; then the old folder is kept.
+    pub fn reopen_root(&self) -> Result<bool, Error> {
+        let setup = self.setup();
+        let (Some(path), Some(root)) = (&setup.config.root, setup.site.root()) else { return Ok(false) };
+        let now = Root::open(path)?;
+        if now.is_the_folder_of(root).unwrap_or(false) {
+            return Ok(false);
+        }
+        let site = Site { root: Some(Arc::new(now)), mounts: setup.site.mounts.clone() };
+        self.replace(&setup.config, site);
+        Ok(true)
+    }
+
     fn setup(&self) -> Arc<Setup> {
         Arc::clone(&lock(&self.setup))
     }
