@@ -34,7 +34,11 @@ impl Inherited {
             return Self::default();
         }
         let count = number("LISTEN_FDS").unwrap_or(0).min(DESCRIPTORS_MAX);
+        let is_open = |index: &usize| {
+            std::path::Path::new(&format!("/proc/self/fd/{}", FIRST_DESCRIPTOR + *index as RawFd)).exists()
+        };
         let sockets = (0..count)
+            .filter(is_open)
             .map(|index| {
                 // SAFETY: the service manager's contract says that these descriptors are open and
                 // ours alone, and this function is called once.

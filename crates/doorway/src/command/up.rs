@@ -63,7 +63,6 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let users = Arc::new(storage::users(&config, Arc::clone(&store))?);
     let services = Services::start(&world, &config, &data, Arc::clone(&store))?;
     let running = Arc::new(Running {
-        world: world.clone(),
         options: options.clone(),
         data: data.clone(),
         started: Arc::new(config.clone()),
@@ -88,7 +87,9 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     if let Err(error) = systemd::notify("READY=1") {
         tracing::warn!(%error, "the service manager could not be told");
     }
-    let ended = runtime.block_on(serve(world, running, signals)).unwrap_or(0);
+    let ended = runtime
+        .block_on(serve(world, running, signals))
+        .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
     drop(runtime);
     control::unbind(&data);
     close(&store)?;
@@ -202,7 +203,6 @@ async fn stop_again(signals: &mut Signals) {
 /// The program as the control socket sees it. Clones are the same program.
 #[derive(Clone)]
 struct Running {
-    world: World,
     options: Options,
     data: PathBuf,
     /// The config that the server was started with: what needs a restart is still as it says.
@@ -267,9 +267,8 @@ impl Program for Running {
         // Reading large zones takes a while, and a worker has connections to serve meanwhile.
         let (send, receive) = oneshot::channel();
         let this = self.clone();
-        self.world.spawn_background("reload", async move {
-            let _ = send.send(this.reload_now());
-        });
+        // A thread of its own: signals and the watchdog must not wait either.
+        std::thread::spawn(move || send.send(this.reload_now()));
         Box::pin(async move {
             receive.await.unwrap_or_else(|_| Err(Failure::new("the reload broke off; the log tells why")))
         })

@@ -5,8 +5,10 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use doorway_base::trace::{Direction, EventId};
+use doorway_net::BoxFuture;
 use doorway_net::web::{Body, BodyStream, Response};
 
 use super::batch::{HandlerCall, Then};
@@ -62,7 +64,8 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
         }
     }
     let mut answer = call.handler.handle(call.request);
-    let response = or_gone(talk, |cx| answer.as_mut().poll(cx)).await?;
+    // A client that has finished sending may well wait for its answer (RFC 9112 §9.6).
+    let response = or_gone(talk, Finished::Waits, |cx| answer.as_mut().poll(cx)).await?;
     drop(answer);
 
     let status = Status::new(response.status);
@@ -158,15 +161,44 @@ fn poll_more(talk: &mut Talk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         .map(|read| if read? { Ok(()) } else { Err(io::ErrorKind::ConnectionAborted.into()) })
 }
 
+/// How long a handler may go on for a client that has finished sending: it may be gone as well.
+const FINISHED_TIME: Duration = Duration::from_secs(30);
+
+/// What it means that a client has finished sending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finished {
+    /// It sends no more requests and reads on, for [`FINISHED_TIME`] at most.
+    Waits,
+    /// It is gone.
+    Gone,
+}
+
 /// Waits for our own side; an error when the client goes away meanwhile.
-async fn or_gone<T>(talk: &mut Talk, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> io::Result<T> {
+async fn or_gone<T>(
+    talk: &mut Talk,
+    finished: Finished,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> io::Result<T> {
+    let mut late: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|cx| {
         if let Poll::Ready(done) = poll(cx) {
             return Poll::Ready(Ok(done));
         }
+        if let Some(late) = &mut late {
+            return late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
         while talk.unused.len() < AHEAD_OCTETS_MAX {
             match poll_more(talk, cx) {
                 Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error))
+                    if finished == Finished::Waits && error.kind() == io::ErrorKind::ConnectionAborted =>
+                {
+                    let mut timer = talk.world.sleep(FINISHED_TIME);
+                    if timer.as_mut().poll(cx).is_pending() {
+                        late = Some(timer);
+                    }
+                    return Poll::Pending;
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
@@ -222,7 +254,8 @@ async fn send_stream(
     cause: Option<EventId>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
-    while let Some(piece) = or_gone(talk, |cx| body.as_mut().poll_piece(cx)).await? {
+    // A body without an end must not outlive its reader, who says no more than this when it goes.
+    while let Some(piece) = or_gone(talk, Finished::Gone, |cx| body.as_mut().poll_piece(cx)).await? {
         let piece = piece?;
         // An empty chunk would end the body.
         if piece.is_empty() {
