@@ -203,9 +203,9 @@ impl Services {
     }
 
     fn reload_certificates(&self, config: &Config) -> Result<Option<String>, Failure> {
-        self.tls.replace(certificates(&self.world, config, &self.data)?);
+        let changed = self.tls.replace(certificates(&self.world, config, &self.data)?);
         self.parts().config = config.clone();
-        Ok(None)
+        Ok(changed.then(|| "tls: other certificates for new connections".to_owned()))
     }
 
     /// Serves the folder to which `http.root` leads now, which may be another with the same config.

@@ -271,7 +271,8 @@ fn tls_agrees_on_a_certificate_by_name_and_new_ones_serve_new_connections() {
     let agreed = Some((*b"127.0.0.1\n", Some(b"echo/1".to_vec())));
     assert_eq!(talk(&old_root), agreed);
     assert_eq!(talk(&new_root), None);
-    acceptor.replace(after);
+    assert!(acceptor.replace(after));
+    assert!(!acceptor.replace(certificates("new").0), "the same once more");
     assert_eq!(talk(&new_root), agreed);
     assert_eq!(talk(&old_root), None);
     std::fs::remove_dir_all(folder).unwrap();

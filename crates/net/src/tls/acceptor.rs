@@ -73,6 +73,18 @@ impl Certificates {
         self.add(names, parsed, parsed_key)
     }
 
+    fn is_same_as(&self, other: &Self) -> bool {
+        let same = |a: &Arc<CertifiedKey>, b: &Arc<CertifiedKey>| a.cert == b.cert;
+        let default = match (&self.default, &other.default) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a.is_none() == b.is_none(),
+        };
+        let pairs = self.by_name.iter().zip(&other.by_name);
+        default
+            && self.by_name.len() == other.by_name.len()
+            && pairs.into_iter().all(|((a_name, a), (b_name, b))| a_name == b_name && same(a, b))
+    }
+
     fn find(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let exact = |name: &str| self.by_name.get(name).cloned();
         name.map(str::to_ascii_lowercase)
@@ -125,9 +137,12 @@ impl TlsAcceptor {
         Ok(Self { by_name, acceptor: Arc::new(config).into() })
     }
 
-    /// Serves new connections with other certificates from now on.
-    pub fn replace(&self, certificates: Certificates) {
-        self.by_name.0.store(Arc::new(certificates));
+    /// Serves new connections with other certificates from now on. Tells whether any name, or the
+    /// lack of one, has another certificate than before.
+    pub fn replace(&self, certificates: Certificates) -> bool {
+        let new = Arc::new(certificates);
+        let old = self.by_name.0.swap(Arc::clone(&new));
+        !old.is_same_as(&new)
     }
 
     pub(crate) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
