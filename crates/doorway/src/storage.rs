@@ -54,7 +54,8 @@ pub(crate) fn failure(what: &str, error: Error) -> Failure {
             "`doorway store verify` lists the damage; `doorway store restore` brings a backup back"
         }
         Error::Full { .. } => "make room on that disk",
-        Error::Limit(_) => "try again, or raise that key",
+        Error::Limit(limit) if limit.configured => "try again, or raise that key",
+        Error::Limit(_) => "ask for less at once, or try again",
         Error::Failed(_) => "look at the disk, then restart the server",
         _ => "",
     };

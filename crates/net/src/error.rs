@@ -64,7 +64,7 @@ impl Error {
                 io::ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
                 _ => "",
             },
-            Self::Limit(_) => "raise the key, or find out who uses so much",
+            Self::Limit(limit) if limit.configured => "raise the key, or find out who uses so much",
             _ => "",
         }
     }

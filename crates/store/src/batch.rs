@@ -206,10 +206,10 @@ impl Batch {
     /// [`Error::Limit`] that names the bound.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.checks.len() + self.operations.len() > BATCH_STEPS_MAX {
-            return Err(Limit::new("store.batch_steps_max", BATCH_STEPS_MAX as u64).into());
+            return Err(Limit::built_in("store.batch_steps_max", BATCH_STEPS_MAX as u64).into());
         }
         if self.octets() > BATCH_OCTETS_MAX {
-            return Err(Limit::new("store.batch_octets_max", BATCH_OCTETS_MAX as u64).into());
+            return Err(Limit::built_in("store.batch_octets_max", BATCH_OCTETS_MAX as u64).into());
         }
         for operation in &self.operations {
             let (key_octets, value_octets) = match operation {
@@ -220,10 +220,10 @@ impl Batch {
                 }
             };
             if key_octets > KEY_OCTETS_MAX {
-                return Err(Limit::new("store.key_octets_max", KEY_OCTETS_MAX as u64).into());
+                return Err(Limit::built_in("store.key_octets_max", KEY_OCTETS_MAX as u64).into());
             }
             if value_octets > VALUE_OCTETS_MAX {
-                return Err(Limit::new("store.value_octets_max", VALUE_OCTETS_MAX as u64).into());
+                return Err(Limit::built_in("store.value_octets_max", VALUE_OCTETS_MAX as u64).into());
             }
         }
         Ok(())

@@ -94,7 +94,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn get(&self, keys: &[Key]) -> Answer<Vec<Option<Row>>> {
         if keys.len() > GET_KEYS_MAX {
-            return Answer::ready(Err(Limit::new("store.get_keys_max", GET_KEYS_MAX as u64).into()));
+            return Answer::ready(Err(Limit::built_in("store.get_keys_max", GET_KEYS_MAX as u64).into()));
         }
         let rows = lock(&self.rows);
         Answer::ready(Ok(keys.iter().map(|key| rows.rows.get(key).cloned()).collect()))

@@ -170,7 +170,7 @@ impl SessionTable {
     /// Adds a session that was just written to the store.
     pub(crate) fn insert(&mut self, state: SessionState, written: UnixTime) -> Result<()> {
         if self.entries.len() >= self.options.sessions_max {
-            return Err(Limit::new("auth.sessions_max", self.options.sessions_max as u64).into());
+            return Err(Limit::built_in("auth.sessions_max", self.options.sessions_max as u64).into());
         }
         self.entries.insert(state.id, Entry { state, written });
         Ok(())
@@ -233,7 +233,7 @@ impl SessionTable {
 
 /// The refusal of a value that is too long.
 pub(crate) fn too_long() -> Error {
-    Limit::new("auth.session_value_octets_max", SESSION_VALUE_OCTETS_MAX as u64).into()
+    Limit::built_in("auth.session_value_octets_max", SESSION_VALUE_OCTETS_MAX as u64).into()
 }
 
 #[cfg(test)]

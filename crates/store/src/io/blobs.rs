@@ -123,7 +123,7 @@ impl LocalBlobs {
             buffered: AtomicU64::new(0),
             next_body: AtomicU64::new(1),
         };
-        let limit = Limit::new("store.blob_queue_max", QUEUE_MAX);
+        let limit = Limit::built_in("store.blob_queue_max", QUEUE_MAX);
         Ok(Self {
             shelf: Arc::new(shelf),
             appender: Arc::new(Workers::new("store-blob", threads.min(1), limit)?),

@@ -17,7 +17,7 @@ pub(crate) async fn claim<S: Store + ?Sized>(
     now: UnixTime,
 ) -> Result<Option<Claim>> {
     if name.len() > CLAIM_NAME_OCTETS_MAX || owner.len() > CLAIM_NAME_OCTETS_MAX {
-        return Err(Limit::new("store.claim_name_octets_max", CLAIM_NAME_OCTETS_MAX as u64).into());
+        return Err(Limit::built_in("store.claim_name_octets_max", CLAIM_NAME_OCTETS_MAX as u64).into());
     }
     let (holder, fence) = (holder_key(name), fence_key(name));
     let rows = store.get(&[holder.clone(), fence.clone()]).await?;

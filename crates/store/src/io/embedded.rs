@@ -260,7 +260,7 @@ impl Drop for Embedded {
 impl Store for Embedded {
     fn get(&self, keys: &[Key]) -> Answer<Vec<Option<Row>>> {
         if keys.len() > GET_KEYS_MAX {
-            return Answer::ready(Err(Limit::new("store.get_keys_max", GET_KEYS_MAX as u64).into()));
+            return Answer::ready(Err(Limit::built_in("store.get_keys_max", GET_KEYS_MAX as u64).into()));
         }
         let newest: Option<Vec<_>> = {
             let tables = read(&self.shared.tables);

@@ -122,7 +122,7 @@ impl Users {
         (options.entropy)(&mut key);
         let nobody = hash(&hex(&key), &[0; SALT_OCTETS], options.preset)
             .ok_or_else(|| Error::Local("argon2 does not take this preset".into()))?;
-        let limit = Limit::new("auth.checks_max", CHECKS_MAX);
+        let limit = Limit::built_in("auth.checks_max", CHECKS_MAX);
         let workers = Workers::new("store-password", options.threads, limit)?;
         // The key of the table is another one than what went into the hash above.
         (options.entropy)(&mut key);
