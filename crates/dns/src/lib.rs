@@ -19,6 +19,7 @@
 pub mod authority;
 pub mod config;
 pub mod error;
+pub mod front;
 pub mod io;
 pub mod resolver;
 mod summary;
