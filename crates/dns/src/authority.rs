@@ -127,6 +127,20 @@ impl Authority {
         &self.key
     }
 
+    /// What the last answer was about, as a hash: its name, or with NXDOMAIN its zone, or its code when it
+    /// was an error. For the count of equal answers.
+    #[must_use]
+    pub fn subject(&self, rcode: Rcode) -> u64 {
+        match rcode {
+            Rcode::NOERROR => self.key.hash(0),
+            Rcode::NXDOMAIN => self
+                .zones
+                .find(&self.key, 0)
+                .map_or(0, |zone| self.key.hash(self.key.labels().saturating_sub(zone.apex().label_count()))),
+            other => u64::from(other.0),
+        }
+    }
+
     /// Whether the last answer ends where other servers go on.
     #[must_use]
     pub const fn elsewhere(&self) -> Elsewhere {

@@ -5,6 +5,7 @@
 //! | [`wire`] | octets to types and back: names, records, compression, EDNS |
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
+//! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`config`] | the `[dns]` table |
 //! | [`io`] | UDP and TCP doors, zone files on disk, reload |
@@ -17,8 +18,10 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod cache;
 pub mod config;
 pub mod error;
+pub mod front;
 pub mod io;
 pub mod resolver;
 mod summary;
