@@ -11,6 +11,7 @@
 //! | [`edns`] | the OPT pseudo-record |
 //! | [`message`] | whole messages: questions and records |
 //! | [`compress`] | names written with pointers to what was written before |
+//! | [`tsig`] | messages signed with a shared secret: RFC 8945 |
 //!
 //! Not here: what a server does with a message (`authority`), and DNSSEC's canonical form.
 
@@ -23,6 +24,7 @@ pub mod name;
 pub mod rdata;
 pub mod rtype;
 pub mod text;
+pub mod tsig;
 
 pub use code::{Class, Opcode, Rcode};
 pub use compress::Compressor;
