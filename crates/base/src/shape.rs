@@ -48,6 +48,8 @@ pub struct Datagram<'a> {
     pub local: SocketAddr,
     /// Its payload.
     pub octets: &'a [u8],
+    /// The flow that it begins in the trace; 0 while nobody follows the trace.
+    pub flow: u64,
 }
 
 /// What a responder decided.
@@ -57,4 +59,6 @@ pub enum Verdict {
     Reply,
     /// Send nothing; the word says why, for the counters and the trace.
     Drop(&'static str),
+    /// Send nothing yet: the responder gave the query to somebody who answers it later.
+    Later,
 }

@@ -24,7 +24,7 @@ use crate::wire::edns::{DO, OPT_OCTETS};
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::{Class, Edns, Flags, HEADER_OCTETS, Header, Rcode, Type};
 use crate::zone::{Key, Zones};
-use compose::{Answer, Rotation};
+use compose::{Answer, Elsewhere, Rotation};
 use counters::Counters;
 use query::{Query, Unanswerable};
 
@@ -75,6 +75,7 @@ pub struct Authority {
     key: Key,
     rotation: Rotation,
     udp_octets_max: usize,
+    elsewhere: Elsewhere,
 }
 
 impl Authority {
@@ -89,6 +90,7 @@ impl Authority {
             key: Key::default(),
             rotation: Rotation::default(),
             udp_octets_max: usize::from(udp_octets_max).max(PLAIN_UDP_OCTETS_MAX),
+            elsewhere: Elsewhere::No,
         }
     }
 
@@ -102,12 +104,47 @@ impl Authority {
 
     /// Answers one message at the start of `reply`'s buffer.
     pub fn respond(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) -> Verdict {
+        let query = self.read(octets);
+        self.reply_to(query, octets, carrier, reply)
+    }
+
+    /// Reads what a message asks; [`key`](Self::key) then holds the name.
+    ///
+    /// # Errors
+    /// What is sent instead of an answer.
+    #[inline]
+    pub fn read(&mut self, octets: &[u8]) -> Result<Query, Unanswerable> {
         let secret = self.zones.secret();
-        let query = match query::usual(octets, secret, &mut self.key) {
+        match query::usual(octets, secret, &mut self.key) {
             Some(query) => Ok(query),
             None => query::any(octets, secret, &mut self.key),
-        };
-        self.reply_to(query, octets, carrier, reply)
+        }
+    }
+
+    /// The name of the query read last. Answering it may change the key.
+    #[must_use]
+    pub const fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the last answer was about, as a hash: its name, or with NXDOMAIN its zone, or its code when it
+    /// was an error. For the count of equal answers.
+    #[must_use]
+    pub fn subject(&self, rcode: Rcode) -> u64 {
+        match rcode {
+            Rcode::NOERROR => self.key.hash(0),
+            Rcode::NXDOMAIN => self
+                .zones
+                .find(&self.key, 0)
+                .map_or(0, |zone| self.key.hash(self.key.labels().saturating_sub(zone.apex().label_count()))),
+            other => u64::from(other.0),
+        }
+    }
+
+    /// Whether the last answer ends where other servers go on.
+    #[must_use]
+    pub const fn elsewhere(&self) -> Elsewhere {
+        self.elsewhere
     }
 
     /// The same as [`respond`](Self::respond) without the fast way of reading, for tests that compare.
@@ -116,13 +153,15 @@ impl Authority {
         self.reply_to(query, octets, carrier, reply)
     }
 
-    fn reply_to(
+    /// Answers what [`read`](Self::read) made of `octets`.
+    pub fn reply_to(
         &mut self,
         query: Result<Query, Unanswerable>,
         octets: &[u8],
         carrier: Carrier,
         reply: &mut Writer<'_>,
     ) -> Verdict {
+        self.elsewhere = Elsewhere::No;
         let query = match query {
             Ok(query) => query,
             Err(Unanswerable::Silence(why)) => {
@@ -153,6 +192,7 @@ impl Authority {
         };
         let (mut flags, mut counts) = (query.flags.response(rcode), answer.counts());
         flags.0 |= answer.flags();
+        self.elsewhere = answer.elsewhere();
         if let Some(edns) = query.edns {
             counts[2] += 1;
             Edns {

@@ -92,7 +92,7 @@ impl Server {
             // round, a connection that happens to have this port as its own would be in the way.
             let address = door.local().unwrap_or(address);
             self.tcp.push(door);
-            self.udp.push(udp::serve(world, address, &udp_options, |_| self.engine(config))?);
+            self.udp.push(udp::serve(world, address, &udp_options, |_, _| self.engine(config))?);
         }
         Ok(())
     }

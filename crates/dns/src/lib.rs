@@ -5,6 +5,7 @@
 //! | [`wire`] | octets to types and back: names, records, compression, EDNS |
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
+//! | [`resolver`] | the resolver as a pure engine |
 //! | [`config`] | the `[dns]` table |
 //! | [`io`] | UDP and TCP doors, zone files on disk, reload |
 //! | [`error`] | what can go wrong that an operator must know |
@@ -18,7 +19,9 @@
 pub mod authority;
 pub mod config;
 pub mod error;
+pub mod front;
 pub mod io;
+pub mod resolver;
 mod summary;
 pub mod wire;
 pub mod zone;

@@ -6,14 +6,14 @@
 //! | [`text`] | a name in presentation form, both ways, with `\DDD` escapes |
 //! | [`code`] | [`Opcode`], [`Rcode`], [`Class`] |
 //! | [`rtype`] | [`Type`] and the table that says how each type's RDATA is built |
-//! | [`rdata`] | RDATA read, checked, compressed, printed and parsed by that table |
+//! | [`rdata`] | RDATA read, checked, compressed, printed, parsed and made canonical by that table |
 //! | [`header`] | the 12 octets in front of every message |
 //! | [`edns`] | the OPT pseudo-record |
 //! | [`message`] | whole messages: questions and records |
 //! | [`compress`] | names written with pointers to what was written before |
 //! | [`tsig`] | messages signed with a shared secret: RFC 8945 |
 //!
-//! Not here: what a server does with a message (`authority`), and DNSSEC's canonical form.
+//! Not here: what a server does with a message (`authority`).
 
 pub mod code;
 pub mod compress;

@@ -175,7 +175,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Only the program knows every protocol: a table of the config is named after each.
 fn filter(text: &str) -> Result<String, String> {
     let filter = text.parse::<Filter>()?;
-    let known: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+    let known: Vec<_> =
+        SECTIONS.iter().map(|section| section.name).filter(|name| !name.contains('.')).collect();
     match filter.protocols().find(|name| !known.contains(name)) {
         Some(name) => Err(format!("`{name}` is not a protocol; there are {}", known.join(" and "))),
         None => Ok(text.to_owned()),

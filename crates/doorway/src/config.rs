@@ -140,10 +140,24 @@ pub(crate) fn all_sections() -> impl Iterator<Item = &'static Section> + Clone {
     sections::SECTIONS.iter().chain(services::SECTIONS)
 }
 
+/// The names of the tables right within `outer`, or of the outermost ones when that is empty.
+fn within<'a>(
+    outer: &'a str,
+    sections: impl Iterator<Item = &'static Section> + 'a,
+) -> impl Iterator<Item = &'static str> + 'a {
+    sections.filter_map(move |section| match section.name.rsplit_once('.') {
+        Some((before, name)) => (before == outer).then_some(name),
+        None => outer.is_empty().then_some(section.name),
+    })
+}
+
 fn problem(wrong: Wrong) -> Problem {
     let (at, what, fix) = match wrong {
         Wrong::Value { at, what, fix } => (at, what, fix),
-        Wrong::Unknown { at, table, name, known } => {
+        Wrong::Unknown { at, table, name, mut known } => {
+            if !table.is_empty() {
+                known.extend(within(&table, all_sections()));
+            }
             let what = match table.as_str() {
                 "" => format!("there is no table [{name}]"),
                 table => format!("[{table}] has no key `{name}`"),

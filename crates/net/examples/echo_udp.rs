@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kind = words.next().unwrap_or_default();
     match kind.as_str() {
         "serve" => {
-            udp::serve(&world, ADDRESS.parse()?, &UdpOptions::new("echo", "echo", 0), |_| UpperCase)?;
+            udp::serve(&world, ADDRESS.parse()?, &UdpOptions::new("echo", "echo", 0), |_, _| UpperCase)?;
             println!("listening on {ADDRESS}");
             runtime.block_on(std::future::pending::<()>());
         }

@@ -88,7 +88,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("serve") => {
             let loss = words.next().and_then(|word| word.parse().ok()).unwrap_or(30.0) / 100.0;
             let options = UdpOptions::new("ping", "echo", 0);
-            udp::serve(&world, ADDRESS.parse()?, &options, |_| LossyEcho { loss, random: world.random() })?;
+            udp::serve(&world, ADDRESS.parse()?, &options, |_, _| LossyEcho {
+                loss,
+                random: world.random(),
+            })?;
             println!("listening on {ADDRESS}, losing {:.0} %", loss * 100.0);
             runtime.block_on(std::future::pending::<()>());
         }

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::ground::{ListenOptions, VirtualUdp};
 use crate::lock;
 use crate::pulse::{Ends, Pulse};
-use crate::sys::mmsg::{BATCH, Batch, Moved};
+use crate::sys::mmsg::{BATCH, Batch, Moved, send_from};
 use crate::task::message;
 use crate::world::World;
 
@@ -195,6 +195,9 @@ const RECEIVE_PAUSE: Duration = Duration::from_millis(10);
 /// Opens a UDP door at `address`: every datagram goes to a [`Responder`] that `make` builds, one for
 /// each worker. Returns once the address is bound.
 ///
+/// `make` is given the worker's number and a [`UdpReplier`], for queries that the responder hands on
+/// with [`Verdict::Later`].
+///
 /// Over the operating system each worker is a thread with its own socket, which receives, answers in
 /// place and sends in batches; over a simulated network it is a task.
 ///
@@ -204,7 +207,7 @@ pub fn serve<R: Responder + 'static>(
     world: &World,
     address: SocketAddr,
     options: &UdpOptions,
-    make: impl Fn(usize) -> R,
+    make: impl Fn(usize, &UdpReplier) -> R,
 ) -> Result<UdpDoor, Error> {
     let mut options = options.clone();
     options.listen.packet_info |= address.ip().is_unspecified();
@@ -237,11 +240,19 @@ pub fn serve<R: Responder + 'static>(
     }
     world.doors().add(Arc::clone(&door));
     for (index, socket) in sockets.into_iter().enumerate() {
+        let kept =
+            socket.try_clone().map_err(|error| Error::local("keep a socket for late answers", error))?;
+        let replier = UdpReplier(Arc::new(LateAnswers {
+            world: world.clone(),
+            door: Arc::clone(&door),
+            options: options.clone(),
+            socket: kept,
+        }));
         let shell = Shell {
             world: world.clone(),
             door: Arc::clone(&door),
             options: options.clone(),
-            responder: make(index),
+            responder: make(index, &replier),
             local,
         };
         match socket {
@@ -281,6 +292,48 @@ fn pause() {
     std::thread::sleep(RECEIVE_PAUSE);
 }
 
+/// Answers a query after its responder said [`Verdict::Later`], from the socket that the query came to.
+/// Clones are the same socket; any thread may use them.
+#[derive(Clone)]
+pub struct UdpReplier(Arc<LateAnswers>);
+
+struct LateAnswers {
+    world: World,
+    door: Arc<Door>,
+    options: UdpOptions,
+    socket: UdpSocket,
+}
+
+impl std::fmt::Debug for UdpReplier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UdpReplier").field(&self.0.socket).finish()
+    }
+}
+
+impl UdpReplier {
+    /// Sends `octets` to `remote`, from the address `local` that the query was sent to; `flow` is that of
+    /// its [`Datagram`]. Never waits: what the kernel has no room for is lost, as a datagram may be.
+    pub fn reply(&self, remote: SocketAddr, local: SocketAddr, flow: u64, octets: &[u8]) {
+        let LateAnswers { world, door, options, socket } = &*self.0;
+        let sent = match socket {
+            UdpSocket::Os(socket) => {
+                let source = options.listen.packet_info.then_some(local);
+                send_from(socket.as_fd(), octets, remote, source)
+            }
+            UdpSocket::Virtual(socket) => socket.send(octets, remote),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(service = options.service, %error, "a late answer was not sent");
+            return;
+        }
+        door.count_datagrams((0, 0), (1, octets.len() as u64));
+        if flow != 0 && world.trace().is_on() {
+            let flow = flow_of(options, flow, remote, local);
+            show_reply(world, options, world.now(), octets, Shown { flow, event: None });
+        }
+    }
+}
+
 struct Shell<R> {
     world: World,
     door: Arc<Door>,
@@ -315,8 +368,9 @@ impl<R: Responder> Shell<R> {
             self.refresh(now);
             let mut received = Moved { datagrams: count as u64, octets: 0 };
             for index in 0..count.min(BATCH) {
-                let (octets, _) =
-                    batch.answer(index, |query, reply| self.decide(now, query, reply) == Verdict::Reply);
+                let flow = flow_id(&self.world);
+                let (octets, _) = batch
+                    .answer(index, flow, |query, reply| self.decide(now, query, reply) == Verdict::Reply);
                 received.octets += octets as u64;
             }
             let sent = batch.send(socket.as_fd());
@@ -334,7 +388,7 @@ impl<R: Responder> Shell<R> {
             let mut sent = (0, 0);
             if octets.len() <= self.options.receive_octets_max && remote.port() != 0 {
                 let mut reply = Writer::new(&mut room);
-                let query = Datagram { remote, local, octets: &octets };
+                let query = Datagram { remote, local, octets: &octets, flow: flow_id(&self.world) };
                 if self.decide(now, query, &mut reply) == Verdict::Reply
                     && socket.send(reply.written(), remote).is_ok()
                 {
@@ -358,9 +412,9 @@ impl<R: Responder> Shell<R> {
         // The trace is within too: it has the service say in a line what came.
         let decided = AssertUnwindSafe(|| {
             let verdict = responder.answer(now, query, reply);
-            if world.trace().is_on() {
+            if query.flow != 0 {
                 let dropped = match verdict {
-                    Verdict::Reply => None,
+                    Verdict::Reply | Verdict::Later => None,
                     Verdict::Drop(why) => Some(why),
                 };
                 let shown = show_query(world, options, now, query, dropped);
@@ -377,7 +431,17 @@ impl<R: Responder> Shell<R> {
     }
 }
 
-/// A datagram that came in, and why it gets no answer if it gets none. The flow is new.
+/// A new flow while somebody follows the trace, else 0.
+fn flow_id(world: &World) -> u64 {
+    if world.trace().is_on() { world.trace().next_flow() } else { 0 }
+}
+
+fn flow_of(options: &UdpOptions, id: u64, remote: SocketAddr, local: SocketAddr) -> Flow {
+    let canonical_port = options.canonical_port;
+    Flow { id, transport: Transport::Udp, local, remote, canonical_port, serving: true }
+}
+
+/// A datagram that came in, and why it gets no answer if it gets none.
 #[cold]
 fn show_query(
     world: &World,
@@ -386,14 +450,7 @@ fn show_query(
     query: Datagram<'_>,
     dropped: Option<&'static str>,
 ) -> Shown {
-    let flow = Flow {
-        id: world.trace().next_flow(),
-        transport: Transport::Udp,
-        local: query.local,
-        remote: query.remote,
-        canonical_port: options.canonical_port,
-        serving: true,
-    };
+    let flow = flow_of(options, query.flow, query.remote, query.local);
     let note = dropped.map(|why| Note { code: "udp.drop", text: why.into() });
     let make = || Event { note, ..event(world, options, at, flow, Direction::In, query.octets) };
     Shown { flow, event: world.trace().record(make) }
@@ -532,9 +589,9 @@ impl<S: UdpService> Each<S> {
     async fn answer(&self, remote: SocketAddr, octets: &[u8]) -> Option<Vec<u8>> {
         let Self { world, options, .. } = self;
         let mut asked = std::pin::pin!(async {
-            let query = Datagram { remote, local: self.local, octets };
+            let query = Datagram { remote, local: self.local, octets, flow: flow_id(world) };
             let now = world.now();
-            let shown = world.trace().is_on().then(|| show_query(world, options, now, query, None));
+            let shown = (query.flow != 0).then(|| show_query(world, options, now, query, None));
             let answer = self.service.datagram(world, remote, octets).await;
             if let (Some(shown), Some(answer)) = (shown, &answer) {
                 show_reply(world, options, world.now(), answer, shown);

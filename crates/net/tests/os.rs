@@ -15,7 +15,7 @@ use doorway_net::proxy_protocol::ProxySources;
 use doorway_net::tcp::{self, Connection, TcpOptions, TcpService};
 use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
-use doorway_net::udp::{self, UdpOptions, UdpService};
+use doorway_net::udp::{self, UdpOptions, UdpReplier, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -105,8 +105,8 @@ fn a_port_in_use_is_an_error_that_says_so_even_when_it_could_be_shared() {
     let any = SocketAddr::new("0.0.0.0".parse().unwrap(), local.port());
     tcp::serve(&world, any, &options, &Arc::new(WhoAndEcho)).unwrap();
     let udp_options = UdpOptions::new("echo", "echo", 0);
-    let local = udp::serve(&world, loopback(), &udp_options, |_| WhoAndEcho).unwrap().local().unwrap();
-    assert!(udp::serve(&other, local, &udp_options, |_| WhoAndEcho).is_err());
+    let local = udp::serve(&world, loopback(), &udp_options, |_, _| WhoAndEcho).unwrap().local().unwrap();
+    assert!(udp::serve(&other, local, &udp_options, |_, _| WhoAndEcho).is_err());
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn exchange(runtime: &Runtime, to: SocketAddr, datagrams: &'static [&'static [u8
 fn udp_answers_leave_from_the_address_that_was_asked() {
     let (runtime, world) = start();
     let any = "0.0.0.0:0".parse().unwrap();
-    let door = udp::serve(&world, any, &UdpOptions::new("echo", "echo", 0), |_| WhoAndEcho).unwrap();
+    let door = udp::serve(&world, any, &UdpOptions::new("echo", "echo", 0), |_, _| WhoAndEcho).unwrap();
     let port = door.local().unwrap().port();
     for address in ["127.0.0.1", "127.0.0.2", "127.1.2.3"] {
         let to = SocketAddr::new(address.parse().unwrap(), port);
@@ -314,10 +314,39 @@ fn udp_answers_leave_from_the_address_that_was_asked() {
     }
 }
 
+/// Gives every query to a thread that answers it.
+struct Deferring(UdpReplier);
+
+impl Responder for Deferring {
+    fn answer(&mut self, _: Instant, query: Datagram<'_>, _: &mut Writer<'_>) -> Verdict {
+        let replier = self.0.clone();
+        let (remote, local, flow) = (query.remote, query.local, query.flow);
+        let answer = [b"late ", query.octets].concat();
+        std::thread::spawn(move || replier.reply(remote, local, flow, &answer));
+        Verdict::Later
+    }
+}
+
+#[test]
+fn late_udp_answers_leave_from_the_address_that_was_asked() {
+    let (runtime, world) = start();
+    let options = UdpOptions::new("echo", "echo", 0);
+    for any in ["0.0.0.0:0", "127.0.0.1:0"] {
+        let make = |_, replier: &UdpReplier| Deferring(replier.clone());
+        let door = udp::serve(&world, any.parse().unwrap(), &options, make).unwrap();
+        let port = door.local().unwrap().port();
+        for address in ["127.0.0.1", "127.0.0.2"].iter().take(if any.starts_with('0') { 2 } else { 1 }) {
+            let to = SocketAddr::new(address.parse().unwrap(), port);
+            assert_eq!(exchange(&runtime, to, &[b"a"]), [b"late a".to_vec()]);
+        }
+    }
+}
+
 #[test]
 fn a_panic_costs_one_datagram() {
     let (runtime, world) = start();
-    let door = udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 0), |_| WhoAndEcho).unwrap();
+    let door =
+        udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 0), |_, _| WhoAndEcho).unwrap();
     let to = door.local().unwrap();
     let answers = exchange(&runtime, to, &[b"a", b"panic", b"b"]);
     assert_eq!(answers, [b"a127.0.0.1".to_vec(), Vec::new(), b"b127.0.0.1".to_vec()]);
@@ -335,7 +364,7 @@ fn a_summary_that_panics_costs_one_datagram() {
         },
         ..UdpOptions::new("echo", "echo", 0)
     };
-    let door = udp::serve(&world, loopback(), &options, |_| WhoAndEcho).unwrap();
+    let door = udp::serve(&world, loopback(), &options, |_, _| WhoAndEcho).unwrap();
     let _follow = world.trace().subscribe(Filter::default(), 100, || {});
     let answers = exchange(&runtime, door.local().unwrap(), &[b"bad", b"good"]);
     assert_eq!(answers, [Vec::new(), b"good127.0.0.1".to_vec()]);
@@ -367,7 +396,8 @@ fn datagrams_served_one_by_one_are_bounded_traced_and_outlive_a_panic() {
 #[test]
 fn the_trace_shows_both_messages_of_an_exchange_and_which_caused_which() {
     let (runtime, world) = start();
-    let door = udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 7), |_| WhoAndEcho).unwrap();
+    let door =
+        udp::serve(&world, loopback(), &UdpOptions::new("echo", "echo", 7), |_, _| WhoAndEcho).unwrap();
     let subscription = world.trace().subscribe(Filter::default(), 100, || {});
     exchange(&runtime, door.local().unwrap(), &[b"a"]);
     let (events, lost) = subscription.drain();

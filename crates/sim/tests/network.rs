@@ -41,7 +41,7 @@ impl Responder for UpperCase {
 fn serve_echo(world: &World) {
     let at = format!("{SERVER}:8888").parse().unwrap();
     tcp::serve(world, at, &TcpOptions::new("echo", "echo", 0), &Arc::new(UpperCase)).unwrap();
-    udp::serve(world, at, &UdpOptions::new("echo", "echo", 0), |_| UpperCase).unwrap();
+    udp::serve(world, at, &UdpOptions::new("echo", "echo", 0), |_, _| UpperCase).unwrap();
 }
 
 fn pair(seed: u64, link: Link) -> (Simulation, Node, Node) {

@@ -64,6 +64,21 @@ pub struct Answer<'a, 'w> {
     question_end: usize,
     counts: [u16; 3],
     flags: u16,
+    elsewhere: Elsewhere,
+}
+
+/// Whether a resolver would have more to say than the authority had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Elsewhere {
+    /// The answer is whole.
+    #[default]
+    No,
+    /// The name is in none of the zones: REFUSED.
+    Refused,
+    /// An alias leads out of the zones.
+    Alias,
+    /// A referral: the name is below a cut.
+    Referral,
 }
 
 // A set did not fit.
@@ -74,7 +89,7 @@ impl<'a, 'w> Answer<'a, 'w> {
     /// all.
     pub const fn new(writer: &'a mut Writer<'w>, octets_max: usize) -> Self {
         let question_end = writer.position();
-        Self { writer, octets_max, question_end, counts: [0; 3], flags: 0 }
+        Self { writer, octets_max, question_end, counts: [0; 3], flags: 0, elsewhere: Elsewhere::No }
     }
 
     /// ANCOUNT, NSCOUNT and ARCOUNT.
@@ -87,6 +102,12 @@ impl<'a, 'w> Answer<'a, 'w> {
     #[must_use]
     pub const fn flags(&self) -> u16 {
         self.flags
+    }
+
+    /// Whether the answer ends where other servers go on.
+    #[must_use]
+    pub const fn elsewhere(&self) -> Elsewhere {
+        self.elsewhere
     }
 
     /// Composes the answer to `query`, whose name `key` holds; `key` is changed when an alias is
@@ -127,7 +148,12 @@ impl<'a, 'w> Answer<'a, 'w> {
         for step in 0..=ALIASES_MAX {
             let Some(zone) = zone_for(zones, key, kind) else {
                 // An alias may lead out of what we serve; the first name may not.
-                return Ok(if step == 0 { Rcode::REFUSED } else { Rcode::NOERROR });
+                let (elsewhere, rcode) = match step {
+                    0 => (Elsewhere::Refused, Rcode::REFUSED),
+                    _ => (Elsewhere::Alias, Rcode::NOERROR),
+                };
+                self.elsewhere = elsewhere;
+                return Ok(rcode);
             };
             let node = match zone.lookup(key) {
                 Found::Node(node) | Found::Wildcard(node) => node,
@@ -205,6 +231,7 @@ impl<'a, 'w> Answer<'a, 'w> {
 
     // RFC 1034 §4.3.2 step 3b and RFC 9471: the servers below the cut, and how to reach them.
     fn referral(&mut self, cut: Node<'_>, owner: Owner) -> Result<(), Full> {
+        self.elsewhere = Elsewhere::Referral;
         let mut sets = cut.sets();
         let (Some(servers), Some(glue), Some(more)) = (sets.next(), sets.next(), sets.next()) else {
             return Ok(());

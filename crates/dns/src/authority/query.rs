@@ -38,6 +38,34 @@ pub struct QueryEdns {
     pub version: u8,
     /// The flags, DO among them.
     pub flags: u16,
+    /// Where in the message its options begin.
+    pub options_at: u16,
+    /// Octets of the options.
+    pub options_octets: u16,
+}
+
+impl QueryEdns {
+    /// The options, in the message that this was read from.
+    #[must_use]
+    pub fn options<'m>(&self, message: &'m [u8]) -> &'m [u8] {
+        let start = usize::from(self.options_at);
+        message.get(start..start + usize::from(self.options_octets)).unwrap_or_default()
+    }
+
+    /// The value of the first option with this code.
+    #[must_use]
+    pub fn option<'m>(&self, message: &'m [u8], code: u16) -> Option<&'m [u8]> {
+        let mut rest = self.options(message);
+        loop {
+            let (head, after) = rest.split_first_chunk::<4>()?;
+            let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
+            let (value, behind) = after.split_at_checked(length)?;
+            if u16::from_be_bytes([head[0], head[1]]) == code {
+                return Some(value);
+            }
+            rest = behind;
+        }
+    }
 }
 
 /// A message that gets no real answer.
@@ -89,6 +117,8 @@ pub fn usual(octets: &[u8], secret: HashKey, key: &mut Key) -> Option<Query> {
             udp_octets_max: u16::from_be_bytes([size_high, size_low]),
             version: 0,
             flags: u16::from_be_bytes([flags_high, flags_low]),
+            options_at: (octets.len() - options.len()) as u16,
+            options_octets: options.len() as u16,
         })
     };
     let usual = class == Class::IN.0.to_be_bytes();
@@ -149,7 +179,13 @@ fn question(reader: &mut Reader<'_>, header: &Header, secret: HashKey, key: &mut
             check_options(record.rdata).ok()?;
         }
         let flags = u16::from_be_bytes([high, low]);
-        edns = Some(QueryEdns { udp_octets_max: record.class.0, version, flags });
+        edns = Some(QueryEdns {
+            udp_octets_max: record.class.0,
+            version,
+            flags,
+            options_at: (reader.position() - record.rdata.len()) as u16,
+            options_octets: record.rdata.len() as u16,
+        });
     }
     reader.finish("the end of the query").ok()?;
     Some(Query { flags: header.flags, question_octets: name_octets + 4, kind, class, edns })

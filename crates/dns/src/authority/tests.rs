@@ -26,6 +26,7 @@ fn respond(engine: &mut Authority, query: &[u8], carrier: Carrier) -> Result<Vec
     match engine.respond(query, carrier, &mut reply) {
         Verdict::Reply => Ok(reply.written().to_vec()),
         Verdict::Drop(why) => Err(why),
+        Verdict::Later => Err("later"),
     }
 }
 
@@ -142,7 +143,7 @@ fn sources_that_cannot_be_answered_get_nothing() {
     ] {
         let mut room = [0; 512];
         let local = "192.0.2.1:53".parse().unwrap();
-        let query = Datagram { remote: remote.parse().unwrap(), local, octets: &octets };
+        let query = Datagram { remote: remote.parse().unwrap(), local, octets: &octets, flow: 0 };
         let verdict = engine().answer(Instant::ZERO, query, &mut Writer::new(&mut room));
         assert_eq!(verdict == Verdict::Reply, answered, "{remote}");
     }
@@ -237,6 +238,7 @@ proptest! {
         let full = match engine().respond_in_full(&octets, carrier, &mut reply) {
             Verdict::Reply => Ok(reply.written().to_vec()),
             Verdict::Drop(why) => Err(why),
+            Verdict::Later => Err("later"),
         };
         prop_assert_eq!(&usual, &full);
         if let Ok(reply) = usual {

@@ -131,8 +131,12 @@ impl Record {
 impl fmt::Display for Record {
     /// One line of a zone file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let data = rdata::display(self.kind, &self.rdata);
-        write!(f, "{} {} {} {} {data}", self.name, self.ttl, self.class, self.kind)
+        write!(f, "{} {} {} {} ", self.name, self.ttl, self.class, self.kind)?;
+        if self.class != Class::IN && self.rdata.is_empty() {
+            // RFC 2136 §2.4: a condition or a deletion, which has no data.
+            return Ok(());
+        }
+        write!(f, "{}", rdata::display(self.kind, &self.rdata))
     }
 }
 

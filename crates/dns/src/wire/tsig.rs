@@ -419,7 +419,7 @@ impl std::error::Error for Untrusted {}
 pub struct Chain {
     key: Arc<Key>,
     // Holds the MAC before, and the messages since that had no signature.
-    digest: hmac::Context,
+    digest: Box<hmac::Context>,
     first: bool,
     unsigned: u32,
 }
@@ -432,13 +432,14 @@ impl fmt::Debug for Chain {
 
 impl Chain {
     fn after(key: Arc<Key>, mac: &[u8]) -> Self {
-        let mut chain = Self { digest: hmac::Context::with_key(&key.secret), key, first: true, unsigned: 0 };
+        let mut chain =
+            Self { digest: Box::new(hmac::Context::with_key(&key.secret)), key, first: true, unsigned: 0 };
         chain.continue_from(mac);
         chain
     }
 
     fn continue_from(&mut self, mac: &[u8]) {
-        self.digest = hmac::Context::with_key(&self.key.secret);
+        *self.digest = hmac::Context::with_key(&self.key.secret);
         self.digest.update(&(mac.len() as u16).to_be_bytes());
         self.digest.update(mac);
         self.unsigned = 0;
@@ -489,7 +490,7 @@ impl Chain {
     }
 
     fn finish(&mut self, tsig: &Tsig) -> hmac::Tag {
-        let mut digest = self.digest.clone();
+        let mut digest = (*self.digest).clone();
         if std::mem::take(&mut self.first) {
             tsig.digest_variables(&mut digest);
         } else {

@@ -23,11 +23,17 @@ pub(crate) struct Explained {
 pub(crate) fn explain(config: &Config, name: Option<&str>) -> Result<Explained, Failure> {
     let Some(name) = name else { return Ok(overview()) };
     let name = name.trim_start_matches('[').trim_end_matches(']');
-    let path: Vec<&str> = name.split('.').collect();
-    let Some(section) = all_sections().find(|section| section.name == path[0]) else {
+    let rest = |section: &'static Section| {
+        let rest = name.strip_prefix(section.name)?;
+        (rest.is_empty() || rest.starts_with('.')).then_some((section, rest))
+    };
+    // A table within another has the longer name.
+    let Some((section, rest)) = all_sections().filter_map(rest).max_by_key(|(section, _)| section.name.len())
+    else {
         return Err(unknown(name));
     };
-    match path[1..] {
+    let path: Vec<&str> = rest.split('.').skip(1).collect();
+    match path[..] {
         [] => Ok(table(section.name, section.help, section.keys, Some(config.section(section.name)))),
         [key] => {
             let key = section.key(key).ok_or_else(|| unknown(name))?;

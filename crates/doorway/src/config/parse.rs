@@ -90,7 +90,8 @@ fn fix(line: &str, message: &str) -> String {
     }
 }
 
-/// Sorts the top level's entries by section: for each of `sections`, in order, what its table writes.
+/// Sorts the entries by section: for each of `sections`, in order, what its table writes. A section
+/// called `dns.cache` is a table within that of `dns`.
 pub(super) fn tables(
     entries: &[Entry],
     sections: impl Iterator<Item = &'static Section> + Clone,
@@ -103,7 +104,7 @@ pub(super) fn tables(
                     at: entry.at.clone(),
                     table: String::new(),
                     name: entry.name.clone(),
-                    known: sections.clone().map(|section| section.name).collect(),
+                    known: super::within("", sections.clone()).collect(),
                 },
                 _ => Wrong::value(
                     entry.at.clone(),
@@ -114,20 +115,26 @@ pub(super) fn tables(
             });
         }
     }
-    let table = |section: &'static Section| match entries.iter().find(|entry| entry.name == section.name) {
-        None => Vec::new(),
-        Some(Entry { item: Item { written: Written::Table(entries), .. }, .. }) => entries.clone(),
-        Some(entry) => {
-            let what = format!("[{}] is a table, not {}", section.name, entry.item.written.noun());
-            wrongs.push(Wrong::value(
-                entry.at.clone(),
-                what,
-                format!("write the header [{}], once", section.name),
-            ));
-            Vec::new()
+    let table = |section: &'static Section| {
+        let mut found = entries;
+        for name in section.name.split('.') {
+            found = match found.iter().find(|entry| entry.name == name) {
+                None => return Vec::new(),
+                Some(Entry { item: Item { written: Written::Table(entries), .. }, .. }) => entries,
+                // Told for the outer table, when it is that one which is no table.
+                Some(_) if !section.name.ends_with(name) => return Vec::new(),
+                Some(entry) => {
+                    let what = format!("[{}] is a table, not {}", section.name, entry.item.written.noun());
+                    let fix = format!("write the header [{}], once", section.name);
+                    wrongs.push(Wrong::value(entry.at.clone(), what, fix));
+                    return Vec::new();
+                }
+            };
         }
+        let own = |entry: &&Entry| !super::within(section.name, sections.clone()).any(|n| n == entry.name);
+        found.iter().filter(own).cloned().collect()
     };
-    sections.map(table).collect()
+    sections.clone().map(table).collect()
 }
 
 fn entries(table: &dyn TableLike) -> Vec<Entry> {

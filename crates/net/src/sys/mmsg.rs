@@ -128,11 +128,12 @@ impl Batch {
         Ok(self.received)
     }
 
-    /// Shows datagram `index` of the batch to `answer` with room for a reply; queues the reply when
-    /// `answer` returns true. Returns the octets of the datagram and of the reply.
+    /// Shows datagram `index` of the batch, which is of `flow`, to `answer` with room for a reply; queues
+    /// the reply when `answer` returns true. Returns the octets of the datagram and of the reply.
     pub(crate) fn answer(
         &mut self,
         index: usize,
+        flow: u64,
         answer: impl FnOnce(Datagram<'_>, &mut Writer<'_>) -> bool,
     ) -> (usize, usize) {
         let head = &self.receive_heads[index];
@@ -143,7 +144,8 @@ impl Batch {
         };
         let local = if self.packet_info { self.destination(index) } else { self.local };
         let from = index * self.receive_stride;
-        let query = Datagram { remote, local, octets: &self.receive_octets[from..from + octets] };
+        let octets_in = &self.receive_octets[from..from + octets];
+        let query = Datagram { remote, local, octets: octets_in, flow };
         let to = self.to_send * self.send_stride;
         let room = &mut self.send_octets[to..to + self.send_stride - STAGGER_OCTETS];
         let mut reply = Writer::new(room);
@@ -256,6 +258,69 @@ impl Batch {
             }
         }
         self.local
+    }
+}
+
+/// Sends one datagram to `remote` without waiting, from the address `source` when one is given.
+///
+/// # Errors
+/// As the kernel gives them: `WouldBlock` when the send buffer is full.
+pub(crate) fn send_from(
+    socket: BorrowedFd<'_>,
+    octets: &[u8],
+    remote: SocketAddr,
+    source: Option<SocketAddr>,
+) -> io::Result<()> {
+    let name = socket2::SockAddr::from(remote);
+    let mut control = Control([0; CONTROL_OCTETS]);
+    let mut slice = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
+    // SAFETY: all-zero is a valid value of this plain C structure.
+    let mut head: libc::msghdr = unsafe { zeroed() };
+    head.msg_name = name.as_ptr().cast_mut().cast();
+    head.msg_namelen = name.len();
+    head.msg_iov = &raw mut slice;
+    head.msg_iovlen = 1;
+    if let Some(source) = source {
+        head.msg_control = control.0.as_mut_ptr().cast();
+        head.msg_controllen = CONTROL_OCTETS as _;
+        // SAFETY: the buffer is aligned and has room for one control message with either structure; the
+        // macros stay within it, and the length is then cut to what was written.
+        unsafe {
+            let first = libc::CMSG_FIRSTHDR(&raw const head);
+            let space = match source {
+                SocketAddr::V4(v4) => {
+                    let mut info: libc::in_pktinfo = zeroed();
+                    info.ipi_spec_dst.s_addr = u32::from(*v4.ip()).to_be();
+                    put_control(first, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
+                }
+                SocketAddr::V6(v6) => {
+                    let mut info: libc::in6_pktinfo = zeroed();
+                    info.ipi6_addr.s6_addr = v6.ip().octets();
+                    info.ipi6_ifindex = v6.scope_id();
+                    put_control(first, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info)
+                }
+            };
+            head.msg_controllen = space as _;
+        }
+    }
+    // SAFETY: every pointer in `head` leads to a local of this function or to `octets`, which the kernel
+    // only reads.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const head, libc::MSG_DONTWAIT) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Fills in the control message at `first` and returns the octets that it takes.
+///
+/// # Safety
+/// `first` leads to room for a control message that holds a `T`.
+unsafe fn put_control<T>(first: *mut libc::cmsghdr, level: i32, kind: i32, value: T) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*first).cmsg_level = level;
+        (*first).cmsg_type = kind;
+        (*first).cmsg_len = libc::CMSG_LEN(size_of::<T>() as u32) as _;
+        std::ptr::write_unaligned(libc::CMSG_DATA(first).cast(), value);
+        libc::CMSG_SPACE(size_of::<T>() as u32)
     }
 }
 

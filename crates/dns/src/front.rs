@@ -1,0 +1,292 @@
+//! What stands at the door: every query is decided here, on the thread that read it.
+//!
+//! A name in one of our zones is answered by the [`Authority`]; any other, for a client who may have
+//! recursion, from the [ready-made answers](ready); and only what neither of them knows is handed to a
+//! resolver. Nothing here waits, and a usual query allocates nothing.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | [`access`] | for whom there is recursion |
+//! | [`ready`] | whole responses, ready to be copied |
+//! | [`late`] | what the resolver found, made into a response |
+//! | [`rate`] | response rate limiting |
+//! | [`cookie`] | server cookies: RFC 7873, RFC 9018 |
+//!
+//! Not here: sockets and the resolver itself.
+
+pub mod access;
+pub mod cookie;
+pub mod late;
+pub mod rate;
+pub mod ready;
+
+use core::net::IpAddr;
+use std::sync::Arc;
+
+use doorway_base::{Instant, Reader, UnixTime, Verdict, Writer};
+
+use crate::authority::compose::Elsewhere;
+use crate::authority::query::{Query, Unanswerable};
+use crate::authority::{Authority, Carrier};
+use crate::wire::message::MESSAGE_OCTETS_MAX;
+use crate::wire::{Class, Flags, HEADER_OCTETS, Opcode, Question, Rcode, Type};
+use access::Access;
+use cookie::{Baker, Cookie};
+use late::Wanted;
+use rate::{Accounts, Allowed, Rate};
+use ready::{Hit, Ready};
+
+/// The EDNS option of a cookie: RFC 7873 §4.
+const COOKIE: u16 = 10;
+
+/// What all fronts of a server share.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who may have recursion; nobody while there is no resolver.
+    pub recursion: Option<Access>,
+    /// Ready-made answers of the resolver.
+    pub ready: Arc<Ready>,
+    /// Response rate limiting over UDP.
+    pub rate: Rate,
+    /// Who is not limited.
+    pub rate_exempt: Access,
+    /// The secret of server cookies; without it cookies are not answered.
+    pub cookies: Option<Baker>,
+    /// Octets of a UDP response at most.
+    pub udp_octets_max: u16,
+}
+
+/// One worker's front.
+#[derive(Debug)]
+pub struct Front {
+    authority: Authority,
+    settings: Arc<Settings>,
+    accounts: Accounts,
+    refresh: Option<Question>,
+}
+
+/// What is done with a query.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a decision is taken apart at once")]
+pub enum Decision {
+    /// The reply was written.
+    Reply,
+    /// Nothing is sent; the word says why.
+    Drop(&'static str),
+    /// The resolver answers later.
+    Resolve(Wanted),
+    /// The parts that keep zones up to date answer later: NOTIFY, UPDATE, and transfers.
+    Upkeep,
+}
+
+/// Who asks, and by which way.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// The client's address.
+    pub address: IpAddr,
+    /// What carries the query.
+    pub carrier: Carrier,
+    /// Wall-clock time, for cookies.
+    pub wall: UnixTime,
+}
+
+impl Front {
+    /// A front before `authority`; `secret` is random.
+    #[must_use]
+    pub fn new(authority: Authority, settings: Arc<Settings>, secret: u64) -> Self {
+        let accounts = Accounts::new(settings.rate, secret);
+        Self { authority, settings, accounts, refresh: None }
+    }
+
+    /// Takes up what was published since. For a worker, once a batch.
+    pub fn take_up(&mut self) {
+        self.authority.take_up();
+    }
+
+    /// The question of the last answer, when it should be looked up anew before its time is over.
+    pub fn take_refresh(&mut self) -> Option<Question> {
+        self.refresh.take()
+    }
+
+    /// Decides about one message; a reply is written at the start of `reply`'s buffer.
+    #[inline]
+    pub fn decide(
+        &mut self,
+        now: Instant,
+        client: Client,
+        octets: &[u8],
+        reply: &mut Writer<'_>,
+    ) -> Decision {
+        let query = self.authority.read(octets);
+        let read = match query {
+            Ok(query) if query.class == Class::IN => query,
+            Err(Unanswerable::Header { flags, .. })
+                if matches!(flags.opcode(), Opcode::NOTIFY | Opcode::UPDATE) =>
+            {
+                return Decision::Upkeep;
+            }
+            other => return self.authoritative(now, client, other, octets, reply),
+        };
+        if matches!(read.kind, Type::AXFR | Type::IXFR) {
+            return Decision::Upkeep;
+        }
+        if !self.may_recurse(client, &read) {
+            return self.authoritative(now, client, query, octets, reply);
+        }
+        // Answers of our own come first: what is served here is never looked up elsewhere.
+        match self.authority.reply_to(query, octets, client.carrier, reply) {
+            Verdict::Reply => {}
+            Verdict::Drop(why) => return Decision::Drop(why),
+            Verdict::Later => return Decision::Upkeep,
+        }
+        if self.authority.elsewhere() == Elsewhere::No || read.edns.is_some_and(|edns| edns.version != 0) {
+            allow_recursion(reply);
+            return Decision::Reply;
+        }
+        reply.rewind(0);
+        self.recurse(now, client, read, octets, reply)
+    }
+
+    fn may_recurse(&self, client: Client, query: &Query) -> bool {
+        query.flags.has(Flags::RD)
+            && self.settings.recursion.as_ref().is_some_and(|access| access.allows(client.address))
+    }
+
+    // A query that gets what the zones have and nothing else.
+    fn authoritative(
+        &mut self,
+        now: Instant,
+        client: Client,
+        query: Result<Query, Unanswerable>,
+        octets: &[u8],
+        reply: &mut Writer<'_>,
+    ) -> Decision {
+        match self.authority.reply_to(query, octets, client.carrier, reply) {
+            Verdict::Reply => self.limited(now, client, reply),
+            Verdict::Drop(why) => Decision::Drop(why),
+            Verdict::Later => Decision::Upkeep,
+        }
+    }
+
+    // RRL: what may go out of the answer that was written.
+    fn limited(&mut self, now: Instant, client: Client, reply: &mut Writer<'_>) -> Decision {
+        let settings = &self.settings;
+        if settings.rate.per_second == 0
+            || client.carrier == Carrier::Stream
+            || settings.rate_exempt.allows(client.address)
+        {
+            return Decision::Reply;
+        }
+        let rcode =
+            Flags(reply.written().get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))).rcode();
+        let subject = self.authority.subject(rcode);
+        match self.accounts.count(now, client.address, subject) {
+            Allowed::Whole => Decision::Reply,
+            Allowed::Nothing => Decision::Drop("over the rate for equal answers"),
+            Allowed::Cut => {
+                cut(reply);
+                Decision::Reply
+            }
+        }
+    }
+
+    fn recurse(
+        &mut self,
+        now: Instant,
+        client: Client,
+        query: Query,
+        octets: &[u8],
+        reply: &mut Writer<'_>,
+    ) -> Decision {
+        let options = match self.cookie(client, octets, &query) {
+            Ok(options) => options,
+            Err(rcode) => return self.refuse(octets, query, rcode, reply),
+        };
+        if query.kind.is_meta() && query.kind != Type::ANY {
+            return self.refuse(octets, query, Rcode::NOTIMP, reply);
+        }
+        let udp_octets_max = self.settings.udp_octets_max;
+        let octets_max = match client.carrier {
+            Carrier::Stream => MESSAGE_OCTETS_MAX,
+            Carrier::Datagram => late::octets_max(query.edns, usize::from(udp_octets_max)),
+        };
+        let opt_octets = query.edns.map_or(0, |_| crate::wire::edns::OPT_OCTETS + options.len());
+        if self.authority.elsewhere() == Elsewhere::Alias {
+            // Following it has changed the key.
+            let _ = self.authority.read(octets);
+        }
+        let key = self.authority.key();
+        match self.settings.ready.write(now, key, &query, octets, octets_max - opt_octets, reply) {
+            Hit::Written { refresh } => {
+                if let Some(edns) = query.edns {
+                    late::put_opt(edns, Rcode::NOERROR, udp_octets_max, &options, reply);
+                }
+                if refresh {
+                    self.refresh = Wanted::new(octets, query, Vec::new()).ok().map(|wanted| wanted.question);
+                }
+                Decision::Reply
+            }
+            Hit::None => match Wanted::new(octets, query, options) {
+                Ok(wanted) => Decision::Resolve(wanted),
+                Err(_) => Decision::Drop("a question that cannot be read again"),
+            },
+        }
+    }
+
+    // The options that answer the query's COOKIE option.
+    fn cookie(&self, client: Client, octets: &[u8], query: &Query) -> Result<Vec<u8>, Rcode> {
+        let (Some(baker), Some(edns)) = (&self.settings.cookies, query.edns) else { return Ok(Vec::new()) };
+        let Some(option) = edns.option(octets, COOKIE) else { return Ok(Vec::new()) };
+        match baker.look(client.wall, client.address, option) {
+            Cookie::Malformed => Err(Rcode::FORMERR),
+            Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
+                let mut options = Vec::with_capacity(4 + cookie.len());
+                options.extend(COOKIE.to_be_bytes());
+                options.extend((cookie.len() as u16).to_be_bytes());
+                options.extend(cookie);
+                Ok(options)
+            }
+        }
+    }
+
+    // An answer of a code alone.
+    fn refuse(&self, octets: &[u8], query: Query, rcode: Rcode, reply: &mut Writer<'_>) -> Decision {
+        let Ok(wanted) = Wanted::new(octets, query, Vec::new()) else {
+            return Decision::Drop("a question that cannot be read again");
+        };
+        self.fail(&wanted, rcode, reply);
+        Decision::Reply
+    }
+
+    /// Writes an answer of a code alone, such as SERVFAIL when the resolver has too much to do.
+    pub fn fail(&self, wanted: &Wanted, rcode: Rcode, reply: &mut Writer<'_>) {
+        reply.rewind(0);
+        reply.put(&wanted.head);
+        if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
+            let flags = wanted.query.flags.response(rcode).0 | Flags::RA;
+            head[2..4].copy_from_slice(&flags.to_be_bytes());
+            head[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
+        }
+        if let Some(edns) = wanted.query.edns {
+            late::put_opt(edns, rcode, self.settings.udp_octets_max, &wanted.options, reply);
+        }
+    }
+}
+
+// The client may have recursion, though this answer needed none.
+fn allow_recursion(reply: &mut Writer<'_>) {
+    if let Some(octet) = reply.written_mut().get_mut(3) {
+        *octet |= Flags::RA as u8;
+    }
+}
+
+// Cuts an answer to its question, with TC. One without a question is sent as it is.
+fn cut(reply: &mut Writer<'_>) {
+    let written = reply.written();
+    let Ok(question) = Question::read(&mut Reader::at(written, HEADER_OCTETS)) else { return };
+    reply.rewind(HEADER_OCTETS + question.name.as_octets().len() + 4);
+    if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
+        head[2] |= (Flags::TC >> 8) as u8;
+        head[6..].fill(0);
+    }
+}
