@@ -122,6 +122,12 @@ impl<'z> Node<'z> {
         })
     }
 
+    /// Octets of the node in the arena, before it is rounded up to whole units.
+    pub(super) fn octets_len(&self) -> usize {
+        let set = |set: RrSet<'_>| ENTRY_OCTETS + set.relocations.len() + set.records.len();
+        HEAD_OCTETS + usize::from(self.octets[0]) + self.sets().map(set).sum::<usize>()
+    }
+
     /// The set of one type.
     #[inline]
     #[must_use]
