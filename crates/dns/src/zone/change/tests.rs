@@ -41,7 +41,7 @@ fn a_zone_gives_back_every_record_with_the_soa_record_first() {
         "www.example.org. 60 IN CNAME web.example.org.",
         "sub.example.org. 60 IN NS ns.sub.example.org.",
         "sub.example.org. 60 IN NS ns.elsewhere.test.",
-        "sub.example.org. 60 IN DS 1 8 2 aabb",
+        "sub.example.org. 60 IN DS 1 8 2 AABB",
         "ns.sub.example.org. 60 IN A 192.0.2.2",
         "srv.example.org. 60 IN SRV 1 2 3 ns.example.org.",
         "x.example.org. 60 IN TYPE731 \\# 3 010203",
