@@ -7,7 +7,7 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -18,6 +18,7 @@ use doorway_base::{Instant, Writer};
 use doorway_net::World;
 use doorway_net::tls::TlsDialler;
 use doorway_net::udp::UdpReplier;
+use siphasher::sip::SipHasher13;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::link::{self, Job};
@@ -111,7 +112,8 @@ struct Shared {
     local: Published,
     tls: Option<Arc<TlsDialler>>,
     secret: HashKey,
-    sharding: RandomState,
+    // Who does not know it cannot choose a worker, or whom to share a bound with.
+    sharding: (u64, u64),
     clients: Box<[AtomicU32]>,
     counts: Counts,
 }
@@ -206,6 +208,7 @@ impl Recursion {
         tls: Option<Arc<TlsDialler>>,
     ) -> Self {
         let secret = local.current().secret();
+        let mut random = world.random();
         let shared = Arc::new(Shared {
             world: world.clone(),
             settings,
@@ -214,7 +217,7 @@ impl Recursion {
             local,
             tls,
             secret,
-            sharding: RandomState::new(),
+            sharding: (random.next_u64(), random.next_u64()),
             clients: (0..CLIENTS).map(|_| AtomicU32::new(0)).collect(),
             counts: Counts::default(),
         });
@@ -292,14 +295,20 @@ impl Recursion {
 
     fn worker_of(&self, question: &Question) -> &mpsc::Sender<Asker> {
         let name = question.name.lowered();
-        let hash = self.shared.sharding.hash_one((name.as_octets(), question.kind.0));
+        let hash = self.shared.hash((name.as_octets(), question.kind.0));
         &self.workers[hash as usize % self.workers.len()]
     }
 }
 
 impl Shared {
+    fn hash(&self, value: impl Hash) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.sharding.0, self.sharding.1);
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+
     fn place_of(&self, client: IpAddr) -> usize {
-        self.sharding.hash_one(client) as usize % CLIENTS
+        self.hash(client) as usize % CLIENTS
     }
 
     fn ended(&self, client: Option<usize>) {
