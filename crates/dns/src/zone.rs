@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`mod@file`] | the zone file reader: RFC 1035 §5, RFC 2308 §4, RFC 3597 §5 |
+//! | `generate.rs` | `$GENERATE`: records made of a range of numbers |
 //! | [`scan`] | its words, quotes, parentheses and comments |
 //! | [`fault`] | what is wrong with a file, with line and column |
 //! | [`draft`] | the records of a zone while it is being read |
@@ -19,6 +20,7 @@ pub mod check;
 pub mod draft;
 pub mod fault;
 pub mod file;
+mod generate;
 pub mod node;
 mod render;
 pub mod scan;
