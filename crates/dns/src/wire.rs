@@ -12,6 +12,7 @@
 //! | [`options`] | what stands in it: cookies, client subnets, extended errors … |
 //! | [`message`] | whole messages: questions and records |
 //! | [`compress`] | names written with pointers to what was written before |
+//! | [`tsig`] | messages signed with a shared secret: RFC 8945 |
 //!
 //! Not here: what a server does with a message (`authority`).
 
@@ -25,6 +26,7 @@ pub mod options;
 pub mod rdata;
 pub mod rtype;
 pub mod text;
+pub mod tsig;
 
 pub use code::{Class, Opcode, Rcode};
 pub use compress::Compressor;

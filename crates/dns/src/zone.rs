@@ -13,10 +13,13 @@
 //! | [`node`] | how one name and its answers lie in memory |
 //! | [`table`] | names found by hash: [`Key`] of a query, open addressing |
 //! | [`set`] | all zones of a server, longest match |
+//! | [`records`] | a zone's records, taken out of it again |
+//! | [`change`] | what changes between two versions; serial numbers |
 //!
 //! A [`Zone`] never changes. A new version is a new zone, and readers of the old one keep it until
 //! they look again. Not here: files themselves (`io/`), and what is answered to whom (`authority`).
 
+pub mod change;
 pub mod check;
 pub mod denial;
 pub mod draft;
@@ -24,11 +27,13 @@ pub mod fault;
 pub mod file;
 mod generate;
 pub mod node;
+pub mod records;
 mod render;
 pub mod scan;
 pub mod set;
 pub mod table;
 
+pub use change::{Change, Unfit};
 pub use draft::Draft;
 pub use fault::{Fault, Severity};
 pub use set::Zones;

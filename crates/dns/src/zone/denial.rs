@@ -128,7 +128,7 @@ impl Denial {
         }
         let found = *found;
         // It is the last of the node's octets before the next unit begins.
-        let end = node.end();
+        let end = node.octets_len();
         let place = at as usize * super::node::UNIT_OCTETS + end - 4;
         arena[place..place + 4].copy_from_slice(&found.to_le_bytes());
     }

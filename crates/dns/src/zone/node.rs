@@ -161,14 +161,10 @@ impl<'z> Node<'z> {
         })
     }
 
-    /// Octets from the node's first to the last of its last set.
-    pub(super) fn end(&self) -> usize {
-        let entries = HEAD_OCTETS + usize::from(self.octets[0]);
-        let count = usize::from(u16_at(self.octets, 2));
-        (0..count).fold(entries + count * ENTRY_OCTETS, |at, index| {
-            let entry = entries + index * ENTRY_OCTETS;
-            at + usize::from(u16_at(self.octets, entry + 4)) + 2 * usize::from(u16_at(self.octets, entry + 6))
-        })
+    /// Octets of the node in the arena, before it is rounded up to whole units.
+    pub(super) fn octets_len(&self) -> usize {
+        let set = |set: RrSet<'_>| ENTRY_OCTETS + set.relocations.len() + set.records.len();
+        HEAD_OCTETS + usize::from(self.octets[0]) + self.sets().map(set).sum::<usize>()
     }
 
     /// The set of one type.

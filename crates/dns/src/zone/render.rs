@@ -158,7 +158,7 @@ impl<'d> Renderer<'d> {
                 order.push(at);
             }
         }
-        zone.denial = chain.map(|chain| Denial::new(chain, order, &mut zone.arena, zone.apex_labels));
+        zone.denial = chain.map(|chain| Denial::new(chain, order, &zone.arena, zone.apex_labels));
         if let Some(denial) = &zone.denial {
             for &(at, _) in &places {
                 denial.link(&mut zone.arena, at);
