@@ -186,10 +186,20 @@ impl<'a, 'w> Answer<'a, 'w> {
                     if step == ALIASES_MAX {
                         break;
                     }
-                    let Some(target) = self.redirect(zones, key, node, owner)? else {
+                    let again = seen.iter().flatten().any(|before| before.is(&node));
+                    let Some(target) = self.redirect(zones, key, node, owner, again)? else {
                         self.prove(&proofs)?;
                         return Ok(Rcode::YXDOMAIN);
                     };
+                    // It may lead to itself.
+                    if key.suffix(key.labels().saturating_sub(node.labels())) == node.name() {
+                        break;
+                    }
+                    seen[step] = Some(node);
+                    // The CNAME record that was made is what such a question asks for.
+                    if matches!(kind, Type::CNAME | Type::ANY) {
+                        break;
+                    }
                     owner = target;
                     continue;
                 }
@@ -244,22 +254,28 @@ impl<'a, 'w> Answer<'a, 'w> {
     }
 
     // RFC 6672 §3.2: the DNAME record, and the CNAME record that it makes for the name in `key`, which
-    // then has the new name. `None` when that would be too long.
+    // then has the new name. `None` when that would be too long. `again` says that the answer has the
+    // DNAME record already.
     fn redirect(
         &mut self,
         zones: &Zones,
         key: &mut Key,
         node: Node<'_>,
         owner: Owner,
+        again: bool,
     ) -> Result<Option<Owner>, Full> {
         let Some((set, signatures)) = node.signed_set(Type::DNAME) else { return Ok(None) };
-        let redirect_at = self.writer.position();
-        let name_octets = self.put_named(Section::Answer, set, node.name())?;
-        if let Some(signatures) = signatures.filter(|_| self.signed) {
-            self.put_named(Section::Answer, signatures, node.name())?;
+        // Where the DNAME record's target stands, for a pointer to it.
+        let mut target_at = usize::MAX;
+        if !again {
+            let redirect_at = self.writer.position();
+            let name_octets = self.put_named(Section::Answer, set, node.name())?;
+            // Before the RDATA stand the owner and ten octets.
+            target_at = redirect_at + name_octets + RECORD_HEAD_OCTETS - 2;
+            if let Some(signatures) = signatures.filter(|_| self.signed) {
+                self.put_named(Section::Answer, signatures, node.name())?;
+            }
         }
-        // Before the RDATA stand the owner and ten octets.
-        let target_at = redirect_at + name_octets + RECORD_HEAD_OCTETS - 2;
         let target = &set.records[RECORD_HEAD_OCTETS..];
         let prefix = key.suffix(0).len() - node.name().len();
         let mut name = [0; NAME_OCTETS_MAX];

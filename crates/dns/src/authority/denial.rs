@@ -16,24 +16,25 @@ const PROOFS_MAX: usize = ALIASES_MAX + 4;
 #[derive(Debug)]
 pub(super) struct Proofs<'z> {
     wanted: bool,
-    nodes: [Option<(&'z Zone, Node<'z>)>; PROOFS_MAX],
+    // Nothing is set up for an answer that needs no proof.
+    nodes: Option<[Option<(&'z Zone, Node<'z>)>; PROOFS_MAX]>,
     count: usize,
 }
 
 impl<'z> Proofs<'z> {
     pub(super) const fn new(wanted: bool) -> Self {
-        Self { wanted, nodes: [None; PROOFS_MAX], count: 0 }
+        Self { wanted, nodes: None, count: 0 }
     }
 
     /// What was gathered.
     pub(super) fn nodes(&self) -> impl Iterator<Item = (&'z Zone, Node<'z>)> {
-        self.nodes[..self.count].iter().flatten().copied()
+        self.nodes.iter().flatten().take(self.count).flatten().copied()
     }
 
     fn add(&mut self, zone: &'z Zone, node: Option<Node<'z>>) {
         let Some(node) = node else { return };
         if self.count < PROOFS_MAX && !self.nodes().any(|(_, other)| other.is(&node)) {
-            self.nodes[self.count] = Some((zone, node));
+            self.nodes.get_or_insert([None; PROOFS_MAX])[self.count] = Some((zone, node));
             self.count += 1;
         }
     }
