@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | [`include`] | the files that a zone file includes |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`datagram`] | queries over UDP |
 //! | [`stream`] | queries over TCP and TLS: RFC 7766, RFC 7858 |
@@ -10,6 +11,7 @@
 //! | [`link`] | its connections, over TCP and TLS |
 
 pub mod datagram;
+pub mod include;
 pub mod link;
 pub mod load;
 pub mod recursion;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use doorway_net::memory;
 
+use super::include;
 use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
 use crate::wire::Name;
@@ -42,7 +43,7 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
     let mut loaded = Loaded::default();
     if config.zones.is_empty() {
         let read = apex(&config.local_domain)
-            .and_then(|apex| read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret));
+            .and_then(|apex| read(&apex, Path::new("built-in zone"), BUILT_IN.as_bytes(), secret));
         loaded.take(&config.local_domain, read, secret, before);
     }
     for zone in &config.zones {
@@ -113,17 +114,16 @@ fn read_file(zone: &ZoneConfig, secret: HashKey) -> Result<Zone, Error> {
         path: zone.file.clone(),
         source,
     })?;
-    read(&apex, &zone.file.to_string_lossy(), &text, secret).map(|read| read.with_rotate(zone.rotate))
+    read(&apex, &zone.file, &text, secret).map(|read| read.with_rotate(zone.rotate))
 }
 
 fn apex(name: &str) -> Result<Name, Error> {
     name.parse().map_err(|fault| Error::Name { name: name.to_owned(), fault })
 }
 
-fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
-    let name = apex.to_string();
-    let (zone, warnings) =
-        file::read(apex, path, text, secret).map_err(|faults| Error::Zone { zone: name.clone(), faults })?;
+fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
+    let read = file::read_including(apex, &path.to_string_lossy(), text, secret, &mut include::beneath(path));
+    let (zone, warnings) = read.map_err(|faults| Error::Zone { zone: apex.to_string(), faults })?;
     for warning in &warnings.list {
         tracing::warn!(zone = %apex, "{warning}");
     }

@@ -120,6 +120,19 @@ pub fn base32hex(octets: &[u8]) -> impl fmt::Display {
     })
 }
 
+/// The digits of a SHA-1 hash in base 32, in lower case, as an owner name in canonical form has them.
+#[must_use]
+pub fn base32hex_digits(hash: &[u8; 20]) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (eight, five) in digits.as_chunks_mut::<8>().0.iter_mut().zip(hash.as_chunks::<5>().0) {
+        let bits = u64::from_be_bytes([0, 0, 0, five[0], five[1], five[2], five[3], five[4]]);
+        for (index, digit) in eight.iter_mut().enumerate() {
+            *digit = BASE32HEX[(bits >> (35 - 5 * index) & 31) as usize].to_ascii_lowercase();
+        }
+    }
+    digits
+}
+
 /// Prints a moment, in seconds since 1970, as `YYYYMMDDHHmmSS`.
 pub(super) fn write_moment(f: &mut impl fmt::Write, seconds: u32) -> fmt::Result {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
