@@ -5,6 +5,7 @@
 //! | [`wire`] | octets to types and back: names, records, compression, EDNS |
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
+//! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`transfer`] | how zones move: AXFR, IXFR, NOTIFY, the timers of a secondary |
 //! | [`update`] | records changed by message |
@@ -19,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod cache;
 pub mod config;
 pub mod error;
 pub mod front;

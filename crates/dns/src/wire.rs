@@ -9,6 +9,7 @@
 //! | [`rdata`] | RDATA read, checked, compressed, printed, parsed and made canonical by that table |
 //! | [`header`] | the 12 octets in front of every message |
 //! | [`edns`] | the OPT pseudo-record |
+//! | [`options`] | what stands in it: cookies, client subnets, extended errors … |
 //! | [`message`] | whole messages: questions and records |
 //! | [`compress`] | names written with pointers to what was written before |
 //! | [`answer`] | an answer that has no records |
@@ -23,6 +24,7 @@ pub mod edns;
 pub mod header;
 pub mod message;
 pub mod name;
+pub mod options;
 pub mod rdata;
 pub mod rtype;
 pub mod text;
@@ -34,6 +36,7 @@ pub use edns::Edns;
 pub use header::{Flags, HEADER_OCTETS, Header};
 pub use message::{Message, Question, Record};
 pub use name::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX, Name};
+pub use options::EdnsOption;
 pub use rtype::Type;
 
 #[cfg(test)]

@@ -176,20 +176,27 @@ impl Stream {
         cx: &mut Context<'_>,
         use_octets: impl FnOnce(&[u8]) -> R,
     ) -> Poll<io::Result<R>> {
-        // Taken out while in use, so that a nested read gets a buffer of its own instead of a panic.
-        let mut buffer = READ_BUFFER.take();
-        if buffer.len() < READ_OCTETS {
-            buffer.resize(READ_OCTETS, 0);
-        }
-        let mut read = ReadBuf::new(&mut buffer);
-        let outcome = match Pin::new(self).poll_read(cx, &mut read) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(use_octets(read.filled()))),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        };
-        READ_BUFFER.set(buffer);
-        outcome
+        with_read_buffer(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            match Pin::new(self).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(use_octets(read.filled()))),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
     }
+}
+
+/// Lends the worker's shared buffer of [`READ_OCTETS`] octets.
+pub(crate) fn with_read_buffer<R>(use_buffer: impl FnOnce(&mut [u8]) -> R) -> R {
+    // Taken out while in use, so that a nested read gets a buffer of its own instead of a panic.
+    let mut buffer = READ_BUFFER.take();
+    if buffer.len() < READ_OCTETS {
+        buffer.resize(READ_OCTETS, 0);
+    }
+    let used = use_buffer(&mut buffer);
+    READ_BUFFER.set(buffer);
+    used
 }
 
 impl AsyncRead for Stream {

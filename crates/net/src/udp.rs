@@ -18,6 +18,9 @@ use crate::error::Error;
 use crate::ground::{ListenOptions, VirtualUdp};
 use crate::lock;
 use crate::pulse::{Ends, Pulse};
+#[cfg(doc)]
+use crate::stream::READ_OCTETS;
+use crate::stream::with_read_buffer;
 use crate::sys::mmsg::{BATCH, Batch, Moved, send_from};
 use crate::task::message;
 use crate::world::World;
@@ -140,6 +143,42 @@ impl UdpClient {
         match &self.0 {
             Started::Os(socket) => socket.send_to(octets, to).await.map(drop),
             Started::Virtual(socket) => socket.send(octets, to),
+        }
+    }
+
+    /// Sends one datagram without waiting.
+    ///
+    /// # Errors
+    /// As the operating system gives them: `WouldBlock` when it has no room.
+    pub fn send_now(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
+        match &self.0 {
+            Started::Os(socket) => socket.try_send_to(octets, to).map(drop),
+            Started::Virtual(socket) => socket.send(octets, to),
+        }
+    }
+
+    /// Waits for one datagram and shows it, with its sender, to `use_octets`. Until then no buffer is
+    /// held: all sockets of a worker share one. What is longer than [`READ_OCTETS`] is cut off.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    pub async fn receive_with<R>(&self, mut use_octets: impl FnMut(&[u8], SocketAddr) -> R) -> io::Result<R> {
+        match &self.0 {
+            Started::Os(socket) => loop {
+                socket.readable().await?;
+                let received: io::Result<R> = with_read_buffer(|buffer| {
+                    let (count, from) = socket.try_recv_from(buffer)?;
+                    Ok(use_octets(&buffer[..count], from))
+                });
+                match received {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    received => return received,
+                }
+            },
+            Started::Virtual(socket) => {
+                let (received, from, _) = poll_fn(|cx| socket.poll_receive(cx)).await?;
+                Ok(use_octets(&received, from))
+            }
         }
     }
 

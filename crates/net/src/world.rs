@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -17,7 +18,7 @@ use crate::listener::Listener;
 use crate::lock;
 use crate::pulse::Pulse;
 use crate::stream::Stream;
-use crate::task::Task;
+use crate::task::{Task, message};
 use crate::udp::UdpSocket;
 
 /// Everything a service may touch. Clones are the same world.
@@ -154,6 +155,13 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.inner.trace
+    }
+
+    /// Runs `part` of `service`, which may panic without harm to what is around it; `None` when it did.
+    /// The panic is logged and counted.
+    pub fn guarded<R>(&self, service: &'static str, part: impl FnOnce() -> R) -> Option<R> {
+        let outcome = catch_unwind(AssertUnwindSafe(part));
+        outcome.map_err(|panic| self.doors().count_panic(service, &message(&*panic))).ok()
     }
 
     /// Every open door and connection.

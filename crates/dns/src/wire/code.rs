@@ -9,10 +9,14 @@ pub struct Opcode(pub u8);
 impl Opcode {
     /// A standard query.
     pub const QUERY: Self = Self(0);
+    /// The status of a server, never put to use: RFC 1035 §4.1.1.
+    pub const STATUS: Self = Self(2);
     /// A zone has changed: RFC 1996.
     pub const NOTIFY: Self = Self(4);
     /// Dynamic update: RFC 2136.
     pub const UPDATE: Self = Self(5);
+    /// Stateful operations: RFC 8490.
+    pub const DSO: Self = Self(6);
 }
 
 impl fmt::Display for Opcode {
@@ -47,8 +51,35 @@ impl Rcode {
     pub const NOTIMP: Self = Self(4);
     /// The server does not want to answer.
     pub const REFUSED: Self = Self(5);
+    /// A name exists that should not: RFC 2136 §2.2; or a DNAME makes a name too long: RFC 6672 §2.2.
+    pub const YXDOMAIN: Self = Self(6);
+    /// Records exist that should not: RFC 2136 §2.2.
+    pub const YXRRSET: Self = Self(7);
+    /// Records do not exist that should: RFC 2136 §2.2.
+    pub const NXRRSET: Self = Self(8);
+    /// The server has no authority for the zone (RFC 2136 §2.2), or the signature is no good
+    /// (RFC 8945 §5.3).
+    pub const NOTAUTH: Self = Self(9);
+    /// A name is not within the zone: RFC 2136 §2.2.
+    pub const NOTZONE: Self = Self(10);
     /// The EDNS version is not supported: RFC 6891 §6.1.3.
     pub const BADVERS: Self = Self(16);
+    /// The signature is wrong: RFC 8945 §5.3.2. The number is that of BADVERS; this one stands in TSIG.
+    pub const BADSIG: Self = Self(16);
+    /// The key is not known: RFC 8945 §5.2.1.
+    pub const BADKEY: Self = Self(17);
+    /// The clocks are too far apart: RFC 8945 §5.2.3.
+    pub const BADTIME: Self = Self(18);
+    /// The mode of TKEY is not supported: RFC 2930 §2.6.
+    pub const BADMODE: Self = Self(19);
+    /// The name of a TKEY is in use: RFC 2930 §2.6.
+    pub const BADNAME: Self = Self(20);
+    /// The algorithm of a TKEY is not supported: RFC 2930 §2.6.
+    pub const BADALG: Self = Self(21);
+    /// The signature is cut too short: RFC 8945 §5.2.4.
+    pub const BADTRUNC: Self = Self(22);
+    /// The cookie is wrong or missing: RFC 7873 §8.
+    pub const BADCOOKIE: Self = Self(23);
 }
 
 impl fmt::Display for Rcode {
@@ -67,11 +98,12 @@ impl fmt::Display for Rcode {
             "NOTZONE",
             "DSOTYPENI",
         ];
-        match (NAMES.get(usize::from(self.0)), self.0) {
-            (Some(name), _) => f.write_str(name),
-            (None, 16) => f.write_str("BADVERS"),
-            (None, 23) => f.write_str("BADCOOKIE"),
-            (None, other) => write!(f, "RCODE{other}"),
+        const EXTENDED: [&str; 8] =
+            ["BADVERS", "BADKEY", "BADTIME", "BADMODE", "BADNAME", "BADALG", "BADTRUNC", "BADCOOKIE"];
+        let extended = || usize::from(self.0).checked_sub(16).and_then(|index| EXTENDED.get(index));
+        match NAMES.get(usize::from(self.0)).or_else(extended) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "RCODE{}", self.0),
         }
     }
 }
@@ -87,6 +119,8 @@ impl Class {
     pub const CH: Self = Self(3);
     /// Hesiod.
     pub const HS: Self = Self(4);
+    /// No class: in UPDATE, a condition or a deletion (RFC 2136 §2.4, §2.5).
+    pub const NONE: Self = Self(254);
     /// Any class, in queries only.
     pub const ANY: Self = Self(255);
 
@@ -108,6 +142,7 @@ impl fmt::Display for Class {
             1 => f.write_str("IN"),
             3 => f.write_str("CH"),
             4 => f.write_str("HS"),
+            254 => f.write_str("NONE"),
             255 => f.write_str("ANY"),
             other => write!(f, "CLASS{other}"),
         }

@@ -1,6 +1,6 @@
 //! EDNS(0), the OPT pseudo-record: RFC 6891 §6.
 //!
-//! Options are kept as they came; what each means is the business of whoever acts on it.
+//! Options are kept as they came; [`options`](super::options) reads and writes them by their meaning.
 
 use doorway_base::{Malformed, Reader, Writer};
 
@@ -56,11 +56,22 @@ impl Edns {
         writer.put(&self.options);
     }
 
-    /// The options as pairs of code and value.
+    /// The options as pairs of code and value; [`options`](super::options) tells what they mean.
     pub fn options(&self) -> impl Iterator<Item = (u16, &[u8])> {
-        let mut reader = Reader::new(&self.options);
-        std::iter::from_fn(move || next_option(&mut reader).ok().flatten())
+        pairs(&self.options).flatten()
     }
+}
+
+/// The options in `octets` as pairs of code and value. One that is cut off is an error and the last.
+pub(super) fn pairs(octets: &[u8]) -> impl Iterator<Item = Result<(u16, &[u8]), Malformed>> {
+    let mut reader = Reader::new(octets);
+    std::iter::from_fn(move || {
+        let next = next_option(&mut reader).transpose()?;
+        if next.is_err() {
+            reader = Reader::at(octets, octets.len());
+        }
+        Some(next)
+    })
 }
 
 /// Checks that `options` is a row of whole options.

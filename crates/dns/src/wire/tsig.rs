@@ -31,19 +31,6 @@ pub const SECRET_OCTETS_MAX: usize = 512;
 /// The time signed and the fudge.
 const TIMERS_OCTETS: usize = 8;
 
-impl Rcode {
-    /// The server has no authority for the zone, or the signature is wrong: RFC 2136 §2.2, RFC 8945 §5.2.
-    pub const NOTAUTH: Self = Self(9);
-    /// The signature is wrong; in a TSIG record only. The number is that of BADVERS in OPT.
-    pub const BADSIG: Self = Self(16);
-    /// The key is not known.
-    pub const BADKEY: Self = Self(17);
-    /// The time signed is too far from now.
-    pub const BADTIME: Self = Self(18);
-    /// The MAC is shorter than the server takes.
-    pub const BADTRUNC: Self = Self(22);
-}
-
 /// The hash beneath the HMAC: RFC 8945 §6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {

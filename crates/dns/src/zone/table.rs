@@ -31,6 +31,21 @@ impl HashKey {
         Self { start: random.next_u64(), multiplier: random.next_u64() | 1 }
     }
 
+    /// The hash of a whole name in wire form, whatever its letter case, mixed with `also`.
+    pub(crate) fn of_name(self, name: &[u8], also: u64) -> u64 {
+        let mut state = self.fold(self.start, also);
+        let (words, rest) = name.as_chunks::<8>();
+        for word in words {
+            let mut word = *word;
+            word.make_ascii_lowercase();
+            state = self.fold(state, u64::from_le_bytes(word));
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        last.make_ascii_lowercase();
+        self.fold(state, u64::from_le_bytes(last) ^ (name.len() as u64) << 56)
+    }
+
     // One multiplication to 128 bits, its halves folded together: every bit in reaches every bit out.
     #[inline]
     const fn fold(self, state: u64, octets: u64) -> u64 {
