@@ -22,20 +22,6 @@ use crate::zone::change::{self, is_after, is_same};
 use crate::zone::{Change, HashKey, Zone};
 use serial::SerialPolicy;
 
-/// The class that stands for "there is none": RFC 2136 §2.4.
-pub const NONE: Class = Class(254);
-
-impl Rcode {
-    /// A name exists that should not: RFC 2136 §2.2.
-    pub const YXDOMAIN: Self = Self(6);
-    /// Records exist that should not.
-    pub const YXRRSET: Self = Self(7);
-    /// Records that should exist do not.
-    pub const NXRRSET: Self = Self(8);
-    /// A name is not within the zone.
-    pub const NOTZONE: Self = Self(10);
-}
-
 /// An UPDATE message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
@@ -133,9 +119,9 @@ impl Update {
             match (condition.class, any, found) {
                 (Class::ANY, true, false) => return Err(Rcode::NXDOMAIN),
                 (Class::ANY, false, false) => return Err(Rcode::NXRRSET),
-                (NONE, true, true) => return Err(Rcode::YXDOMAIN),
-                (NONE, false, true) => return Err(Rcode::YXRRSET),
-                (Class::ANY | NONE, ..) => {}
+                (Class::NONE, true, true) => return Err(Rcode::YXDOMAIN),
+                (Class::NONE, false, true) => return Err(Rcode::YXRRSET),
+                (Class::ANY | Class::NONE, ..) => {}
                 _ => return Err(Rcode::FORMERR),
             }
         }
@@ -164,7 +150,7 @@ impl Update {
                 Class::ANY => {
                     record.ttl == 0 && record.rdata.is_empty() && (!meta || record.kind == Type::ANY)
                 }
-                NONE => record.ttl == 0 && !meta,
+                Class::NONE => record.ttl == 0 && !meta,
                 _ => false,
             };
             if !right {
@@ -191,16 +177,15 @@ impl Update {
     }
 }
 
-// RRSIG, NSEC, NSEC3, NSEC3PARAM.
 const fn is_made_by_signing(kind: Type) -> bool {
-    matches!(kind.0, 46 | 47 | 50 | 51)
+    matches!(kind, Type::RRSIG | Type::NSEC | Type::NSEC3 | Type::NSEC3PARAM)
 }
 
 // A record whose RDATA may be empty or compressed, whatever its class.
 fn read_record(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     let raw = RawRecord::read(reader)?;
     let mut data = Vec::with_capacity(raw.rdata.len());
-    let typed = matches!(raw.class, Class::IN | NONE) && !raw.kind.is_meta();
+    let typed = matches!(raw.class, Class::IN | Class::NONE) && !raw.kind.is_meta();
     if typed && (raw.class == Class::IN || !raw.rdata.is_empty()) {
         let mut inside = Reader::at(reader.whole(), reader.position() - raw.rdata.len());
         rdata::read(raw.kind, &mut inside, raw.rdata.len(), &mut data)?;

@@ -31,7 +31,7 @@ fn record(line: &str) -> Record {
     let name = rdata::name_from_text(words[0].as_bytes(), &apex()).unwrap();
     let class = match words[2] {
         "ANY" => Class::ANY,
-        "NONE" => NONE,
+        "NONE" => Class::NONE,
         class => Class::from_text(class.as_bytes()).unwrap(),
     };
     let kind = Type::from_text(words[3].as_bytes()).unwrap();
@@ -57,7 +57,7 @@ fn apply(update: &Update) -> Result<Option<Change>, Rcode> {
 fn changes(updates: &[&str]) -> Vec<String> {
     let Some(change) = apply(&update(&[], updates)).unwrap() else { return Vec::new() };
     let zone = zone(ZONE);
-    let after = zone.changed(&change, secret()).unwrap();
+    let after = zone.changed(&[&change], secret()).unwrap();
     assert_eq!(after.serial(), 8);
     let line = |sign: &str, record: &Record| format!("{sign}{record}").replace(".example.org. 60 IN", "");
     let removed = change.removed.iter().map(|record| line("-", record));
