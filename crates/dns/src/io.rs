@@ -2,11 +2,13 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | [`journal`] | zones and their changes in the store |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`stream`] | queries over TCP: RFC 7766 |
 //!
 //! UDP needs no file of its own: net's batched shell drives [`Authority`] directly.
 
+pub mod journal;
 pub mod load;
 pub mod stream;
 
