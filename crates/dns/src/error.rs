@@ -39,6 +39,11 @@ pub enum Error {
         /// The name.
         zone: String,
     },
+    /// A record is longer than a message of a transfer can hold.
+    TooLong {
+        /// The record.
+        record: String,
+    },
     /// A door could not be opened.
     Net(doorway_net::Error),
 }
@@ -52,6 +57,7 @@ impl fmt::Display for Error {
             }
             Self::Zone { zone, faults } => write!(f, "zone {zone} is refused:\n{faults}"),
             Self::Twice { zone } => write!(f, "zone {zone} is configured twice"),
+            Self::TooLong { record } => write!(f, "no message of a transfer can hold {record}"),
             Self::Net(error) => error.fmt(f),
         }
     }
@@ -63,7 +69,7 @@ impl std::error::Error for Error {
             Self::Name { fault, .. } => Some(fault),
             Self::File { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
-            Self::Twice { .. } => None,
+            Self::Twice { .. } | Self::TooLong { .. } => None,
             Self::Net(error) => Some(error),
         }
     }

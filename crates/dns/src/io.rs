@@ -5,12 +5,20 @@
 //! | [`journal`] | zones and their changes in the store |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`stream`] | queries over TCP: RFC 7766 |
+//! | [`transfers`] | the zones that move or are changed by message |
+//! | [`primary`] | what is asked about them: AXFR, IXFR, UPDATE, NOTIFY |
+//! | [`secondary`] | zones taken in from elsewhere |
+//! | `notifier.rs` | secondaries told of changes |
 //!
 //! UDP needs no file of its own: net's batched shell drives [`Authority`] directly.
 
 pub mod journal;
 pub mod load;
+mod notifier;
+pub mod primary;
+pub mod secondary;
 pub mod stream;
+pub mod transfers;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -155,6 +155,10 @@ impl<'a, 'w> Answer<'a, 'w> {
                 self.elsewhere = elsewhere;
                 return Ok(rcode);
             };
+            // RFC 1034 §4.3.5: a secondary whose zone has expired does not answer from it.
+            if zone.is_unavailable() {
+                return Ok(Rcode::SERVFAIL);
+            }
             let node = match zone.lookup(key) {
                 Found::Node(node) | Found::Wildcard(node) => node,
                 // RFC 4035 §3.1.4.1: DS belongs to the parent's side of the cut.

@@ -20,8 +20,10 @@ use crate::zone::{Change, Draft, HashKey, Unfit, Zone};
 
 /// Octets of one piece; a row of the store has a few more.
 const PIECE_OCTETS: usize = 60 * 1024;
-/// Octets of a change that is kept as one; after a larger one the whole zone is kept instead.
-pub const CHANGE_OCTETS_MAX: usize = 2 << 20;
+/// Octets of changes that are kept at once; after larger ones the whole zone is kept instead.
+pub const CHANGES_OCTETS_MAX: usize = 2 << 20;
+/// How many changes are kept at once; likewise.
+pub const CHANGES_MAX: usize = 1000;
 /// Octets of changes that wait to be replayed at least, before the whole zone is kept anew.
 pub const REPLAY_OCTETS_MIN: u64 = 1 << 20;
 /// Octets of changes that wait to be replayed at most.
@@ -232,8 +234,8 @@ impl Journal {
         }
     }
 
-    /// Puts one change into the journal; after that it survives everything. `batch` may hold what is to
-    /// be done with it or not at all.
+    /// Puts changes into the journal; after that they survive everything. `batch` may hold what is to
+    /// be done with them or not at all.
     ///
     /// # Errors
     /// [`JournalError::Store`]; then nothing was done and `head` is as it was.
@@ -241,17 +243,19 @@ impl Journal {
         &self,
         apex: &Name,
         head: &mut Head,
-        change: &Change,
+        changes: &[Change],
         batch: Batch,
     ) -> Result<(), JournalError> {
-        let octets = change.encode();
         let mut after = *head;
         let mut batch = batch;
-        for (piece, part) in octets.chunks(PIECE_OCTETS).enumerate() {
-            batch = batch.put(piece_key(&changes_key(apex), after.next, piece), part.to_vec());
+        for change in changes {
+            let octets = change.encode();
+            for (piece, part) in octets.chunks(PIECE_OCTETS).enumerate() {
+                batch = batch.put(piece_key(&changes_key(apex), after.next, piece), part.to_vec());
+            }
+            after.next += 1;
+            after.octets += octets.len() as u64;
         }
-        after.next += 1;
-        after.octets += octets.len() as u64;
         self.store.commit(batch.put(head_key(apex), after.encode())).await?;
         *head = after;
         Ok(())
@@ -309,6 +313,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Does a batch that comes with no change.
+    ///
+    /// # Errors
+    /// [`JournalError::Store`].
+    pub async fn commit(&self, batch: Batch) -> Result<(), JournalError> {
+        if batch.octets() > 0 {
+            self.store.commit(batch).await?;
+        }
+        Ok(())
+    }
+
     async fn remove(&self, prefix: &Key) -> Result<(), JournalError> {
         let options = ScanOptions { limit: DELETES_MAX, ..ScanOptions::default() };
         loop {
@@ -362,7 +377,7 @@ mod tests {
         let mut head = Head { file_serial: Some(1), ..Head::default() };
         for pair in zones.windows(2) {
             let change = pair[0].difference(&pair[1], secret());
-            wait(journal.append(&apex(), &mut head, &change, Batch::new())).unwrap();
+            wait(journal.append(&apex(), &mut head, &[change], Batch::new())).unwrap();
         }
         let kept = load(&journal);
         assert_eq!((kept.head, kept.whole.is_none(), kept.changes.len()), (head, true, 2));
