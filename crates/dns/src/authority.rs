@@ -247,7 +247,8 @@ impl Responder for Authority {
     }
 }
 
-fn is_one_host(address: IpAddr) -> bool {
+/// Whether an answer to `address` goes to one host.
+pub(crate) fn is_one_host(address: IpAddr) -> bool {
     !address.is_multicast() && !address.is_unspecified() && address != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 

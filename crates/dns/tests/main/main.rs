@@ -4,7 +4,10 @@
 
 mod allocation;
 mod doors;
+mod internet;
 mod model;
+mod moving;
+mod recursion;
 mod scripts;
 mod simulation;
 
