@@ -7,6 +7,7 @@ mod doors;
 mod internet;
 mod model;
 mod moving;
+mod peers;
 mod recursion;
 mod scripts;
 mod simulation;

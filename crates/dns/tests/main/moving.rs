@@ -29,11 +29,11 @@ const SECONDARY: &str = "10.0.0.2:53";
 const ZONE: &str = "$TTL 60\n@ SOA ns host 7 3600 600 7200 60\n@ NS ns\n@ NS ns2\nns A 10.0.0.1\nns2 A 10.0.0.2\n\
     www A 192.0.2.1\n";
 
-fn apex() -> Name {
+pub(crate) fn apex() -> Name {
     "example.org".parse().unwrap()
 }
 
-fn key() -> Arc<Key> {
+pub(crate) fn key() -> Arc<Key> {
     Arc::new(Key::new(&"sec1".parse().unwrap(), Algorithm::Sha256, b"a secret between two"))
 }
 
@@ -41,7 +41,7 @@ fn secret() -> HashKey {
     HashKey::new(&mut Random::new(1))
 }
 
-fn zone(text: &str) -> Arc<Zone> {
+pub(crate) fn zone(text: &str) -> Arc<Zone> {
     let read = file::read(&apex(), "zone", text.as_bytes(), secret());
     Arc::new(read.unwrap_or_else(|faults| panic!("{faults}")).0)
 }
