@@ -8,6 +8,7 @@
 //! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`transfer`] | how zones move: AXFR, IXFR, NOTIFY, the timers of a secondary |
+//! | [`update`] | records changed by message |
 //! | [`config`] | the `[dns]` table |
 //! | [`io`] | UDP and TCP doors, zone files on disk, reload |
 //! | [`error`] | what can go wrong that an operator must know |
@@ -27,6 +28,7 @@ pub mod io;
 pub mod resolver;
 mod summary;
 pub mod transfer;
+pub mod update;
 pub mod wire;
 pub mod zone;
 
