@@ -72,8 +72,8 @@ impl Resolver {
                 }
                 match self.start(now, id) {
                     Start::At(cut) => self.enter(now, id, cut),
-                    Start::Prime => {
-                        if self.prime(now, id) {
+                    Start::Prime(zone) => {
+                        if self.prime(now, id, &zone) {
                             return;
                         }
                         continue;
@@ -180,12 +180,12 @@ impl Resolver {
         true
     }
 
-    // Asks who the root servers are. False when that is not possible.
-    fn prime(&mut self, now: Instant, id: u64) -> bool {
+    // Asks who the servers of a zone are. False when that is not possible.
+    fn prime(&mut self, now: Instant, id: u64, zone: &Name) -> bool {
         if let Some(job) = self.jobs.at_mut(id) {
             job.primed = true;
         }
-        matches!(self.spawn(now, id, &Name::root(), Type::NS), Spawned::Pending)
+        matches!(self.spawn(now, id, zone, Type::NS), Spawned::Pending)
     }
 
     // One turn with the servers at hand.
@@ -346,11 +346,8 @@ impl Resolver {
         if let Some(local) = self.local(name, kind) {
             return Spawned::Now(addresses(local.answer.iter().map(|link| &*link.set)));
         }
-        match self.known(now, name, kind, false) {
-            Known::Whole(reply) if !name.is_root() => {
-                return Spawned::Now(addresses(reply.answer.iter().map(|link| &*link.set)));
-            }
-            _ => {}
+        if let Known::Whole(reply) = self.known(now, name, kind, false) {
+            return Spawned::Now(addresses(reply.answer.iter().map(|link| &*link.set)));
         }
         if self.cache.find_failure(now, name, kind).is_some() {
             return Spawned::Refused;
