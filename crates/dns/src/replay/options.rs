@@ -69,7 +69,6 @@ pub fn setup(script: &Script) -> Result<Setup, Refusal> {
             // The roots themselves.
             let addresses: Vec<IpAddr> = servers.iter().map(|server| server.address.ip()).collect();
             setup.config.root_hints = vec![(Name::root(), addresses)];
-            setup.config.prime_root = zone.prime;
         } else if zone.stub {
             let stub = StubZone { zone: name, servers, server_names, prime: zone.prime, first };
             setup.config.stub_zones.push(stub);
@@ -168,7 +167,7 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
                 return unsupported(setting, format!("modules `{value}`"));
             }
         }
-        "access-control" if setting.values.get(1).is_some_and(|action| action == "allow") => {}
+        "access-control" if setting.values.get(1).is_some_and(|action| action.starts_with("allow")) => {}
         key if is_about_validation(key) => {
             let note = format!("`{key}` is passed over: nothing is validated");
             if !setup.notes.contains(&note) {

@@ -92,6 +92,7 @@ struct Player<'a> {
     setup: (bool, bool),
     resolver: Resolver,
     now: Instant,
+    at: usize,
     step: u64,
     pending: VecDeque<Pending>,
     asked: Vec<Asked>,
@@ -111,6 +112,7 @@ impl<'a> Player<'a> {
             setup: marks,
             resolver: Resolver::new(Arc::new(setup.config), cache, Published::new(zones), random),
             now: START,
+            at: 0,
             step: 0,
             pending: VecDeque::new(),
             asked: Vec::new(),
@@ -120,34 +122,58 @@ impl<'a> Player<'a> {
     }
 
     fn play(mut self) -> Outcome {
-        for step in &self.script.steps {
+        let steps: &'a [Step] = &self.script.steps;
+        // Queries that ranges answer between two steps.
+        let mut answered = 0;
+        while let Some(step) = steps.get(self.at) {
+            let before = self.at;
             self.step = step.number;
-            if let Err(why) = self.traffic().and_then(|()| self.act(step)) {
+            let checked = matches!(step.action, Action::CheckAnswer(_)) && !self.answers.is_empty();
+            let done = if checked || self.replies_now(step) || !self.ranges_answer() {
+                // What comes of a step is already the next one's to look at.
+                self.at += 1;
+                self.act(step)
+            } else {
+                answered += 1;
+                let most = "more queries than a step may have".to_owned();
+                if answered > ANSWERED_MAX { Err(most) } else { Ok(()) }
+            };
+            if let Err(why) = done {
                 let mut told = format!("step {} (line {}): {why}", step.number, step.line);
                 for line in self.log.iter().rev().take(30).rev() {
                     let _ = write!(told, "\n    {line}");
                 }
                 return Outcome::Fail(told);
             }
+            if self.at != before {
+                answered = 0;
+            }
         }
-        match self.traffic() {
-            Ok(()) => Outcome::Pass,
-            Err(why) => Outcome::Fail(format!("after the last step: {why}")),
-        }
+        Outcome::Pass
     }
 
-    // Everything that ranges answer at this step is answered.
-    fn traffic(&mut self) -> Result<(), String> {
-        for _ in 0..ANSWERED_MAX {
-            let found = self
-                .pending
-                .iter()
-                .enumerate()
-                .find_map(|(index, pending)| self.ranged(pending).map(|entry| (index, entry)));
-            let Some((index, entry)) = found else { return Ok(()) };
-            self.reply(index, entry);
-        }
-        Err(format!("more than {ANSWERED_MAX} queries without a step"))
+    fn replies_now(&self, step: &Step) -> bool {
+        matches!(&step.action, Action::Reply(entry, address) if self.open_for(entry, *address).is_some())
+    }
+
+    fn open_for(&self, entry: &Entry, address: Option<IpAddr>) -> Option<usize> {
+        self.pending.iter().position(|pending| {
+            let tcp = pending.transport != Transport::Udp;
+            address.is_none_or(|address| pending.to.ip() == address)
+                && fits(&entry.criteria, &entry.message, &pending.message, tcp).is_ok()
+        })
+    }
+
+    // Lets a range answer one query that is open; false when none can.
+    fn ranges_answer(&mut self) -> bool {
+        let found = self
+            .pending
+            .iter()
+            .enumerate()
+            .find_map(|(index, pending)| self.ranged(pending).map(|entry| (index, entry)));
+        let Some((index, entry)) = found else { return false };
+        self.reply(index, entry);
+        true
     }
 
     fn ranged(&self, pending: &Pending) -> Option<&'a Entry> {
@@ -164,6 +190,7 @@ impl<'a> Player<'a> {
 
     fn reply(&mut self, index: usize, entry: &Entry) {
         let Some(pending) = self.pending.remove(index) else { return };
+        let number = pending.number;
         let mut message = entry.message.clone();
         if entry.copy_id {
             message.id = pending.message.id;
@@ -177,8 +204,12 @@ impl<'a> Player<'a> {
         let octets = message.to_octets().unwrap_or_default();
         let answers = message.answers.len();
         self.log.push(format!("{} answers {} with {answers} records", pending.to, told(&pending.octets)));
-        let input = Input::Response { query: pending.number, from: pending.to, octets: &octets };
+        let input = Input::Response { query: number, from: pending.to, octets: &octets };
         self.resolver.handle(self.now, input);
+        if self.resolver.expects(number) {
+            // It was no answer to the query, which stays open.
+            self.pending.push_front(pending);
+        }
         self.drain();
     }
 
@@ -187,6 +218,7 @@ impl<'a> Player<'a> {
             match output {
                 Output::Send(send) => {
                     let Ok(message) = Message::read(&send.octets) else { continue };
+                    self.pass_check(&message, &send);
                     self.log.push(format!(
                         "asks {} over {}: {}",
                         send.to,
@@ -204,6 +236,17 @@ impl<'a> Player<'a> {
                 Output::Cancel(number) => self.pending.retain(|pending| pending.number != number),
                 Output::Answer(answer) => self.answered(answer),
             }
+        }
+    }
+
+    // A query is compared at the moment it is sent, before anybody answers it.
+    fn pass_check(&mut self, message: &Message, send: &crate::resolver::Send) {
+        let script: &'a Script = self.script;
+        if let Some(Step { action: Action::CheckOutQuery(entry, address), .. }) = script.steps.get(self.at)
+            && address.is_none_or(|address| send.to.ip() == address)
+            && fits(&entry.criteria, &entry.message, message, send.transport != Transport::Udp).is_ok()
+        {
+            self.at += 1;
         }
     }
 
@@ -260,12 +303,7 @@ impl<'a> Player<'a> {
             Action::CheckAnswer(entry) => self.check_answer(entry),
             Action::CheckOutQuery(entry, address) => self.check_query(entry, *address),
             Action::Reply(entry, address) => {
-                let at = self.pending.iter().position(|pending| {
-                    let tcp = pending.transport != Transport::Udp;
-                    address.is_none_or(|address| pending.to.ip() == address)
-                        && fits(&entry.criteria, &entry.message, &pending.message, tcp).is_ok()
-                });
-                let at = at.ok_or("no open query that this reply is for")?;
+                let at = self.open_for(entry, *address).ok_or("no open query that this reply is for")?;
                 self.reply(at, entry);
                 Ok(())
             }
@@ -277,7 +315,6 @@ impl<'a> Player<'a> {
                     self.now = self.now.max(at);
                     self.resolver.handle(self.now, Input::Timeout);
                     self.drain();
-                    self.traffic()?;
                 }
                 self.now = end;
                 Ok(())

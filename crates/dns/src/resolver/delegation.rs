@@ -163,7 +163,7 @@ impl Resolver {
             if !wanted {
                 continue;
             }
-            if let Some((set, _)) = self.cache.find_set(now, name.as_octets(), kind, Trust::Glue) {
+            if let Some(set) = self.cache.find_address(now, name.as_octets(), kind) {
                 for address in set.data().filter_map(|row| address_of(kind, row)) {
                     cut.add(self.upstream_at(address));
                     found = true;
