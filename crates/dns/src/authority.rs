@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`query`] | what a message asks: the fast way for usual ones, the whole way for all |
 //! | [`compose`] | the answer: copied, moved into place, cut to size |
+//! | `denial.rs` | the proofs of what does not exist |
 //! | [`counters`] | what was asked and answered |
 //!
 //! Nothing here allocates while a usual query is answered. Not here: recursion (RA stays 0), zone
@@ -12,6 +13,7 @@
 
 pub mod compose;
 pub mod counters;
+mod denial;
 pub mod query;
 
 use core::net::{IpAddr, Ipv4Addr};

@@ -3,8 +3,10 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`mod@file`] | the zone file reader: RFC 1035 §5, RFC 2308 §4, RFC 3597 §5 |
+//! | `generate.rs` | `$GENERATE`: records made of a range of numbers |
 //! | [`scan`] | its words, quotes, parentheses and comments |
 //! | [`fault`] | what is wrong with a file, with line and column |
+//! | [`denial`] | NSEC and NSEC3 records in their order |
 //! | [`draft`] | the records of a zone while it is being read |
 //! | [`check`] | what must hold for a zone to be served |
 //! | `render.rs` | a draft made into ready answers |
@@ -19,9 +21,11 @@
 
 pub mod change;
 pub mod check;
+pub mod denial;
 pub mod draft;
 pub mod fault;
 pub mod file;
+mod generate;
 pub mod node;
 pub mod records;
 mod render;
@@ -35,8 +39,9 @@ pub use fault::{Fault, Severity};
 pub use set::Zones;
 pub use table::{HashKey, Key};
 
-use crate::wire::{Name, Type};
-use node::{Node, RrSet};
+use crate::wire::{NAME_OCTETS_MAX, Name, Type};
+use denial::Denial;
+use node::{Above, CUT, HASH, Node, REDIRECT, RrSet};
 use table::Table;
 
 /// How the records of one A or AAAA set are ordered from answer to answer (RFC 1794).
@@ -60,13 +65,23 @@ pub struct Zone {
     apex_at: u32,
     apex_labels: usize,
     labels_max: usize,
-    negative: Vec<u8>,
-    negative_relocations: Vec<u8>,
+    negative: Negative,
+    denial: Option<Denial>,
     serial: u32,
     records: usize,
     names: usize,
     rotate: Rotate,
     unavailable: bool,
+}
+
+// What a negative answer carries: SOA, and the signatures over it.
+#[derive(Default)]
+struct Negative {
+    soa: Vec<u8>,
+    soa_relocations: Vec<u8>,
+    signatures: Vec<u8>,
+    signatures_relocations: Vec<u8>,
+    signatures_count: u16,
 }
 
 /// Where a lookup ended: RFC 1034 §4.3.2 step 3.
@@ -78,6 +93,8 @@ pub enum Found<'z> {
     Wildcard(Node<'z>),
     /// The name is at or below this zone cut; its servers are to be asked.
     Cut(Node<'z>),
+    /// The name is below this one, whose DNAME record says what it is called instead (RFC 6672).
+    Redirect(Node<'z>),
     /// Nothing: the name does not exist.
     Nothing,
 }
@@ -110,7 +127,8 @@ impl Zone {
     /// Memory of the zone, in octets.
     #[must_use]
     pub fn memory_octets(&self) -> usize {
-        self.arena.capacity() + self.table.memory_octets() + self.negative.capacity()
+        let denial = self.denial.as_ref().map_or(0, Denial::memory_octets);
+        self.arena.capacity() + self.table.memory_octets() + denial
     }
 
     /// The two stretches of memory that every lookup reads in: the table of names and the nodes.
@@ -155,17 +173,58 @@ impl Zone {
     /// (RFC 2308 §3).
     #[must_use]
     pub fn negative(&self) -> RrSet<'_> {
-        RrSet::negative(&self.negative, &self.negative_relocations)
+        RrSet::new(Type::SOA, 1, &self.negative.soa, &self.negative.soa_relocations)
     }
 
-    fn node(&self, at: u32) -> Node<'_> {
+    /// The signatures over that SOA record; no records when there are none.
+    #[must_use]
+    pub fn negative_signatures(&self) -> RrSet<'_> {
+        let Negative { signatures, signatures_relocations, signatures_count, .. } = &self.negative;
+        RrSet::new(Type::RRSIG, *signatures_count, signatures, signatures_relocations)
+    }
+
+    /// How the zone proves that something does not exist, when it is signed.
+    #[must_use]
+    pub const fn denial(&self) -> Option<&Denial> {
+        self.denial.as_ref()
+    }
+
+    /// The node whose NSEC or NSEC3 record covers `name`, which is within the zone, in lower case, and
+    /// has no such record itself.
+    pub(crate) fn covering(&self, name: &[u8]) -> Option<Node<'_>> {
+        let at = self.denial.as_ref()?.covering(&self.arena, name)?;
+        Some(self.node(at))
+    }
+
+    /// The same for the wildcard below `name`.
+    pub(crate) fn covering_wildcard(&self, name: &[u8]) -> Option<Node<'_>> {
+        let mut wildcard = [0; NAME_OCTETS_MAX];
+        wildcard[..2].copy_from_slice(b"\x01*");
+        let octets = wildcard.get_mut(2..2 + name.len())?;
+        octets.copy_from_slice(name);
+        self.covering(&wildcard[..2 + name.len()])
+    }
+
+    /// The node whose owner is the hash of `node`'s name.
+    pub(crate) fn hashed(&self, node: Node<'_>) -> Option<Node<'_>> {
+        node.hashed().map(|at| self.node(at))
+    }
+
+    /// Labels of the zone's name, the root not counted.
+    #[must_use]
+    pub const fn apex_labels(&self) -> usize {
+        self.apex_labels
+    }
+
+    pub(crate) fn node(&self, at: u32) -> Node<'_> {
         Node::at(&self.arena, at)
     }
 
     // The node whose name is the suffix of `key` that begins at `label`.
-    fn exact(&self, key: &Key, label: usize) -> Option<Node<'_>> {
+    pub(crate) fn exact(&self, key: &Key, label: usize) -> Option<Node<'_>> {
         let name = key.suffix(label);
-        self.table.find(key.hash(label), |at| self.node(at).name() == name).map(|at| self.node(at))
+        let found = self.table.find(key.hash(label), |at| self.node(at).name() == name);
+        found.map(|at| self.node(at)).filter(|node| !node.has(HASH))
     }
 
     /// Looks up a name that lies within the zone.
@@ -194,16 +253,18 @@ impl Zone {
             }
         }
         self.at_or_above_cut(encloser, |encloser| match encloser.wildcard() {
+            _ if encloser.has(REDIRECT) => Found::Redirect(encloser),
             Some(at) => Found::Wildcard(self.node(at)),
             None => Found::Nothing,
         })
     }
 
     fn at_or_above_cut<'z>(&'z self, node: Node<'z>, above: impl FnOnce(Node<'z>) -> Found<'z>) -> Found<'z> {
-        match node.cut() {
-            None => above(node),
-            Some(None) => Found::Cut(node),
-            Some(Some(at)) => Found::Cut(self.node(at)),
+        match node.above() {
+            Above::Nothing => above(node),
+            Above::Here => Found::Cut(node),
+            Above::At(at) if self.node(at).has(CUT) => Found::Cut(self.node(at)),
+            Above::At(at) => Found::Redirect(self.node(at)),
         }
     }
 }

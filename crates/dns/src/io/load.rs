@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use doorway_net::memory;
 
+use super::include;
 use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
 use crate::wire::Name;
@@ -42,11 +43,14 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
     let mut loaded = Loaded::default();
     if config.zones.is_empty() {
         let read = apex(&config.local_domain)
-            .and_then(|apex| read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret));
+            .and_then(|apex| read(&apex, Path::new("built-in zone"), BUILT_IN.as_bytes(), secret));
         loaded.take(&config.local_domain, read, secret, before);
     }
     for zone in &config.zones {
-        loaded.take(&zone.name, read_file(zone, secret), secret, before);
+        // A secondary has no file.
+        if let Some(file) = &zone.file {
+            loaded.take(&zone.name, read_file(zone, file, secret), secret, before);
+        }
     }
     loaded
 }
@@ -106,24 +110,23 @@ fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     zones.apex(&key).cloned()
 }
 
-fn read_file(zone: &ZoneConfig, secret: HashKey) -> Result<Zone, Error> {
+fn read_file(zone: &ZoneConfig, path: &Path, secret: HashKey) -> Result<Zone, Error> {
     let apex = apex(&zone.name)?;
-    let text = std::fs::read(&zone.file).map_err(|source| Error::File {
+    let text = std::fs::read(path).map_err(|source| Error::File {
         zone: zone.name.clone(),
-        path: zone.file.clone(),
+        path: path.to_owned(),
         source,
     })?;
-    read(&apex, &zone.file.to_string_lossy(), &text, secret).map(|read| read.with_rotate(zone.rotate))
+    read(&apex, path, &text, secret).map(|read| read.with_rotate(zone.rotate))
 }
 
 fn apex(name: &str) -> Result<Name, Error> {
     name.parse().map_err(|fault| Error::Name { name: name.to_owned(), fault })
 }
 
-fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
-    let name = apex.to_string();
-    let (zone, warnings) =
-        file::read(apex, path, text, secret).map_err(|faults| Error::Zone { zone: name.clone(), faults })?;
+fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
+    let read = file::read_including(apex, &path.to_string_lossy(), text, secret, &mut include::beneath(path));
+    let (zone, warnings) = read.map_err(|faults| Error::Zone { zone: apex.to_string(), faults })?;
     for warning in &warnings.list {
         tracing::warn!(zone = %apex, "{warning}");
     }
@@ -140,7 +143,6 @@ fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::Rotate;
     use doorway_base::Random;
 
     #[test]
@@ -173,8 +175,8 @@ mod tests {
         let before = Zones::new(secret, zones).unwrap();
         let zone = |name: &str| ZoneConfig {
             name: name.to_owned(),
-            file: "/no/such/file".into(),
-            rotate: Rotate::Cyclic,
+            file: Some("/no/such/file".into()),
+            ..ZoneConfig::default()
         };
         let config = Config { zones: vec![zone("Home.ARPA"), zone("example.org"), zone("a..b")], ..config };
         let after = load(&config, secret, Some(&before));

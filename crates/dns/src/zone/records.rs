@@ -3,7 +3,7 @@
 //! Owners are in lower case, and so is what a name inside RDATA shares with its owner: a zone keeps
 //! no more than that. Not here: what changes between two zones ([`change`](super::change)).
 
-use super::node::{GLUE, Node, RECORD_HEAD_OCTETS, RrSet};
+use super::node::{GLUE, HASHED, Node, RECORD_HEAD_OCTETS, RrSet};
 use super::table::{HashKey, Key};
 use super::{Zone, node};
 use crate::wire::rtype::Field;
@@ -77,7 +77,7 @@ impl Node<'_> {
     pub fn records(&self) -> Vec<Record> {
         let owner = Name::from_wire(self.name()).unwrap_or_default();
         let mut records = Vec::new();
-        for set in self.sets().filter(|set| set.kind != GLUE) {
+        for set in self.sets().filter(|set| set.kind != GLUE && set.kind != HASHED) {
             set.each(self.name(), |kind, ttl, data| {
                 let rdata = data.to_vec();
                 records.push(Record { name: owner.clone(), kind, class: Class::IN, ttl, rdata });
