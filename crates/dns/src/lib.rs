@@ -6,6 +6,7 @@
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
 //! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
+//! | [`replay`] | resolutions replayed from scripts in virtual time |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`transfer`] | how zones move: AXFR, IXFR, NOTIFY, the timers of a secondary |
 //! | [`update`] | records changed by message |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod error;
 pub mod front;
 pub mod io;
+pub mod replay;
 pub mod resolver;
 mod summary;
 pub mod transfer;
