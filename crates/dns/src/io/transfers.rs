@@ -391,7 +391,7 @@ impl Inner {
         let apex = &moving.settings.apex;
         let zones = self.published.current();
         let current = zones.named(apex).ok_or(ChangeError::NotOurs)?;
-        let zone = current.changed(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
+        let zone = current.changed_over(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
         let zone = Arc::new(zone);
         if let Some(journal) = &self.journal {
             let octets: usize = changes.iter().map(Change::octets).sum();
