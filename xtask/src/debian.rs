@@ -25,6 +25,10 @@ pub const BENCH: &[(&str, &str)] = &[
     ("nsd", "nsd"),
     ("gdnsd", "gdnsd"),
     ("named", "bind9"),
+    ("unbound", "unbound"),
+    ("kresd", "knot-resolver"),
+    ("pdns_recursor", "pdns-recursor"),
+    ("ip", "iproute2"),
     ("taskset", "util-linux"),
 ];
 

@@ -34,6 +34,11 @@ pub enum Error {
         /// Each error with its line and column.
         faults: Faults,
     },
+    /// A file of root hints names no server.
+    Hints {
+        /// The file.
+        path: PathBuf,
+    },
     /// Two zones have one name.
     Twice {
         /// The name.
@@ -51,6 +56,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot read {} of zone {zone}: {source}", path.display())
             }
             Self::Zone { zone, faults } => write!(f, "zone {zone} is refused:\n{faults}"),
+            Self::Hints { path } => {
+                write!(f, "{} names no root server with an address", path.display())
+            }
             Self::Twice { zone } => write!(f, "zone {zone} is configured twice"),
             Self::Net(error) => error.fmt(f),
         }
@@ -63,7 +71,7 @@ impl std::error::Error for Error {
             Self::Name { fault, .. } => Some(fault),
             Self::File { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
-            Self::Twice { .. } => None,
+            Self::Twice { .. } | Self::Hints { .. } => None,
             Self::Net(error) => Some(error),
         }
     }

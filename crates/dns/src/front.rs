@@ -19,6 +19,8 @@ pub mod cookie;
 pub mod late;
 pub mod rate;
 pub mod ready;
+#[cfg(test)]
+mod tests;
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -62,19 +64,18 @@ pub struct Front {
     authority: Authority,
     settings: Arc<Settings>,
     accounts: Accounts,
-    refresh: Option<Question>,
+    refresh: Option<Box<Question>>,
 }
 
 /// What is done with a query.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a decision is taken apart at once")]
 pub enum Decision {
     /// The reply was written.
     Reply,
     /// Nothing is sent; the word says why.
     Drop(&'static str),
     /// The resolver answers later.
-    Resolve(Wanted),
+    Resolve(Box<Wanted>),
     /// The parts that keep zones up to date answer later: NOTIFY, UPDATE, and transfers.
     Upkeep,
 }
@@ -104,7 +105,7 @@ impl Front {
     }
 
     /// The question of the last answer, when it should be looked up anew before its time is over.
-    pub fn take_refresh(&mut self) -> Option<Question> {
+    pub fn take_refresh(&mut self) -> Option<Box<Question>> {
         self.refresh.take()
     }
 
@@ -227,10 +228,16 @@ impl Front {
                 Decision::Reply
             }
             Hit::None => match Wanted::new(octets, query, options) {
-                Ok(wanted) => Decision::Resolve(wanted),
+                Ok(wanted) => Decision::Resolve(Box::new(wanted)),
                 Err(_) => Decision::Drop("a question that cannot be read again"),
             },
         }
+    }
+
+    /// Writes what the zones alone have to say to a message, for those that nobody here answers later.
+    pub fn decline(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) {
+        reply.rewind(0);
+        let _ = self.authority.respond(octets, carrier, reply);
     }
 
     // The options that answer the query's COOKIE option.

@@ -21,7 +21,8 @@ use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
 use doorway_store::Embedded;
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
 use crate::limits;
@@ -38,6 +39,7 @@ pub(crate) struct Services {
     data: PathBuf,
     store: Arc<Embedded>,
     tls: Arc<TlsAcceptor>,
+    tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
     parts: Mutex<Parts>,
     /// Held by whoever changes the parts, for as long as that takes.
@@ -76,11 +78,13 @@ impl Services {
         data: &Path,
         store: Arc<Embedded>,
     ) -> Result<Arc<Self>, Failure> {
-        let tls = TlsAcceptor::new(certificates(world, config, data)?, &["http/1.1"]).map_err(net_failure)?;
-        let tls = Arc::new(tls);
+        let certificates = certificates(world, config, data)?;
+        let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
+        let (tls, tls_dns) = (Arc::new(acceptor("http/1.1")?), Arc::new(acceptor("dot")?));
         let common = common(config);
-        let dns_config = dns_config(config);
-        let dns = Arc::new(dns::Server::start(world, &dns_config).map_err(dns_failure)?);
+        let dns_config = dns_config(config)?;
+        let surroundings = dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None };
+        let dns = Arc::new(dns::Server::start(world, &dns_config, &surroundings).map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
         let metrics_config = (Vec::new(), common.limits.clone());
@@ -100,6 +104,7 @@ impl Services {
             data: data.to_owned(),
             store,
             tls,
+            tls_dns,
             parts: Mutex::new(parts),
             changing: Mutex::default(),
         });
@@ -156,6 +161,9 @@ impl Services {
             add("dns", "listen", Transport::Udp, udp.local());
             add("dns", "listen", Transport::Tcp, tcp.local());
         }
+        for door in parts.dns.tls() {
+            add("dns", "listen_tls", Transport::Tcp, door.local());
+        }
         for (key, door) in &parts.http_doors {
             add("http", key, Transport::Tcp, door.local());
         }
@@ -203,7 +211,9 @@ impl Services {
     }
 
     fn reload_certificates(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let changed = self.tls.replace(certificates(&self.world, config, &self.data)?);
+        let certificates = certificates(&self.world, config, &self.data)?;
+        self.tls_dns.replace(certificates.clone());
+        let changed = self.tls.replace(certificates);
         self.parts().config = config.clone();
         Ok(changed.then(|| "tls: other certificates for new connections".to_owned()))
     }
@@ -216,7 +226,7 @@ impl Services {
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let new = dns_config(config);
+        let new = dns_config(config)?;
         let (old, server) = {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
@@ -235,7 +245,12 @@ impl Services {
             let after = zone_serials(&server);
             return Ok((before != after).then(|| format!("dns: {} zones read", reloaded.zones)));
         }
-        let server = Arc::new(dns::Server::start(&self.world, &new).map_err(dns_failure)?);
+        // What the cache holds stays good, unless its bounds are others.
+        let same_cache = new.resolver.as_ref().map(|r| &r.cache) == old.resolver.as_ref().map(|r| &r.cache);
+        let cache = server.recursion().filter(|_| same_cache).map(|recursion| Arc::clone(recursion.cache()));
+        let surroundings = dns::Surroundings { tls: Some(Arc::clone(&self.tls_dns)), cache };
+        let server = dns::Server::start(&self.world, &new, &surroundings).map_err(dns_failure)?;
+        let server = Arc::new(server);
         let mut parts = self.parts();
         parts.dns_config = new;
         let old = std::mem::replace(&mut parts.dns, server);
@@ -347,13 +362,12 @@ fn http_config(config: &Config) -> http::Config {
     read
 }
 
-fn dns_config(config: &Config) -> doorway_dns::config::Config {
+fn dns_config(config: &Config) -> Result<doorway_dns::config::Config, Failure> {
     let Common { limits, proxies } = common(config);
-    doorway_dns::config::Config {
-        limits,
-        proxies,
-        ..doorway_dns::config::Config::read(config.section("dns"))
-    }
+    let read = config::dns(config).map_err(|wrong| {
+        Failure::new(format!("`{}` cannot be `{}`", wrong.key, wrong.value)).fix(wrong.fix).exit(Exit::Wrong)
+    })?;
+    Ok(doorway_dns::config::Config { limits, proxies, ..read })
 }
 
 fn common(config: &Config) -> Common {

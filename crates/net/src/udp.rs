@@ -123,6 +123,12 @@ enum Started {
     Virtual(Arc<dyn VirtualUdp>),
 }
 
+impl std::fmt::Debug for UdpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UdpClient").field(&self.local().ok()).finish()
+    }
+}
+
 impl UdpClient {
     /// The bound address.
     ///

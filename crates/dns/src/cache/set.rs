@@ -2,8 +2,6 @@
 
 use crate::wire::{Class, Name, Record, Type};
 
-const RRSIG: Type = Type(46);
-
 /// Records of one owner and type, with their signatures. The TTL is the holder's business.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RrSet {
@@ -72,7 +70,7 @@ impl RrSet {
         };
         self.data().for_each(|rdata| add(self.kind, rdata));
         if dnssec {
-            self.signatures().for_each(|rdata| add(RRSIG, rdata));
+            self.signatures().for_each(|rdata| add(Type::RRSIG, rdata));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Zone files from disk, and the zone that is served when there is none.
 
+use core::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,6 +64,42 @@ impl Loaded {
     }
 }
 
+/// The names and addresses of the root servers in a file such as IANA publishes: one record a line,
+/// NS at the root, A and AAAA of those servers.
+///
+/// # Errors
+/// A file that cannot be read, or that names no server with an address.
+pub fn root_hints(path: &Path) -> Result<Vec<(Name, Vec<IpAddr>)>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+        zone: "root hints".to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let hints = hints(&text);
+    if hints.is_empty() { Err(Error::Hints { path: path.to_owned() }) } else { Ok(hints) }
+}
+
+fn hints(text: &str) -> Vec<(Name, Vec<IpAddr>)> {
+    let mut hints: Vec<(Name, Vec<IpAddr>)> = Vec::new();
+    let lines = text.lines().map(|line| line.split(';').next().unwrap_or_default());
+    let mut addresses: Vec<(Name, IpAddr)> = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [owner, between @ .., data] = &words[..] else { continue };
+        let (Ok(owner), Some(kind)) = (owner.parse::<Name>(), between.last()) else { continue };
+        match (kind.to_ascii_uppercase().as_str(), data.parse::<Name>(), data.parse::<IpAddr>()) {
+            ("NS", Ok(server), _) if owner.is_root() => hints.push((server, Vec::new())),
+            ("A" | "AAAA", _, Ok(address)) => addresses.push((owner, address)),
+            _ => {}
+        }
+    }
+    for (server, own) in &mut hints {
+        own.extend(addresses.iter().filter(|(name, _)| name == server).map(|(_, address)| address));
+    }
+    hints.retain(|(_, addresses)| !addresses.is_empty());
+    hints
+}
+
 fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     let name: Name = name.parse().ok()?;
     let mut key = Key::default();
@@ -114,6 +151,17 @@ mod tests {
             let (zone, warnings) = file::read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret).unwrap();
             assert_eq!((zone.serial(), warnings.list), (1, Vec::new()));
         }
+    }
+
+    #[test]
+    fn root_hints_are_read_as_iana_writes_them() {
+        let text = "; formerly NS.INTERNIC.NET\n.  3600000  NS  A.ROOT-SERVERS.NET.\n\
+                    A.ROOT-SERVERS.NET. 3600000 A 198.41.0.4\na.root-servers.net. 3600000 AAAA 2001:503:ba3e::2:30\n\
+                    . 3600000 IN NS b.root-servers.net. ; without an address\n\
+                    org. 3600000 NS a.root-servers.net.\n";
+        let [(server, addresses)] = &hints(text)[..] else { panic!("one server has addresses") };
+        assert_eq!(server.to_string().to_ascii_lowercase(), "a.root-servers.net.");
+        assert_eq!(addresses.len(), 2);
     }
 
     #[test]

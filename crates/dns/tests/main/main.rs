@@ -4,7 +4,9 @@
 
 mod allocation;
 mod doors;
+mod internet;
 mod model;
+mod recursion;
 mod scripts;
 mod simulation;
 

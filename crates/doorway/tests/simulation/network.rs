@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorway_dns::config::ZoneConfig;
+use doorway_dns::io::Surroundings;
 use doorway_dns::zone::Rotate;
 use doorway_http::Site;
 use doorway_net::{World, tcp};
@@ -51,7 +52,7 @@ fn serve(world: &World) {
         zones: vec![zone],
         ..doorway_dns::Config::default()
     };
-    doorway_dns::Server::start(world, &dns).unwrap();
+    doorway_dns::Server::start(world, &dns, &Surroundings::default()).unwrap();
     let http = doorway_http::Config { root: Some(folder.join("public")), ..doorway_http::Config::default() };
     let server = Arc::new(doorway_http::Server::new(world, &http, Site::open(&http).unwrap()));
     tcp::serve(world, HTTP.parse().unwrap(), &server.tcp_options(false), &server).unwrap();

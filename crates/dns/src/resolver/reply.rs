@@ -1,0 +1,209 @@
+//! What a client is told, put together from sets: RFC 1034 §4.3.2, RFC 2308, RFC 8767, RFC 8914.
+
+use std::time::Duration;
+
+use doorway_base::Instant;
+
+use super::Resolver;
+use super::event::{Answer, Output, Step};
+use super::job::Waiter;
+use super::judge::Link;
+use crate::cache::{Hit, Trust, Value};
+use crate::wire::{Name, Rcode, Record, Type};
+
+/// INFO-CODEs of RFC 8914 that a resolver without validation gives.
+pub(super) mod extended_error {
+    /// Stale Answer.
+    pub(in super::super) const STALE: u16 = 3;
+    /// Cached Error.
+    pub(in super::super) const CACHED_ERROR: u16 = 13;
+    /// Blocked.
+    pub(in super::super) const BLOCKED: u16 = 15;
+    /// Stale NXDOMAIN Answer.
+    pub(in super::super) const STALE_NXDOMAIN: u16 = 19;
+    /// Not Authoritative.
+    pub(in super::super) const NOT_AUTHORITATIVE: u16 = 20;
+    /// No Reachable Authority.
+    pub(in super::super) const NO_REACHABLE_AUTHORITY: u16 = 22;
+    /// Network Error.
+    pub(in super::super) const NETWORK_ERROR: u16 = 23;
+}
+
+/// An answer before it is cut to what one client wants.
+#[derive(Debug, Default)]
+pub(super) struct Reply {
+    pub(super) rcode: Option<Rcode>,
+    pub(super) answer: Vec<Link>,
+    pub(super) authority: Vec<Link>,
+    pub(super) additional: Vec<Link>,
+    pub(super) extended_error: Vec<(u16, String)>,
+    pub(super) stale: bool,
+    pub(super) authoritative: bool,
+    /// Something in it is about to end, or has ended.
+    pub(super) ageing: bool,
+}
+
+impl Reply {
+    pub(super) fn failure(why: Option<(u16, String)>) -> Self {
+        Self { rcode: Some(Rcode::SERVFAIL), extended_error: why.into_iter().collect(), ..Self::default() }
+    }
+}
+
+/// How far the cache could answer.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// To the end.
+    Whole(Reply),
+    /// The aliases, and the name they lead to.
+    Part(Vec<Link>, Name),
+}
+
+impl Resolver {
+    /// Follows aliases through the cache. With `stale`, entries past their end count too.
+    pub(super) fn known(&self, now: Instant, name: &Name, kind: Type, stale: bool) -> Known {
+        let mut reply = Reply::default();
+        let mut current = name.clone();
+        let find = |name: &Name, kind: Type| {
+            if stale { self.cache.find_stale(now, name, kind) } else { self.cache.find(now, name, kind) }
+        };
+        for _ in 0..=self.config.aliases_max {
+            // RFC 8482: what is there of "any" type cannot be known from sets.
+            let hit = if kind == Type::ANY { None } else { find(&current, kind) };
+            match hit {
+                Some(hit) if matches!(hit.value, Value::Denial(_)) || hit.trust >= Trust::Answer => {
+                    self.end_with(now, &hit, stale, &mut reply);
+                    if !self.config.minimal_responses
+                        && reply.rcode == Some(Rcode::NOERROR)
+                        && !reply.answer.is_empty()
+                    {
+                        self.add_servers(now, &current, kind, &mut reply);
+                    }
+                    return Known::Whole(reply);
+                }
+                _ => {}
+            }
+            if kind == Type::CNAME || kind == Type::ANY {
+                break;
+            }
+            let Some(hit) = find(&current, Type::CNAME) else { break };
+            let Value::Set(set) = &hit.value else { break };
+            let target = set.data().next().and_then(|row| Name::from_wire(row).ok());
+            let Some(target) = target.filter(|_| hit.trust >= Trust::Answer) else { break };
+            let link = self.aged(now, &hit, stale, &mut reply);
+            let seen = reply.answer.iter().any(|link| link.set.name() == target) || target == current;
+            reply.answer.extend(link);
+            if seen {
+                let why = (0, "an alias that leads back to itself".to_owned());
+                return Known::Whole(Reply { answer: Vec::new(), ..Reply::failure(Some(why)) });
+            }
+            current = target;
+        }
+        Known::Part(reply.answer, current)
+    }
+
+    // A link with the time its entry has left.
+    fn aged(&self, now: Instant, hit: &Hit, stale: bool, reply: &mut Reply) -> Option<Link> {
+        let Value::Set(set) = &hit.value else { return None };
+        Some(Link { set: std::sync::Arc::clone(set), ttl: self.age(now, hit, stale, reply) })
+    }
+
+    fn age(&self, now: Instant, hit: &Hit, stale: bool, reply: &mut Reply) -> u32 {
+        let left = hit.expires - now;
+        reply.ageing |= left * 10 <= hit.expires - hit.stored;
+        if stale && left.is_zero() {
+            reply.stale = true;
+            return self.config.stale_ttl.as_secs() as u32;
+        }
+        hit.ttl(now)
+    }
+
+    fn end_with(&self, now: Instant, hit: &Hit, stale: bool, reply: &mut Reply) {
+        match &hit.value {
+            Value::Set(_) => {
+                let link = self.aged(now, hit, stale, reply);
+                reply.answer.extend(link);
+                reply.rcode = Some(Rcode::NOERROR);
+            }
+            Value::Denial(denial) => {
+                let ttl = self.age(now, hit, stale, reply);
+                let sets = denial.authority.iter();
+                reply.authority.extend(sets.map(|set| Link { set: std::sync::Arc::clone(set), ttl }));
+                reply.rcode = Some(denial.rcode);
+            }
+            Value::Failure { .. } => {}
+        }
+        if reply.stale {
+            let nothing = reply.rcode == Some(Rcode::NXDOMAIN);
+            let code = if nothing { extended_error::STALE_NXDOMAIN } else { extended_error::STALE };
+            reply.extended_error.push((code, String::new()));
+        }
+    }
+
+    // The servers of the zone that `name` is in, and their addresses, beside an answer.
+    fn add_servers(&self, now: Instant, name: &Name, kind: Type, reply: &mut Reply) {
+        let mut zone = name.clone();
+        let found = loop {
+            match self.cache.find_set(now, zone.as_octets(), Type::NS, Trust::AuthoritativeAuthority) {
+                Some(found) => break Some(found),
+                None => match zone.parent() {
+                    Some(parent) if !parent.is_root() => zone = parent,
+                    _ => break None,
+                },
+            }
+        };
+        let Some((set, hit)) = found else { return };
+        for name in set.data().filter_map(|row| Name::from_wire(row).ok()) {
+            for kind in [Type::A, Type::AAAA] {
+                if let Some((set, hit)) = self.cache.find_set(now, name.as_octets(), kind, Trust::Additional)
+                {
+                    reply.additional.push(Link { set, ttl: hit.ttl(now) });
+                }
+            }
+        }
+        if kind != Type::NS {
+            reply.authority.push(Link { set, ttl: hit.ttl(now) });
+        }
+    }
+
+    /// Sends a reply to a client.
+    pub(super) fn answer(&mut self, waiter: &Waiter, reply: &Reply, steps: Vec<Step>) {
+        let dnssec = waiter.dnssec;
+        let mut shortest = u32::MAX;
+        let mut section = |links: &[Link], proofs: bool| {
+            let mut records: Vec<Record> = Vec::new();
+            for link in links {
+                let proof = matches!(link.set.kind(), Type::NSEC | Type::NSEC3 | Type::DS);
+                if proof && !proofs {
+                    continue;
+                }
+                let owner = link.set.name();
+                // The client's own letter case comes back to it.
+                let owner = if owner == waiter.name { &waiter.name } else { &owner };
+                link.set.records(owner, link.ttl, dnssec, &mut records);
+                shortest = shortest.min(link.ttl);
+            }
+            records
+        };
+        let minimal = self.config.minimal_responses;
+        let has_soa = reply.authority.iter().any(|link| link.set.kind() == Type::SOA);
+        let none: &[Link] = &[];
+        let answers = section(&reply.answer, true);
+        let authorities = section(if minimal && !has_soa { none } else { &reply.authority }, dnssec);
+        let additionals = section(if minimal { none } else { &reply.additional }, false);
+        let rcode = reply.rcode.unwrap_or(Rcode::SERVFAIL);
+        let cacheable =
+            matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && shortest != u32::MAX && shortest > 0;
+        self.outputs.push_back(Output::Answer(Answer {
+            token: waiter.token,
+            rcode,
+            answers,
+            authorities,
+            additionals,
+            extended_error: reply.extended_error.clone(),
+            stale: reply.stale,
+            authoritative: reply.authoritative,
+            cacheable_for: cacheable.then(|| Duration::from_secs(u64::from(shortest))),
+            steps: if waiter.explain { steps } else { Vec::new() },
+        }));
+    }
+}
