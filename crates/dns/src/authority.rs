@@ -26,7 +26,7 @@ use crate::wire::edns::{DO, OPT_OCTETS};
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::options::code;
 use crate::wire::{Class, Flags, HEADER_OCTETS, Header, Rcode, Type};
-use crate::zone::{Key, Zones};
+use crate::zone::{Key, Zone, Zones};
 use compose::{Answer, Elsewhere, Rotation};
 use counters::Counters;
 use query::{Query, QueryEdns, Unanswerable};
@@ -57,6 +57,15 @@ impl Published {
     /// Puts `zones` in the place of those before.
     pub fn publish(&self, zones: Zones) {
         self.0.store(Arc::new(zones));
+    }
+
+    /// Puts `zone` in the place of the one of its name, or beside the others, whoever publishes meanwhile.
+    /// One more than a server may have is left out.
+    pub fn publish_zone(&self, zone: &Arc<Zone>) {
+        self.0.rcu(|zones| match zones.with(Arc::clone(zone)) {
+            Ok(zones) => Arc::new(zones),
+            Err(_) => Arc::clone(zones),
+        });
     }
 
     /// The zones served now.

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use doorway_base::{Instant, Random};
 
-pub use entry::{Denial, Entry, Hit, Trust, Value};
+pub use entry::{Beside, Denial, Entry, Hit, Trust, Value};
 pub use set::RrSet;
 
 use crate::wire::{Name, Type};
@@ -209,6 +209,45 @@ impl Cache {
         }
     }
 
+    /// Addresses of a server: what it is known to have, or else the glue that led to its zone.
+    #[must_use]
+    pub fn find_address(&self, now: Instant, name: &[u8], kind: Type) -> Option<Arc<RrSet>> {
+        let hash = self.name_hash(name);
+        let mut shard = self.shard(hash);
+        let mut live = |sort| {
+            let hit = shard.find(now, hash, name, sort, kind).filter(|hit| hit.expires > now)?;
+            if let Value::Set(set) = hit.value { Some(set) } else { None }
+        };
+        live(Sort::Data).or_else(|| live(Sort::Glue))
+    }
+
+    /// A set as it may stand beside an answer: data or glue.
+    #[must_use]
+    pub fn find_beside_set(&self, now: Instant, name: &[u8], kind: Type) -> Option<Hit> {
+        let hash = self.name_hash(name);
+        let mut shard = self.shard(hash);
+        let data = shard.find(now, hash, name, Sort::Data, kind).filter(|hit| hit.expires > now);
+        let found = data.or_else(|| shard.find(now, hash, name, Sort::Glue, kind))?;
+        matches!(found.value, Value::Set(_)).then_some(found)
+    }
+
+    /// What stood beside an answer, entries past their end included.
+    #[must_use]
+    pub fn find_beside(&self, now: Instant, name: &Name, kind: Type) -> Option<Arc<Beside>> {
+        let hash = self.name_hash(name.as_octets());
+        let hit = self.shard(hash).find(now, hash, name.as_octets(), Sort::Beside, kind)?;
+        if let Value::Beside(beside) = hit.value { Some(beside) } else { None }
+    }
+
+    /// Remembers what stood beside an answer.
+    pub fn store_beside(&self, now: Instant, name: &Name, kind: Type, beside: Beside) {
+        let hash = self.name_hash(name.as_octets());
+        let expires = now + self.limits.ttl_max;
+        let value = Value::Beside(Arc::new(beside));
+        let entry = Entry::new(name.as_octets(), kind, value, Trust::Glue, now, expires);
+        self.shard(hash).store(hash, Sort::Beside, entry, expires + self.limits.stale_max);
+    }
+
     /// Until when a question is known to fail, if it is.
     #[must_use]
     pub fn find_failure(&self, now: Instant, name: &Name, kind: Type) -> Option<Hit> {
@@ -226,7 +265,9 @@ impl Cache {
         let hash = self.name_hash(set.owner());
         let mut shard = self.shard(hash);
         let mut expires = now + life;
-        if let Some(before) = shard.find(now, hash, set.owner(), Sort::Data, set.kind())
+        let glue = trust < Trust::Answer && matches!(set.kind(), Type::A | Type::AAAA);
+        let sort = if glue { Sort::Glue } else { Sort::Data };
+        if let Some(before) = shard.find(now, hash, set.owner(), sort, set.kind())
             && before.expires > now
         {
             // RFC 2181 §5.4.1: what is less trusted does not replace what is more.
@@ -242,7 +283,7 @@ impl Cache {
             shard.remove(hash, set.owner(), Sort::Data, Type(0));
         }
         let entry = Entry::new(set.owner(), set.kind(), Value::Set(Arc::clone(set)), trust, now, expires);
-        shard.store(hash, Sort::Data, entry, expires + self.limits.stale_max);
+        shard.store(hash, sort, entry, expires + self.limits.stale_max);
     }
 
     /// Keeps a denial for `ttl` seconds: of one type, or with `None` of the whole name.

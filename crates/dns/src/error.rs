@@ -44,6 +44,11 @@ pub enum Error {
         /// The name.
         zone: String,
     },
+    /// A record is longer than a message of a transfer can hold.
+    TooLong {
+        /// The record.
+        record: String,
+    },
     /// A door could not be opened.
     Net(doorway_net::Error),
 }
@@ -60,6 +65,7 @@ impl fmt::Display for Error {
                 write!(f, "{} names no root server with an address", path.display())
             }
             Self::Twice { zone } => write!(f, "zone {zone} is configured twice"),
+            Self::TooLong { record } => write!(f, "no message of a transfer can hold {record}"),
             Self::Net(error) => error.fmt(f),
         }
     }
@@ -71,7 +77,7 @@ impl std::error::Error for Error {
             Self::Name { fault, .. } => Some(fault),
             Self::File { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
-            Self::Twice { .. } | Self::Hints { .. } => None,
+            Self::Twice { .. } | Self::Hints { .. } | Self::TooLong { .. } => None,
             Self::Net(error) => Some(error),
         }
     }

@@ -3,19 +3,29 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | [`include`] | the files that a zone file includes |
+//! | [`journal`] | zones and their changes in the store |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`datagram`] | queries over UDP |
 //! | [`stream`] | queries over TCP and TLS: RFC 7766, RFC 7858 |
 //! | [`recursion`] | a resolver on each worker |
 //! | [`upstream`] | its sockets: random ports |
 //! | [`link`] | its connections, over TCP and TLS |
+//! | [`transfers`] | the zones that move or are changed by message |
+//! | [`primary`] | what is asked about them: AXFR, IXFR, UPDATE, NOTIFY |
+//! | [`secondary`] | zones taken in from elsewhere |
+//! | `notifier.rs` | secondaries told of changes |
 
 pub mod datagram;
 pub mod include;
+pub mod journal;
 pub mod link;
 pub mod load;
+mod notifier;
+pub mod primary;
 pub mod recursion;
+pub mod secondary;
 pub mod stream;
+pub mod transfers;
 pub mod upstream;
 
 use core::net::SocketAddr;

@@ -6,8 +6,10 @@
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
 //! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
+//! | [`replay`] | resolutions replayed from scripts in virtual time |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`transfer`] | how zones move: AXFR, IXFR, NOTIFY, the timers of a secondary |
+//! | [`update`] | records changed by message |
 //! | [`config`] | the `[dns]` table |
 //! | [`io`] | UDP and TCP doors, zone files on disk, reload |
 //! | [`error`] | what can go wrong that an operator must know |
@@ -24,9 +26,11 @@ pub mod config;
 pub mod error;
 pub mod front;
 pub mod io;
+pub mod replay;
 pub mod resolver;
 mod summary;
 pub mod transfer;
+pub mod update;
 pub mod wire;
 pub mod zone;
 

@@ -154,6 +154,13 @@ impl Resolver {
         self.timers.next()
     }
 
+    /// Whether an answer to a query is still waited for. After it was handed in as
+    /// [`Input::Response`], this says whether it was taken as the answer or another may come.
+    #[must_use]
+    pub fn expects(&self, query: QueryId) -> bool {
+        self.queries.at(query.0).is_some()
+    }
+
     /// How much is under way.
     #[must_use]
     pub fn load(&self) -> Load {
@@ -362,7 +369,6 @@ impl Resolver {
     }
 
     fn end(&mut self, now: Instant, id: u64, reply: &Reply) {
-        let _ = now;
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
         }
@@ -383,7 +389,7 @@ impl Resolver {
                 let room = job::STEPS_MAX.saturating_sub(asked.len());
                 asked.extend(steps.iter().take(room).cloned());
             }
-            self.child_done(parent, &job.name, &found);
+            self.child_done(now, parent, &job.name, &found);
         }
     }
 }

@@ -73,6 +73,7 @@ pub struct Zone {
     records: usize,
     names: usize,
     rotate: Rotate,
+    unavailable: bool,
 }
 
 // What a negative answer carries: SOA, and the signatures over it.
@@ -149,6 +150,25 @@ impl Zone {
     pub fn with_rotate(mut self, rotate: Rotate) -> Self {
         self.rotate = rotate;
         self
+    }
+
+    /// The zone `apex` without records, for a secondary that has not got them yet or has had them for too
+    /// long: every answer is SERVFAIL.
+    #[must_use]
+    pub fn unavailable(apex: &Name, secret: HashKey) -> Self {
+        let mut draft = Draft::new(apex, secret);
+        if let Some(node) = draft.node(apex) {
+            draft.add(node, Type::SOA, 0, &[0; 22], 0);
+            draft.add(node, Type::NS, 0, &[0], 0);
+        }
+        let zone = Self::of_draft(&draft).expect("a SOA and a NS record make a zone");
+        Self { unavailable: true, ..zone }
+    }
+
+    /// Whether every answer is SERVFAIL.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        self.unavailable
     }
 
     /// The SOA record as a negative answer carries it: its TTL is the lower of its own and MINIMUM

@@ -172,6 +172,10 @@ impl<'a, 'w> Answer<'a, 'w> {
                 self.elsewhere = Elsewhere::Alias;
                 break;
             };
+            // RFC 1034 §4.3.5: a secondary whose zone has expired does not answer from it.
+            if zone.is_unavailable() {
+                return Ok(Rcode::SERVFAIL);
+            }
             let found = zone.lookup(key);
             let node = match found {
                 Found::Node(node) | Found::Wildcard(node) => node,

@@ -50,6 +50,16 @@ pub struct Denial {
     pub authority: Vec<Arc<RrSet>>,
 }
 
+/// Sets that stood beside an answer, for servers whose answers are not minimal. They are entries of
+/// their own and found as such.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beside {
+    /// Owner and type of each set of the authority section.
+    pub authority: Vec<(Box<[u8]>, Type)>,
+    /// Of each set of the additional section.
+    pub additional: Vec<(Box<[u8]>, Type)>,
+}
+
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -57,6 +67,8 @@ pub enum Value {
     Set(Arc<RrSet>),
     /// There are none.
     Denial(Arc<Denial>),
+    /// These stood beside the answer: owner and type, in the authority or the additional section.
+    Beside(Arc<Beside>),
     /// Nobody could tell: RFC 9520.
     Failure {
         /// How often in a row.
@@ -71,6 +83,10 @@ impl Value {
         match self {
             Self::Set(set) => set.octets(),
             Self::Denial(denial) => denial.authority.iter().map(|set| set.octets() + 8).sum(),
+            Self::Beside(beside) => {
+                let sets = beside.authority.iter().chain(&beside.additional);
+                sets.map(|(owner, _)| owner.len() + 24).sum()
+            }
             Self::Failure { why, .. } => why.as_ref().map_or(0, |(_, text)| text.len()),
         }
     }
@@ -99,11 +115,13 @@ impl Hit {
 }
 
 // Entries of one name and type stand side by side when they say different sorts of things: a failure
-// must not push out the old data that is used because of it.
+// must not push out the old data that is used because of it, nor a denial the glue that leads to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Sort {
     Data,
+    Glue,
+    Beside,
     Failure,
 }
 

@@ -45,7 +45,7 @@ impl Cache {
                         out.push(sets.len() as u8);
                         sets.for_each(|set| put_set(&mut out, set));
                     }
-                    Value::Failure { .. } => {}
+                    Value::Beside(_) | Value::Failure { .. } => {}
                 }
             }
         }
@@ -111,6 +111,7 @@ impl Cache {
                 Value::Denial(denial) => {
                     out.push_str(&format!("; {} {ttl} {} {}\n", shown.name, shown.kind, denial.rcode));
                 }
+                Value::Beside(_) => {}
                 Value::Failure { count, .. } => {
                     out.push_str(&format!("; {} {ttl} {} failed {count} times\n", shown.name, shown.kind));
                 }

@@ -42,10 +42,24 @@ fn an_entry_ends_with_its_ttl_and_stays_for_staleness() {
 fn what_is_less_trusted_does_not_replace_what_is_more() {
     let cache = cache(1 << 20);
     cache.store_set(at(0), &set("a.", Type::A, &[1; 4]), 60, Trust::AuthoritativeAnswer, true);
-    cache.store_set(at(1), &set("a.", Type::A, &[2; 4]), 60, Trust::Glue, true);
+    cache.store_set(at(1), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
     assert_eq!(data(cache.find(at(2), &name("a."), Type::A)), Some(vec![1; 4]));
-    cache.store_set(at(61), &set("a.", Type::A, &[2; 4]), 60, Trust::Glue, true);
+    cache.store_set(at(61), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
     assert_eq!(data(cache.find(at(62), &name("a."), Type::A)), Some(vec![2; 4]));
+}
+
+#[test]
+fn glue_leads_to_servers_and_never_into_answers() {
+    let cache = cache(1 << 20);
+    let address = |now| cache.find_address(now, name("ns.").as_octets(), Type::A);
+    cache.store_set(at(0), &set("ns.", Type::A, &[1; 4]), 60, Trust::Glue, true);
+    assert_eq!(cache.find(at(1), &name("ns."), Type::A), None);
+    assert!(address(at(1)).is_some());
+    let denial = Arc::new(Denial { rcode: Rcode::NOERROR, authority: Vec::new() });
+    cache.store_denial(at(2), &name("ns."), Some(Type::A), &denial, 60);
+    assert!(address(at(3)).is_some(), "the parent's glue is a last resort");
+    cache.store_set(at(4), &set("ns.", Type::A, &[2; 4]), 60, Trust::AuthoritativeAnswer, true);
+    assert_eq!(address(at(5)).unwrap().data().next(), Some(&[2; 4][..]));
 }
 
 #[test]

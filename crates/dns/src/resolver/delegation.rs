@@ -13,12 +13,11 @@ use crate::wire::{Name, Type};
 
 /// Where the first servers come from.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum Start {
     /// These are to be asked.
     At(Cut),
-    /// The root servers are to be asked first who they are (RFC 9609).
-    Prime,
+    /// The servers of this zone are to be asked first who they are (RFC 9609).
+    Prime(Name),
     /// There is nobody to ask.
     Nowhere,
 }
@@ -65,13 +64,22 @@ impl Resolver {
             (Some(cut), Some(stub)) if cut.zone != stub.zone && cut.zone.is_within(&stub.zone) => {
                 Start::At(cut)
             }
-            (_, Some(stub)) => Start::At(stub),
+            (cached, Some(stub)) => {
+                let Origin::Stub(index) = stub.origin else { return Start::At(stub) };
+                let prime = self.config.stub_zones.get(index).is_some_and(|zone| zone.prime);
+                let priming = job.current == stub.zone && job.kind == Type::NS;
+                match cached {
+                    Some(cut) if prime && cut.zone == stub.zone => Start::At(cut),
+                    _ if prime && !priming && !job.primed => Start::Prime(stub.zone),
+                    _ => Start::At(stub),
+                }
+            }
             (Some(cut), None) => Start::At(cut),
             (None, None) if self.config.mode == Mode::Recursive => self.hints(Origin::Chain),
             (None, None) => {
                 let priming = job.current.is_root() && job.kind == Type::NS;
                 if self.config.prime_root && !priming && !job.primed {
-                    Start::Prime
+                    Start::Prime(Name::root())
                 } else {
                     self.hints(Origin::Hints)
                 }
@@ -155,7 +163,7 @@ impl Resolver {
             if !wanted {
                 continue;
             }
-            if let Some((set, _)) = self.cache.find_set(now, name.as_octets(), kind, Trust::Glue) {
+            if let Some(set) = self.cache.find_address(now, name.as_octets(), kind) {
                 for address in set.data().filter_map(|row| address_of(kind, row)) {
                     cut.add(self.upstream_at(address));
                     found = true;

@@ -11,13 +11,13 @@ use super::config::Minimisation;
 use super::delegation::{Start, address_of};
 use super::event::SendFailure;
 use super::job::{Cut, Job, Lookup, Origin};
-use super::judge::{Asked, Judged, Meaning, judge};
+use super::judge::{Asked, Judged, Link, Meaning, judge};
 use super::query::Sent;
 use super::received::Received;
 use super::reply::{Known, Reply, extended_error};
 use super::timers::Timer;
 use super::upstream::{Choice, Shown};
-use crate::cache::{Denial, RrSet, Trust, set};
+use crate::cache::{Beside, Denial, RrSet, Trust, set};
 use crate::wire::{Flags, Name, Rcode, Type};
 
 /// Questions with a name cut short for one lookup at most: RFC 9156 §2.3.
@@ -72,8 +72,8 @@ impl Resolver {
                 }
                 match self.start(now, id) {
                     Start::At(cut) => self.enter(now, id, cut),
-                    Start::Prime => {
-                        if self.prime(now, id) {
+                    Start::Prime(zone) => {
+                        if self.prime(now, id, &zone) {
                             return;
                         }
                         continue;
@@ -180,12 +180,20 @@ impl Resolver {
         true
     }
 
-    // Asks who the root servers are. False when that is not possible.
-    fn prime(&mut self, now: Instant, id: u64) -> bool {
+    // Asks who the servers of a zone are. False when that is not possible.
+    fn prime(&mut self, now: Instant, id: u64, zone: &Name) -> bool {
         if let Some(job) = self.jobs.at_mut(id) {
             job.primed = true;
         }
-        matches!(self.spawn(now, id, &Name::root(), Type::NS), Spawned::Pending)
+        let iterate = self.jobs.at(id).is_some_and(|job| job.iterate);
+        let pending = matches!(self.spawn(now, id, zone, Type::NS), Spawned::Pending);
+        let key = self.question_key(zone, Type::NS);
+        if let Some(&child) = self.by_question.get(&key).filter(|_| pending && iterate)
+            && let Some(child) = self.jobs.at_mut(child)
+        {
+            child.iterate = true;
+        }
+        pending
     }
 
     // One turn with the servers at hand.
@@ -285,6 +293,7 @@ impl Resolver {
             for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
                 match self.spawn(now, id, &name, kind) {
                     Spawned::Pending => self.server_pending(id, &name),
+                    Spawned::Now(addresses) if addresses.is_empty() => self.last_resort(now, id, &name),
                     Spawned::Now(addresses) => self.server_found(id, &name, &addresses),
                     Spawned::Refused => {}
                 }
@@ -327,7 +336,7 @@ impl Resolver {
     }
 
     /// A job that `id` waited for has ended.
-    pub(super) fn child_done(&mut self, id: u64, name: &Name, addresses: &[IpAddr]) {
+    pub(super) fn child_done(&mut self, now: Instant, id: u64, name: &Name, addresses: &[IpAddr]) {
         let Some(job) = self.jobs.at_mut(id) else { return };
         job.children = job.children.saturating_sub(1);
         if let Some(cut) = job.cut.as_mut()
@@ -337,8 +346,20 @@ impl Resolver {
             *count = count.saturating_sub(1);
         }
         self.server_found(id, name, addresses);
+        if addresses.is_empty() {
+            self.last_resort(now, id, name);
+        }
         self.close_lookup(id, name);
         self.ready.push_back(id);
+    }
+
+    // A server whose zone knows no address of it may still be where the parent said.
+    fn last_resort(&mut self, now: Instant, id: u64, name: &Name) {
+        for (kind, wanted) in [(Type::A, self.config.ipv4), (Type::AAAA, self.config.ipv6)] {
+            if let Some(set) = self.cache.find_address(now, name.as_octets(), kind).filter(|_| wanted) {
+                self.server_found(id, name, &addresses(std::iter::once(&*set)));
+            }
+        }
     }
 
     // Begins another question that a job needs answered.
@@ -346,11 +367,8 @@ impl Resolver {
         if let Some(local) = self.local(name, kind) {
             return Spawned::Now(addresses(local.answer.iter().map(|link| &*link.set)));
         }
-        match self.known(now, name, kind, false) {
-            Known::Whole(reply) if !name.is_root() => {
-                return Spawned::Now(addresses(reply.answer.iter().map(|link| &*link.set)));
-            }
-            _ => {}
+        if let Known::Whole(reply) = self.known(now, name, kind, false) {
+            return Spawned::Now(addresses(reply.answer.iter().map(|link| &*link.set)));
         }
         if self.cache.find_failure(now, name, kind).is_some() {
             return Spawned::Refused;
@@ -562,10 +580,10 @@ impl Resolver {
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
         }
-        self.go_on(now, sent, judged, blocked);
+        self.go_on(now, sent, judged, blocked, cached);
     }
 
-    fn go_on(&mut self, now: Instant, sent: &Sent, judged: Judged, blocked: bool) {
+    fn go_on(&mut self, now: Instant, sent: &Sent, judged: Judged, blocked: bool, cached: bool) {
         let id = sent.job;
         let Some(job) = self.jobs.at_mut(id) else { return };
         if sent.minimised && matches!(judged.meaning, Meaning::Answer | Meaning::NoData | Meaning::Alias(_)) {
@@ -608,6 +626,13 @@ impl Resolver {
             }
             Meaning::Failed(_) | Meaning::Lame(_) => return,
         };
+        if !self.config.minimal_responses && cached && rcode == Rcode::NOERROR {
+            let sets = |links: &[Link]| {
+                links.iter().map(|link| (link.set.owner().into(), link.set.kind())).collect()
+            };
+            let beside = Beside { authority: sets(&judged.authority), additional: sets(&judged.additional) };
+            self.cache.store_beside(now, &job.name, job.kind, beside);
+        }
         let mut answer = std::mem::take(&mut job.chain);
         answer.extend(judged.answer);
         let mut reply = Reply { rcode: Some(rcode), answer, ..Reply::default() };

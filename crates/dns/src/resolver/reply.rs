@@ -72,11 +72,8 @@ impl Resolver {
             match hit {
                 Some(hit) if matches!(hit.value, Value::Denial(_)) || hit.trust >= Trust::Answer => {
                     self.end_with(now, &hit, stale, &mut reply);
-                    if !self.config.minimal_responses
-                        && reply.rcode == Some(Rcode::NOERROR)
-                        && !reply.answer.is_empty()
-                    {
-                        self.add_servers(now, &current, kind, &mut reply);
+                    if !self.config.minimal_responses && !reply.answer.is_empty() {
+                        self.add_beside(now, name, kind, stale, &mut reply);
                     }
                     return Known::Whole(reply);
                 }
@@ -130,7 +127,7 @@ impl Resolver {
                 reply.authority.extend(sets.map(|set| Link { set: std::sync::Arc::clone(set), ttl }));
                 reply.rcode = Some(denial.rcode);
             }
-            Value::Failure { .. } => {}
+            Value::Beside(_) | Value::Failure { .. } => {}
         }
         if reply.stale {
             let nothing = reply.rcode == Some(Rcode::NXDOMAIN);
@@ -139,29 +136,18 @@ impl Resolver {
         }
     }
 
-    // The servers of the zone that `name` is in, and their addresses, beside an answer.
-    fn add_servers(&self, now: Instant, name: &Name, kind: Type, reply: &mut Reply) {
-        let mut zone = name.clone();
-        let found = loop {
-            match self.cache.find_set(now, zone.as_octets(), Type::NS, Trust::AuthoritativeAuthority) {
-                Some(found) => break Some(found),
-                None => match zone.parent() {
-                    Some(parent) if !parent.is_root() => zone = parent,
-                    _ => break None,
-                },
-            }
-        };
-        let Some((set, hit)) = found else { return };
-        for name in set.data().filter_map(|row| Name::from_wire(row).ok()) {
-            for kind in [Type::A, Type::AAAA] {
-                if let Some((set, hit)) = self.cache.find_set(now, name.as_octets(), kind, Trust::Additional)
-                {
-                    reply.additional.push(Link { set, ttl: hit.ttl(now) });
+    // What stood beside the answer when it came, as far as it is still known.
+    fn add_beside(&self, now: Instant, name: &Name, kind: Type, stale: bool, reply: &mut Reply) {
+        let Some(beside) = self.cache.find_beside(now, name, kind) else { return };
+        for (sets, additional) in [(&beside.authority, false), (&beside.additional, true)] {
+            for (owner, kind) in sets {
+                let Some(hit) = self.cache.find_beside_set(now, owner, *kind) else { continue };
+                if hit.expires <= now && !stale {
+                    continue;
                 }
+                let link = self.aged(now, &hit, stale, reply);
+                if additional { &mut reply.additional } else { &mut reply.authority }.extend(link);
             }
-        }
-        if kind != Type::NS {
-            reply.authority.push(Link { set, ttl: hit.ttl(now) });
         }
     }
 

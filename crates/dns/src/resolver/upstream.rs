@@ -265,10 +265,13 @@ impl Resolver {
         let Some(sent) = self.queries.at_mut(number) else { return };
         sent.mismatches = sent.mismatches.saturating_add(1);
         sent.case_mismatches += u8::from(case);
-        if sent.mismatches < MISMATCHES_MAX || sent.transport != Transport::Udp {
+        if sent.mismatches < MISMATCHES_MAX && sent.transport == Transport::Udp {
             return;
         }
         let Some(sent) = self.close(number) else { return };
+        if sent.transport != Transport::Udp {
+            return self.trouble(now, &sent, Trouble::Malformed);
+        }
         self.note(now, sent.job, || format!("messages that are not from {} came for it", sent.to));
         let next = self.again(now, &sent, Transport::Tcp, sent.edns);
         if let Some(next) = next.and_then(|number| self.queries.at_mut(number)) {

@@ -70,6 +70,7 @@ impl<'d> Renderer<'d> {
             records: 0,
             names: draft.nodes.len(),
             rotate: Rotate::default(),
+            unavailable: false,
         };
         // Where each node lies, and the flags and link that its children go by.
         let mut places: Vec<(u32, u8)> = Vec::with_capacity(draft.nodes.len());

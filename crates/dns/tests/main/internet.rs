@@ -12,19 +12,19 @@ use doorway_net::World;
 use doorway_sim::{Link, Node, Simulation};
 
 /// The folder of the zone files.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("small-internet")
 }
 
 /// One name server: address, name, zones.
-pub struct NameServer {
-    pub address: String,
-    pub name: String,
-    pub zones: Vec<String>,
+pub(crate) struct NameServer {
+    pub(crate) address: String,
+    pub(crate) name: String,
+    pub(crate) zones: Vec<String>,
 }
 
 /// All of them.
-pub fn name_servers() -> Vec<NameServer> {
+pub(crate) fn name_servers() -> Vec<NameServer> {
     let text = std::fs::read_to_string(folder().join("servers.txt")).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -37,7 +37,7 @@ pub fn name_servers() -> Vec<NameServer> {
 }
 
 /// How one of them is set up: authority for its zones and nothing else.
-pub fn authority(server: &NameServer) -> Config {
+pub(crate) fn authority(server: &NameServer) -> Config {
     let zone = |name: &String| ZoneConfig {
         name: if name == "root" { ".".to_owned() } else { name.clone() },
         file: folder().join(format!("{name}.zone")),
@@ -52,7 +52,7 @@ pub fn authority(server: &NameServer) -> Config {
 }
 
 /// A resolver of the small internet at `listen`.
-pub fn recursive(listen: &str, set: impl FnOnce(&mut Resolver)) -> Config {
+pub(crate) fn recursive(listen: &str, set: impl FnOnce(&mut Resolver)) -> Config {
     let [dns, resolver, cache, rate] = config::SECTIONS.map(|section| section.defaults());
     let tables = Tables { dns: &dns, resolver: &resolver, cache: &cache, rate: &rate };
     let mut config = Config::read(&tables).unwrap();
@@ -74,19 +74,19 @@ pub fn recursive(listen: &str, set: impl FnOnce(&mut Resolver)) -> Config {
 }
 
 /// The small internet with a resolver at 10.53.9.1 and a client at 10.53.9.2.
-pub struct Internet {
-    pub sim: Simulation,
-    pub servers: Vec<(String, Node)>,
-    pub resolver: Node,
-    pub client: Node,
+pub(crate) struct Internet {
+    pub(crate) sim: Simulation,
+    pub(crate) servers: Vec<(String, Node)>,
+    pub(crate) resolver: Node,
+    pub(crate) client: Node,
 }
 
 /// Where the resolver listens.
-pub const RESOLVER: &str = "10.53.9.1:53";
+pub(crate) const RESOLVER: &str = "10.53.9.1:53";
 
 impl Internet {
     /// A new one, whose links delay by `delay`.
-    pub fn new(seed: u64, delay: Duration, set: impl FnOnce(&mut Resolver)) -> Self {
+    pub(crate) fn new(seed: u64, delay: Duration, set: impl FnOnce(&mut Resolver)) -> Self {
         let mut sim = Simulation::new(seed);
         sim.default_link(Link { delay, ..Link::default() });
         let mut servers = Vec::new();
@@ -104,7 +104,7 @@ impl Internet {
     }
 
     /// The nodes whose names end in `suffix`.
-    pub fn nodes(&self, suffix: &str) -> Vec<Node> {
+    pub(crate) fn nodes(&self, suffix: &str) -> Vec<Node> {
         self.servers.iter().filter(|(name, _)| name.ends_with(suffix)).map(|(_, node)| *node).collect()
     }
 }

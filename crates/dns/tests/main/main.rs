@@ -6,6 +6,8 @@ mod allocation;
 mod doors;
 mod internet;
 mod model;
+mod moving;
+mod peers;
 mod recursion;
 mod scripts;
 mod simulation;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorway_dns::wire::{Flags, Message, Rcode, Type};
+use doorway_dns::wire::{Flags, Message, Type};
 use doorway_net::World;
 use doorway_net::ground::ListenOptions;
 

@@ -1,0 +1,396 @@
+//! Zones that move between servers or are changed by message, and everything asked about them.
+//!
+//! [`Transfers::answer`] takes the messages that no reader thread answers in place: what is signed,
+//! AXFR and IXFR, NOTIFY, UPDATE. Each zone has a lock that its changes wait at, so they are made one
+//! after the other; queries never wait at it.
+
+use core::net::SocketAddr;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use doorway_base::Random;
+use doorway_net::World;
+use doorway_store::{Batch, Store};
+
+use super::SERVICE;
+use super::journal::{CHANGES_MAX, CHANGES_OCTETS_MAX, Head, Journal, JournalError, Kept};
+use super::notifier::Notifier;
+use super::secondary;
+use crate::authority::counters::Counters;
+use crate::authority::{Authority, Published};
+use crate::transfer::grant::Grant;
+use crate::transfer::history::History;
+use crate::transfer::schedule::Schedule;
+use crate::update::grant::UpdateGrant;
+use crate::update::serial::SerialPolicy;
+use crate::wire::message::MESSAGE_OCTETS_MAX;
+use crate::wire::tsig::Key;
+use crate::wire::{Name, Rcode};
+use crate::zone::change::is_after;
+use crate::zone::{Change, Unfit, Zone};
+
+/// Another server, and the key that messages to it are signed with.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The key.
+    pub key: Option<Arc<Key>>,
+}
+
+/// Where a zone comes from.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// From here: a file, and updates.
+    Primary,
+    /// From these servers, asked in order.
+    Secondary(Vec<Remote>),
+}
+
+/// How one zone moves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The zone.
+    pub apex: Name,
+    /// Where it comes from.
+    pub role: Role,
+    /// Who is told of changes, beside the zone's own name servers.
+    pub notify: Vec<Remote>,
+    /// Whether the zone's own name servers are told, as far as their addresses are known here.
+    pub notify_servers: bool,
+    /// Who may transfer it.
+    pub xfr: Vec<Grant>,
+    /// Who may change what in it.
+    pub update: Vec<UpdateGrant>,
+    /// How its versions are counted.
+    pub serial: SerialPolicy,
+}
+
+impl Settings {
+    /// A primary zone that nobody may transfer or change.
+    #[must_use]
+    pub fn primary(apex: &Name) -> Self {
+        Self {
+            apex: apex.clone(),
+            role: Role::Primary,
+            notify: Vec::new(),
+            notify_servers: true,
+            xfr: Vec::new(),
+            update: Vec::new(),
+            serial: SerialPolicy::default(),
+        }
+    }
+
+    /// A secondary zone that comes from `from`.
+    #[must_use]
+    pub fn secondary(apex: &Name, from: Vec<Remote>) -> Self {
+        Self { role: Role::Secondary(from), ..Self::primary(apex) }
+    }
+
+    /// The servers that the zone comes from; none for a primary.
+    #[must_use]
+    pub fn from(&self) -> &[Remote] {
+        match &self.role {
+            Role::Primary => &[],
+            Role::Secondary(from) => from,
+        }
+    }
+}
+
+/// One zone that moves.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) settings: Settings,
+    // What changes wait at. Never held while a peer is waited for.
+    pub(super) state: tokio::sync::Mutex<State>,
+    pub(super) schedule: Mutex<Schedule>,
+    // Rung by a NOTIFY.
+    pub(super) bell: tokio::sync::Notify,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) history: History,
+    pub(super) head: Head,
+}
+
+/// What was asked and done, counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Transfers begun towards others.
+    pub sent: AtomicU64,
+    /// Requests for one that were refused.
+    pub refused: AtomicU64,
+    /// Transfers brought in, whole or by changes.
+    pub received: AtomicU64,
+    /// Attempts at one that came to nothing.
+    pub failed: AtomicU64,
+    /// Updates that changed something or found nothing to change.
+    pub updates: AtomicU64,
+    /// Updates refused.
+    pub updates_refused: AtomicU64,
+    /// NOTIFY messages taken.
+    pub notified: AtomicU64,
+    /// Messages whose signature was wrong.
+    pub bad_signatures: AtomicU64,
+}
+
+/// Why a zone was not changed.
+#[derive(Debug)]
+pub enum ChangeError {
+    /// There is no such zone here, or it is not ours to change.
+    NotOurs,
+    /// The zone does not allow it; the code is that of an UPDATE.
+    Refused(Rcode),
+    /// The change does not fit the zone.
+    Unfit(Unfit),
+    /// It could not be kept.
+    Journal(JournalError),
+}
+
+impl std::fmt::Display for ChangeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotOurs => f.write_str("there is no zone of this name here that can be changed"),
+            Self::Refused(rcode) => write!(f, "the zone refuses the change with {rcode}"),
+            Self::Unfit(unfit) => unfit.fmt(f),
+            Self::Journal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ChangeError {}
+
+/// Every zone that moves, and what answers for them. Clones are the same zones.
+#[derive(Clone)]
+pub struct Transfers(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) world: World,
+    pub(super) published: Published,
+    pub(super) journal: Option<Journal>,
+    pub(super) keys: Vec<Arc<Key>>,
+    pub(super) zones: BTreeMap<Name, Arc<Moving>>,
+    // Answers signed queries that are nothing but queries.
+    pub(super) authority: Mutex<(Authority, Vec<u8>)>,
+    pub(super) notifier: Notifier,
+    pub(super) random: Mutex<Random>,
+    pub(super) tally: Tally,
+    // Transfers towards others that are under way.
+    pub(super) sending: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Transfers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transfers").field("zones", &self.0.zones.keys()).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Transfers {
+    /// Takes over the zones of `settings`, of which primaries are already published as their files have
+    /// them: what the store kept is put over them, secondaries begin to ask, and who is to be told is
+    /// told. Without a store nothing can be updated, and secondaries start with nothing.
+    ///
+    /// # Errors
+    /// The zone, and why what the store kept of it cannot be used.
+    pub async fn start(
+        world: &World,
+        published: &Published,
+        store: Option<Arc<dyn Store>>,
+        keys: Vec<Arc<Key>>,
+        settings: Vec<Settings>,
+    ) -> Result<Self, (Name, JournalError)> {
+        let authority = Authority::new(published.clone(), Arc::new(Counters::default()), 1232);
+        let mut inner = Inner {
+            world: world.clone(),
+            published: published.clone(),
+            journal: store.map(Journal::new),
+            keys,
+            zones: BTreeMap::new(),
+            authority: Mutex::new((authority, vec![0; MESSAGE_OCTETS_MAX])),
+            notifier: Notifier::default(),
+            random: Mutex::new(world.random()),
+            tally: Tally::default(),
+            sending: Arc::default(),
+        };
+        for settings in settings {
+            let apex = settings.apex.clone();
+            let moving = inner.take_over(settings).await.map_err(|error| (apex.clone(), error))?;
+            inner.zones.insert(apex, Arc::new(moving));
+        }
+        let transfers = Self(Arc::new(inner));
+        transfers.run();
+        Ok(transfers)
+    }
+
+    fn run(&self) {
+        for moving in self.0.zones.values() {
+            if let Role::Secondary(_) = moving.settings.role {
+                let task = secondary::keep(Arc::downgrade(&self.0), Arc::clone(moving));
+                self.0.world.spawn_background(SERVICE, task);
+            } else {
+                self.0.tell(moving);
+            }
+        }
+        self.0.world.spawn_background(SERVICE, super::notifier::run(Arc::downgrade(&self.0)));
+    }
+
+    /// What was asked and done.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
+    /// Whether the zone has changes that its file does not have, or no file at all.
+    #[must_use]
+    pub fn is_moving(&self, apex: &Name) -> bool {
+        self.0.zones.contains_key(apex)
+    }
+
+    /// Takes a zone file that was read anew. The file counts when its serial is newer than what is
+    /// served, changes by message included; what differs is then one change like any other. An older
+    /// or equal serial leaves a zone alone that was changed by message, with a warning.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; the zone stays as it was.
+    pub async fn take_file(&self, zone: &Arc<Zone>) -> Result<(), ChangeError> {
+        let inner = &self.0;
+        let Some(moving) = inner.zones.get(zone.apex()) else {
+            inner.published.publish_zone(zone);
+            return Ok(());
+        };
+        let mut state = moving.state.lock().await;
+        let zones = inner.published.current();
+        let Some(current) = zones.named(zone.apex()) else {
+            inner.published.publish_zone(zone);
+            return Ok(());
+        };
+        if state.head.has_data() && !is_after(zone.serial(), current.serial()) {
+            if state.head.file_serial != Some(zone.serial()) {
+                tracing::warn!(
+                    zone = %zone.apex(), file = zone.serial(), served = current.serial(),
+                    "the zone was changed by message; raise the serial of its file above the one served to put the file in its place"
+                );
+            }
+            return Ok(());
+        }
+        let change = Arc::new(current.difference(zone, zones.secret()));
+        if state.head.has_data()
+            && let Some(journal) = &inner.journal
+        {
+            // From here on the file is the whole truth again.
+            let mut head = state.head;
+            head.file_serial = Some(zone.serial());
+            journal.keep_whole(zone.apex(), &mut head, zone).await.map_err(ChangeError::Journal)?;
+            state.head = head;
+        }
+        inner.published.publish_zone(zone);
+        if change.from() != change.to() {
+            state.history.push(change);
+            inner.tell(moving);
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn take_over(&self, settings: Settings) -> Result<Moving, JournalError> {
+        let zones = self.published.current();
+        let (apex, secret, now) = (&settings.apex, zones.secret(), self.world.now());
+        let mut kept = None;
+        if let Some(journal) = &self.journal {
+            kept = journal.load(apex, secret).await?;
+        }
+        let file = zones.named(apex);
+        let mut state = State::default();
+        let mut schedule = Schedule::new(now);
+        match (kept, file) {
+            (Some(Kept { head, whole, changes }), file) if head.has_data() => {
+                let base = whole.as_ref().or(file.map(|zone| &**zone));
+                let replaced = matches!(settings.role, Role::Primary)
+                    && file.is_some_and(|file| head.file_serial != Some(file.serial()));
+                let newest = changes.last().map(|change| change.to());
+                let newest = newest.or(whole.as_ref().map(Zone::serial));
+                let file_is_newer = file
+                    .zip(newest)
+                    .is_some_and(|(file, newest)| replaced && is_after(file.serial(), newest));
+                if let Some(file) = file.filter(|_| file_is_newer) {
+                    tracing::info!(zone = %apex, serial = file.serial(), "the zone file is newer than what was kept, and takes its place");
+                    state.head = head;
+                    state.head.file_serial = Some(file.serial());
+                    if let Some(journal) = &self.journal {
+                        journal.keep_whole(apex, &mut state.head, file).await?;
+                    }
+                } else {
+                    let base = base.ok_or(Unfit::Unservable("its zone file is gone".into()))?;
+                    let rotate = file.map(|zone| zone.rotate()).unwrap_or_default();
+                    let zone = Arc::new(base.changed(&changes, secret)?.with_rotate(rotate));
+                    tracing::info!(zone = %apex, serial = zone.serial(), changes = changes.len(), "zone replayed");
+                    if let Some(heard) = head.heard.filter(|_| matches!(settings.role, Role::Secondary(_))) {
+                        let soa = crate::zone::change::numbers(&zone.soa()).unwrap_or_default();
+                        schedule = Schedule::resumed(now, soa, self.world.wall() - heard);
+                    }
+                    self.published.publish_zone(&zone);
+                    changes.into_iter().for_each(|change| state.history.push(change));
+                    state.head = head;
+                }
+            }
+            (_, None) => self.published.publish_zone(&Arc::new(Zone::unavailable(apex, secret))),
+            (_, Some(file)) => state.head.file_serial = Some(file.serial()),
+        }
+        Ok(Moving {
+            settings,
+            state: tokio::sync::Mutex::new(state),
+            schedule: Mutex::new(schedule),
+            bell: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// Makes `changes` of a zone: kept, then served, then told. `state` is the zone's, locked; `batch` is
+    /// done with them or not at all. Returns the new version.
+    pub(super) async fn commit(
+        &self,
+        moving: &Moving,
+        state: &mut State,
+        changes: Vec<Change>,
+        batch: Batch,
+    ) -> Result<Arc<Zone>, ChangeError> {
+        let apex = &moving.settings.apex;
+        let zones = self.published.current();
+        let current = zones.named(apex).ok_or(ChangeError::NotOurs)?;
+        let zone = current.changed(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
+        let zone = Arc::new(zone);
+        if let Some(journal) = &self.journal {
+            let octets: usize = changes.iter().map(Change::octets).sum();
+            let kept = if octets <= CHANGES_OCTETS_MAX && changes.len() <= CHANGES_MAX {
+                journal.append(apex, &mut state.head, &changes, batch).await
+            } else {
+                journal.keep_whole(apex, &mut state.head, &zone).await
+            };
+            kept.map_err(ChangeError::Journal)?;
+        }
+        self.published.publish_zone(&zone);
+        changes.into_iter().for_each(|change| state.history.push(Arc::new(change)));
+        self.tell(moving);
+        if let Some(journal) = self.journal.as_ref().filter(|_| state.head.is_long())
+            && let Err(error) = journal.keep_whole(apex, &mut state.head, &zone).await
+        {
+            tracing::warn!(zone = %apex, %error, "the journal could not be shortened; its changes are kept as they are");
+        }
+        Ok(zone)
+    }
+
+    /// Tells the secondaries of a zone that it has changed.
+    pub(super) fn tell(&self, moving: &Moving) {
+        self.notifier.changed(&moving.settings.apex);
+    }
+
+    pub(super) fn count(&self, counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+}
