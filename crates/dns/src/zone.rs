@@ -12,6 +12,7 @@
 //! | `render.rs` | a draft made into ready answers |
 //! | [`node`] | how one name and its answers lie in memory |
 //! | [`table`] | names found by hash: [`Key`] of a query, open addressing |
+//! | `write.rs` | a zone written as a zone file |
 //! | [`set`] | all zones of a server, longest match |
 //! | [`records`] | a zone's records, taken out of it again |
 //! | [`overlay`] | a zone after a small change, laid over the one before |
@@ -34,6 +35,7 @@ mod render;
 pub mod scan;
 pub mod set;
 pub mod table;
+mod write;
 
 pub use change::{Change, Unfit};
 pub use draft::Draft;

@@ -135,7 +135,7 @@ impl<'a, 'w> Answer<'a, 'w> {
         query: &Query,
         carrier: Carrier,
     ) -> Rcode {
-        if let Some(rcode) = refusal(query.class, query.kind) {
+        if let Some(rcode) = refusal(query.class, query.kind, carrier) {
             return rcode;
         }
         self.signed = query.edns.is_some_and(|edns| edns.flags & DO != 0);
