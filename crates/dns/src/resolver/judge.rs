@@ -26,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) zone: &'a Name,
     /// It was asked to do all the work (RD): its word is taken without AA.
     pub(super) recursion: bool,
+    /// It was asked so as a last resort, being no authority: what it found elsewhere is taken too.
+    pub(super) resort: bool,
     /// Whether sets outside `zone` are dropped.
     pub(super) bailiwick: bool,
     pub(super) aliases_max: u8,
@@ -102,7 +104,7 @@ pub(super) fn judge(received: &Received, asked: &Asked<'_>) -> Judged {
     let denial = received
         .section(Section::Authority)
         .find(|part| part.kind == Type::SOA && inside(&part.owner) && judged.end.is_within(&part.owner));
-    let lame_recursion = !authoritative && received.flags.has(Flags::RA) && !asked.recursion;
+    let lame_recursion = !authoritative && received.flags.has(Flags::RA) && !asked.recursion && !asked.resort;
     judged.meaning = if judged.meaning == Meaning::TooLong {
         Meaning::TooLong
     } else if data {
@@ -193,7 +195,7 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
             continue;
         }
         if part.owner == *asked.zone {
-            return if authoritative || asked.recursion {
+            return if authoritative || asked.recursion || asked.resort {
                 Meaning::NoData
             } else {
                 Meaning::Lame("refers to itself")
