@@ -154,12 +154,12 @@ fn follow(received: &Received, asked: &Asked<'_>, judged: &mut Judged) -> bool {
             return true;
         }
         let above = |part: &&&Part| {
-            part.kind == Type::DNAME && part.owner != current && current.is_within(&part.owner)
+            part.kind == Type::DNAME
+                && part.owner != current
+                && current.is_within(&part.owner)
+                && (!asked.bailiwick || part.owner.is_within(asked.zone))
         };
         let next = if let Some(dname) = answers.iter().find(above) {
-            if asked.bailiwick && !dname.owner.is_within(asked.zone) {
-                return false;
-            }
             let Some(target) = dname.names().next() else { return false };
             judged.answer.push(link(dname));
             let Some(name) = substituted(&current, &dname.owner, &target) else {
@@ -190,8 +190,10 @@ fn follow(received: &Received, asked: &Asked<'_>, judged: &mut Judged) -> bool {
 }
 
 fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bool, lame: bool) -> Meaning {
+    let mut sideways = false;
     for part in received.section(Section::Authority).filter(|part| part.kind == Type::NS) {
         if !asked.name.is_within(&part.owner) {
+            sideways = true;
             continue;
         }
         if part.owner == *asked.zone {
@@ -210,7 +212,13 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
         }
         return if asked.recursion { Meaning::NoData } else { Meaning::Lame("refers upwards") };
     }
-    if lame { Meaning::Lame("only recurses") } else { Meaning::NoData }
+    if sideways && !authoritative && !asked.recursion {
+        Meaning::Lame("refers sideways")
+    } else if lame {
+        Meaning::Lame("only recurses")
+    } else {
+        Meaning::NoData
+    }
 }
 
 fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {

@@ -5,6 +5,7 @@
 mod allocation;
 mod doors;
 mod model;
+mod replay;
 mod scripts;
 mod simulation;
 
