@@ -16,7 +16,7 @@
 //! | [`summary`] | one line about a message, for the trace |
 //!
 //! Everything outside `io/` is pure: octets and time come in as values. Deliberately absent so far:
-//! the resolver and its cache, DNSSEC, zone transfers, NOTIFY and UPDATE.
+//! validating and signing with DNSSEC.
 
 #![forbid(unsafe_code)]
 
