@@ -10,6 +10,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("kdig", "knot-dnsutils"),
+    ("named", "bind9"),
     ("ldns-signzone", "ldnsutils"),
     ("nsd", "nsd"),
     ("knotd", "knot"),

@@ -80,6 +80,11 @@ impl Update {
     ) -> Result<Option<Change>, Rcode> {
         self.check_prerequisites(zone, secret)?;
         self.prescan(zone)?;
+        // Its signatures would no longer be right, and nobody here can make others.
+        let apex = zone.node_of(zone.apex(), secret);
+        if apex.is_some_and(|node| node.set(Type::DNSKEY).is_some()) {
+            return Err(Rcode::REFUSED);
+        }
         let mut sheet = Sheet { zone, secret, names: BTreeMap::new(), soa: None };
         self.check_grants(&mut sheet, may)?;
         for record in &self.updates {
@@ -166,7 +171,6 @@ impl Update {
             let allowed = if record.kind == Type::ANY {
                 sheet.records(&record.name).iter().all(|there| may(&record.name, there.kind))
             } else {
-                // Signatures would no longer be right, and nobody here can make others.
                 may(&record.name, record.kind) && !is_made_by_signing(record.kind)
             };
             if !allowed {

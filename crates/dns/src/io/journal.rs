@@ -246,7 +246,17 @@ impl Journal {
         changes: &[Change],
         batch: Batch,
     ) -> Result<(), JournalError> {
-        let mut after = *head;
+        let (batch, after) = Self::stage(apex, *head, changes, batch);
+        self.store.commit(batch).await?;
+        *head = after;
+        Ok(())
+    }
+
+    /// Puts changes into a batch that [`commit`](Self::commit) is to do, with those of other zones or
+    /// alone. Returns it, and the head that the zone has when it is done.
+    #[must_use]
+    pub fn stage(apex: &Name, head: Head, changes: &[Change], batch: Batch) -> (Batch, Head) {
+        let mut after = head;
         let mut batch = batch;
         for change in changes {
             let octets = change.encode();
@@ -256,9 +266,7 @@ impl Journal {
             after.next += 1;
             after.octets += octets.len() as u64;
         }
-        self.store.commit(batch.put(head_key(apex), after.encode())).await?;
-        *head = after;
-        Ok(())
+        (batch.put(head_key(apex), after.encode()), after)
     }
 
     /// Keeps the whole zone and forgets the changes that led to it.
@@ -313,7 +321,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Does a batch that comes with no change.
+    /// Does a batch; nothing when it is empty.
     ///
     /// # Errors
     /// [`JournalError::Store`].

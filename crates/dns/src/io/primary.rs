@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use doorway_base::{UnixTime, Verdict, Writer};
 use doorway_store::Batch;
 
-use super::transfers::{ChangeError, Inner, Role, Transfers, lock};
+use super::transfers::{ChangeError, Inner, Transfers, lock};
 use crate::authority::Carrier;
 use crate::transfer::grant::allows;
 use crate::transfer::notify::Notice;
@@ -101,15 +101,6 @@ impl Transfers {
             Reply::Silence => Reply::Silence,
         }
     }
-
-    /// Makes a change of a zone without a message, as a command or a lease asks for it; `batch` is done
-    /// with it or not at all. Returns the serial of the zone after it, the old one when nothing changed.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; nothing was done then, `batch` included.
-    pub async fn change(&self, update: &Update, batch: Batch) -> Result<u32, ChangeError> {
-        self.0.change(update, batch, |_, _| true).await
-    }
 }
 
 fn one(answer: Vec<u8>) -> Reply {
@@ -188,12 +179,12 @@ impl Inner {
             Err(ChangeError::Refused(Rcode::REFUSED))
         } else {
             let may = |name: &Name, kind: Type| grants.iter().any(|grant| grant.covers(name, kind));
-            self.change(&update, Batch::new(), may).await
+            self.change_all(&[&update], Batch::new(), may).await
         };
         match outcome {
-            Ok(serial) => {
+            Ok(serials) => {
                 self.count(&self.tally.updates);
-                tracing::debug!(zone = %update.apex, %remote, serial, "updated");
+                tracing::debug!(zone = %update.apex, %remote, ?serials, "updated");
                 Rcode::NOERROR
             }
             Err(error) => {
@@ -205,34 +196,6 @@ impl Inner {
                     ChangeError::Unfit(_) => Rcode::REFUSED,
                     ChangeError::Held | ChangeError::Journal(_) => Rcode::SERVFAIL,
                 }
-            }
-        }
-    }
-
-    async fn change(
-        &self,
-        update: &Update,
-        batch: Batch,
-        may: impl Fn(&Name, Type) -> bool,
-    ) -> Result<u32, ChangeError> {
-        let moving = self.zones.get(&update.apex).ok_or(ChangeError::NotOurs)?;
-        if matches!(moving.settings.role, Role::Secondary(_)) {
-            return Err(ChangeError::Refused(Rcode::REFUSED));
-        }
-        let mut state = self.locked(moving).await?;
-        let zones = self.published.current();
-        let zone = zones.named(&update.apex).ok_or(ChangeError::NotOurs)?;
-        let now = self.world.wall();
-        let change = update.apply(zone, zones.secret(), moving.settings.serial, now, may);
-        match change.map_err(ChangeError::Refused)? {
-            Some(change) => {
-                self.commit(moving, &mut state, vec![change], batch).await.map(|zone| zone.serial())
-            }
-            None => {
-                if let Some(journal) = &self.journal {
-                    journal.commit(batch).await.map_err(ChangeError::Journal)?;
-                }
-                Ok(zone.serial())
             }
         }
     }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use doorway_base::Instant;
-use doorway_store::Batch;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::transfers::{ChangeError, Inner, Moving, Remote, lock};
@@ -150,7 +149,7 @@ impl Inner {
                 have.ok_or(Failure::Late("the transfer"))
             }
             Brought::Changes(changes) => {
-                let zone = self.commit(moving, &mut state, changes, Batch::new()).await;
+                let zone = self.commit(moving, &mut state, changes).await;
                 let zone = zone.map_err(Failure::Change)?;
                 self.received(&zone, primary, "by its changes");
                 Ok(zone.soa())

@@ -19,14 +19,16 @@ use super::notifier::Notifier;
 use super::secondary;
 use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
+use crate::leases::Lease;
 use crate::transfer::grant::Grant;
 use crate::transfer::history::History;
 use crate::transfer::schedule::Schedule;
+use crate::update::Update;
 use crate::update::grant::UpdateGrant;
 use crate::update::serial::SerialPolicy;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::tsig::Key;
-use crate::wire::{Name, Rcode};
+use crate::wire::{Name, Rcode, Type};
 use crate::zone::change::is_after;
 use crate::zone::{Change, Unfit, Zone};
 
@@ -314,6 +316,83 @@ impl Transfers {
     }
 }
 
+impl Transfers {
+    /// Makes the changes that `updates` ask for, of a zone each, as a command or a lease asks for them, and
+    /// `batch` with them: all in one transaction, or nothing. Returns the serial of each zone after it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing was done.
+    pub async fn change(&self, updates: &[&Update], batch: Batch) -> Result<Vec<u32>, ChangeError> {
+        self.0.change_all(updates, batch, |_, _| true).await
+    }
+
+    /// Puts the name of a host that has a lease into the zone `apex`, and the name of its address into the
+    /// zone for it, if that is one of ours; `batch` is done with it or not at all. A name that is
+    /// another's, or that the zone file has, is left alone: the host is then called by its address.
+    /// Returns the name it got.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing was done.
+    pub async fn lease_bound(&self, apex: &Name, lease: &Lease, batch: Batch) -> Result<Name, ChangeError> {
+        let labels = lease.host_label().into_iter().chain([lease.address_label()]);
+        let mut refused = ChangeError::Refused(Rcode::YXDOMAIN);
+        for label in labels {
+            let name = Name::from_labels([label.as_bytes()]).and_then(|label| label.join(apex));
+            let Some(name) = name else { continue };
+            let pointer = self.reverse(lease).map(|zone| lease.point(&zone, &name));
+            for update in &lease.bind(apex, &name) {
+                let updates: Vec<&Update> = std::iter::once(update).chain(&pointer).collect();
+                match self.change(&updates, batch.clone()).await {
+                    Ok(_) => return Ok(name),
+                    // Somebody else's name, or one in the zone file.
+                    Err(ChangeError::Refused(rcode @ (Rcode::YXDOMAIN | Rcode::NXRRSET))) => {
+                        refused = ChangeError::Refused(rcode);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Err(refused)
+    }
+
+    /// Takes the address of a lease that has ended from the name `name` that it got, if the name is still
+    /// the host's, and the name from the address; `batch` is done with it or not at all.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; then nothing was done.
+    pub async fn lease_ended(
+        &self,
+        apex: &Name,
+        name: &Name,
+        lease: &Lease,
+        batch: Batch,
+    ) -> Result<(), ChangeError> {
+        let pointer = self.reverse(lease).map(|zone| lease.unpoint(&zone));
+        let forward = lease.unbind(apex, name);
+        let updates: Vec<&Update> = std::iter::once(&forward).chain(&pointer).collect();
+        match self.change(&updates, batch.clone()).await {
+            Ok(_) => {}
+            // The name went to somebody else meanwhile, and the pointer with it.
+            Err(ChangeError::Refused(Rcode::NXRRSET)) => {
+                return self.change(&[], batch).await.map(drop);
+            }
+            Err(error) => return Err(error),
+        }
+        match self.change(&[&lease.release(apex, name)], Batch::new()).await {
+            Ok(_) | Err(ChangeError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    // The zone of ours that the name of a lease's address lies in.
+    fn reverse(&self, lease: &Lease) -> Option<Name> {
+        let name = lease.reverse_name();
+        let zones = self.0.zones.values().filter(|moving| matches!(moving.settings.role, Role::Primary));
+        let within = zones.map(|moving| &moving.settings.apex).filter(|apex| name.is_within(apex));
+        within.max_by_key(|apex| apex.label_count()).cloned()
+    }
+}
+
 impl Inner {
     async fn take_over(&self, settings: Settings, files: &[Arc<Zone>]) -> Result<Moving, JournalError> {
         let zones = self.published.current();
@@ -379,14 +458,13 @@ impl Inner {
         if self.held.load(Relaxed) { Err(ChangeError::Held) } else { Ok(state) }
     }
 
-    /// Makes `changes` of a zone: kept, then served, then told. `state` is the zone's, locked; `batch` is
-    /// done with them or not at all. Returns the new version.
+    /// Makes `changes` of a zone that came from its primary: kept, then served, then told. `state` is the
+    /// zone's, locked. Returns the new version.
     pub(super) async fn commit(
         &self,
         moving: &Moving,
         state: &mut State,
         changes: Vec<Change>,
-        batch: Batch,
     ) -> Result<Arc<Zone>, ChangeError> {
         let apex = &moving.settings.apex;
         let zones = self.published.current();
@@ -396,7 +474,7 @@ impl Inner {
         if let Some(journal) = &self.journal {
             let octets: usize = changes.iter().map(Change::octets).sum();
             let kept = if octets <= CHANGES_OCTETS_MAX && changes.len() <= CHANGES_MAX {
-                journal.append(apex, &mut state.head, &changes, batch).await
+                journal.append(apex, &mut state.head, &changes, Batch::new()).await
             } else {
                 journal.keep_whole(apex, &mut state.head, &zone).await
             };
@@ -405,12 +483,70 @@ impl Inner {
         self.published.publish_zone(&zone);
         changes.into_iter().for_each(|change| state.history.push(Arc::new(change)));
         self.tell(moving);
+        self.shorten(moving, state, &zone).await;
+        Ok(zone)
+    }
+
+    /// Makes the changes that `updates` ask for, of a zone each, and `batch`: all of it or nothing. Returns
+    /// the serial of each zone, the old one where nothing changed.
+    pub(super) async fn change_all(
+        &self,
+        updates: &[&Update],
+        batch: Batch,
+        may: impl Fn(&Name, Type) -> bool,
+    ) -> Result<Vec<u32>, ChangeError> {
+        // In the order of names, so that no two wait for each other.
+        let mut order: Vec<usize> = (0..updates.len()).collect();
+        order.sort_by(|&a, &b| updates[a].apex.cmp(&updates[b].apex));
+        let mut held = Vec::with_capacity(updates.len());
+        for index in order {
+            let moving = self.zones.get(&updates[index].apex).ok_or(ChangeError::NotOurs)?;
+            let twice =
+                held.iter().any(|&(other, ..): &(usize, _, _)| updates[other].apex == updates[index].apex);
+            if twice || matches!(moving.settings.role, Role::Secondary(_)) {
+                return Err(ChangeError::Refused(Rcode::REFUSED));
+            }
+            held.push((index, moving, self.locked(moving).await?));
+        }
+        let zones = self.published.current();
+        let mut batch = batch;
+        let mut serials = vec![0; updates.len()];
+        let mut made = Vec::new();
+        for (index, moving, state) in &mut held {
+            let apex = &moving.settings.apex;
+            let zone = zones.named(apex).ok_or(ChangeError::NotOurs)?;
+            let (policy, now) = (moving.settings.serial, self.world.wall());
+            let change = updates[*index].apply(zone, zones.secret(), policy, now, &may);
+            serials[*index] = zone.serial();
+            let Some(change) = change.map_err(ChangeError::Refused)? else { continue };
+            let changes = [change];
+            let zone = zone.changed_over(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
+            serials[*index] = zone.serial();
+            let (staged, head) = Journal::stage(apex, state.head, &changes, batch);
+            batch = staged;
+            let [change] = changes;
+            made.push((*moving, state, Arc::new(zone), head, change));
+        }
+        let journal = self.journal.as_ref().ok_or(ChangeError::Refused(Rcode::REFUSED))?;
+        journal.commit(batch).await.map_err(ChangeError::Journal)?;
+        for (moving, state, zone, head, change) in made {
+            state.head = head;
+            self.published.publish_zone(&zone);
+            state.history.push(Arc::new(change));
+            self.tell(moving);
+            self.shorten(moving, state, &zone).await;
+        }
+        Ok(serials)
+    }
+
+    // Keeps the zone whole, when its journal has grown long.
+    async fn shorten(&self, moving: &Moving, state: &mut State, zone: &Zone) {
+        let apex = &moving.settings.apex;
         if let Some(journal) = self.journal.as_ref().filter(|_| state.head.is_long())
-            && let Err(error) = journal.keep_whole(apex, &mut state.head, &zone).await
+            && let Err(error) = journal.keep_whole(apex, &mut state.head, zone).await
         {
             tracing::warn!(zone = %apex, %error, "the journal could not be shortened; its changes are kept as they are");
         }
-        Ok(zone)
     }
 
     /// Tells the secondaries of a zone that it has changed.

@@ -189,6 +189,15 @@ fn a_requestor_may_change_what_is_granted_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_signed_zone_is_not_changed_by_message() {
+    let signed = zone(&format!("{ZONE}@ DNSKEY 257 3 13 aGVsbG8gd29ybGQ=\n"));
+    let now = UnixTime::from_secs(1);
+    let update = update(&[], &["new 60 IN A 192.0.2.9"]);
+    let outcome = update.apply(&signed, secret(), SerialPolicy::Increment, now, |_, _| true);
+    assert_eq!(outcome, Err(Rcode::REFUSED));
+}
+
 fn octets(update: &Update) -> Vec<u8> {
     let question = Question { name: update.apex.clone(), kind: Type::SOA, class: Class::IN };
     let message = Message {

@@ -5,6 +5,7 @@
 mod allocation;
 mod doors;
 mod internet;
+mod leases;
 mod model;
 mod moving;
 mod peers;

@@ -39,7 +39,7 @@ pub(crate) fn key() -> Arc<Key> {
     Arc::new(Key::new(&"sec1".parse().unwrap(), Algorithm::Sha256, b"a secret between two"))
 }
 
-fn secret() -> HashKey {
+pub(crate) fn secret() -> HashKey {
     HashKey::new(&mut Random::new(1))
 }
 
