@@ -149,9 +149,10 @@ fn name(out: &mut Vec<u8>, labels: &[&[u8]]) {
 }
 
 fn hash(labels: &[&[u8]]) -> u32 {
-    labels.concat().iter().fold(0x811c_9dc5, |hash: u32, octet| {
-        (hash ^ u32::from(octet.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
-    })
+    labels
+        .concat()
+        .iter()
+        .fold(0x811c_9dc5, |hash: u32, octet| (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193))
 }
 
 /// The address of server `number` of a zone.
@@ -168,15 +169,17 @@ fn answer(query: &[u8], asked: [u8; 4]) -> Option<Vec<u8>> {
     if head[2] & 0xf8 != 0 || head[4..6] != [0, 1] {
         return None;
     }
+    // Resolvers send letters in random case; the question goes back as it came.
+    let lowered = query.to_ascii_lowercase();
     let mut labels: Vec<&[u8]> = Vec::new();
     let mut at = 12;
     loop {
-        let length = usize::from(*query.get(at)?);
+        let length = usize::from(*lowered.get(at)?);
         at += 1;
         if length == 0 {
             break;
         }
-        labels.push(query.get(at..at + length)?);
+        labels.push(lowered.get(at..at + length)?);
         at += length;
     }
     let kind = u16::from_be_bytes([*query.get(at)?, *query.get(at + 1)?]);
@@ -224,6 +227,7 @@ fn answer(query: &[u8], asked: [u8; 4]) -> Option<Vec<u8>> {
         }
     } else if kind == 1 && !own && !labels[0].starts_with(b"none") {
         let address = match labels[0] {
+            [letter] if zone[0] == b"root-servers" => [10, 53, 0, letter - b'a' + 1],
             b"ns1" => server(zone, 0),
             b"ns2" => server(zone, 1),
             _ => (0x0a80_0000 | hash(&labels) & 0x007f_ffff).to_be_bytes(),

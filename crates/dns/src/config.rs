@@ -1,8 +1,8 @@
-//! The `[dns]` table of the config file; [`resolver`] has the tables of the resolver.
+//! The `[dns]` table of the config file; [`resolver`] has the tables of the resolver, [`zones`] those of
+//! zones and keys.
 
 pub mod resolver;
-
-use std::path::PathBuf;
+pub mod zones;
 
 use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 use doorway_net::limits::TcpLimits;
@@ -10,8 +10,8 @@ use doorway_net::proxy_protocol::ProxySources;
 
 use crate::front::access::Access;
 use crate::front::rate::Rate;
-use crate::zone::Rotate;
 pub use resolver::{Resolver, Wrong};
+pub use zones::{KeyConfig, ZoneConfig};
 
 /// Octets of a UDP response at most by default: fits the smallest path of IPv6 (RFC 9715 §3.1).
 pub const UDP_OCTETS_MAX: u16 = 1232;
@@ -69,9 +69,15 @@ pub const SECTION: Section = Section {
         },
         Key {
             name: "zone",
-            kind: Kind::Tables(ZONE_KEYS),
+            kind: Kind::Tables(zones::ZONE_KEYS),
             default: Preset::List(&[]),
             help: "A zone that this server has authority for.",
+        },
+        Key {
+            name: "key",
+            kind: Kind::Tables(zones::KEY_KEYS),
+            default: Preset::List(&[]),
+            help: "A secret that is shared with another server, which signs transfers and updates (RFC 8945).",
         },
     ],
 };
@@ -102,27 +108,6 @@ pub const RATE_SECTION: Section = Section {
     ],
 };
 
-const ZONE_KEYS: &[Key] = &[
-    Key {
-        name: "name",
-        kind: Kind::DomainName,
-        default: Preset::Required,
-        help: "The name the zone begins at.",
-    },
-    Key {
-        name: "file",
-        kind: Kind::Path,
-        default: Preset::Required,
-        help: "The zone file (RFC 1035 section 5). An error in it refuses the zone and keeps the one before.",
-    },
-    Key {
-        name: "rotate",
-        kind: Kind::Choice(&["cyclic", "fixed"]),
-        default: Preset::Text("cyclic"),
-        help: "Order of several addresses of one name: cyclic begins with the next one in each answer.",
-    },
-];
-
 /// How the name server is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -148,22 +133,13 @@ pub struct Config {
     pub local_domain: String,
     /// The zones; when there is none, the built-in one is served.
     pub zones: Vec<ZoneConfig>,
+    /// Keys shared with other servers.
+    pub keys: Vec<KeyConfig>,
     /// What is let in over TCP. Not of this table: the program sets it for all its listeners, and
     /// what DNS itself bounds more tightly stays as it is.
     pub limits: TcpLimits,
     /// Peers that name the client in a PROXY header over TCP; set by the program likewise.
     pub proxies: ProxySources,
-}
-
-/// One zone with its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneConfig {
-    /// The apex, as it was written.
-    pub name: String,
-    /// The zone file.
-    pub file: PathBuf,
-    /// Order of addresses.
-    pub rotate: Rotate,
 }
 
 impl Config {
@@ -179,11 +155,11 @@ impl Config {
             fix: "write a network such as \"192.168.0.0/16\", an address, or \"private\"",
         })?;
         let number = |key| u32::try_from(rate.count(key)).unwrap_or(u32::MAX);
-        let zone = |zone: &Values| ZoneConfig {
-            name: zone.text("name").to_owned(),
-            file: zone.path("file").to_owned(),
-            rotate: if zone.text("rotate") == "fixed" { Rotate::Fixed } else { Rotate::Cyclic },
-        };
+        let zones: Vec<ZoneConfig> =
+            values.tables("zone").iter().map(ZoneConfig::read).collect::<Result<_, _>>()?;
+        let keys: Vec<KeyConfig> =
+            values.tables("key").iter().map(KeyConfig::read).collect::<Result<_, _>>()?;
+        zones::check_keys(&zones, &keys)?;
         Ok(Self {
             listen: values.listen("listen").to_vec(),
             listen_tls: values.listen("listen_tls").to_vec(),
@@ -195,7 +171,8 @@ impl Config {
             udp_octets_max: u16::try_from(values.integer("udp_max")).unwrap_or(UDP_OCTETS_MAX),
             receive_buffer_octets: usize::try_from(values.size("rcvbuf")).unwrap_or(RECEIVE_BUFFER_OCTETS),
             local_domain: values.text("local_domain").to_owned(),
-            zones: values.tables("zone").iter().map(zone).collect(),
+            zones,
+            keys,
             limits: TcpLimits::default(),
             proxies: ProxySources::default(),
         })

@@ -44,6 +44,27 @@ pub enum Error {
         /// The name.
         zone: String,
     },
+    /// What the store kept of a zone cannot be used.
+    Kept {
+        /// The zone.
+        zone: String,
+        /// What is the matter.
+        error: crate::io::journal::JournalError,
+    },
+    /// A zone file that was read anew could not take the place of what is served.
+    NotTaken {
+        /// The zone.
+        zone: String,
+        /// What is the matter.
+        error: crate::io::transfers::ChangeError,
+    },
+    /// A key that is shared with another server cannot be used.
+    Key {
+        /// Its name.
+        name: String,
+        /// What is the matter; never the secret.
+        why: String,
+    },
     /// A record is longer than a message of a transfer can hold.
     TooLong {
         /// The record.
@@ -65,6 +86,9 @@ impl fmt::Display for Error {
                 write!(f, "{} names no root server with an address", path.display())
             }
             Self::Twice { zone } => write!(f, "zone {zone} is configured twice"),
+            Self::Kept { zone, error } => write!(f, "zone {zone} cannot be served: {error}"),
+            Self::NotTaken { zone, error } => write!(f, "zone {zone} stays as it was: {error}"),
+            Self::Key { name, why } => write!(f, "the key {name} cannot be used: {why}"),
             Self::TooLong { record } => write!(f, "no message of a transfer can hold {record}"),
             Self::Net(error) => error.fmt(f),
         }
@@ -77,7 +101,9 @@ impl std::error::Error for Error {
             Self::Name { fault, .. } => Some(fault),
             Self::File { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
-            Self::Twice { .. } | Self::Hints { .. } | Self::TooLong { .. } => None,
+            Self::Twice { .. } | Self::Hints { .. } | Self::TooLong { .. } | Self::Key { .. } => None,
+            Self::Kept { error, .. } => Some(error),
+            Self::NotTaken { error, .. } => Some(error),
             Self::Net(error) => Some(error),
         }
     }

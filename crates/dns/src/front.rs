@@ -30,6 +30,7 @@ use doorway_base::{Instant, Reader, UnixTime, Verdict, Writer};
 use crate::authority::compose::Elsewhere;
 use crate::authority::query::{Query, Unanswerable};
 use crate::authority::{Authority, Carrier};
+use crate::transfer::is_signed;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::{Class, Flags, HEADER_OCTETS, Opcode, Question, Rcode, Type};
 use access::Access;
@@ -128,7 +129,10 @@ impl Front {
             }
             other => return self.authoritative(now, client, other, octets, reply),
         };
-        if matches!(read.kind, Type::AXFR | Type::IXFR) {
+        // More than an OPT record behind the question may be a signature.
+        let additionals = octets.get(10..12).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
+        let more = additionals > u16::from(read.edns.is_some());
+        if matches!(read.kind, Type::AXFR | Type::IXFR) || (more && is_signed(octets)) {
             return Decision::Upkeep;
         }
         if !self.may_recurse(client, &read) {

@@ -14,6 +14,7 @@
 //! | [`primary`] | what is asked about them: AXFR, IXFR, UPDATE, NOTIFY |
 //! | [`secondary`] | zones taken in from elsewhere |
 //! | `notifier.rs` | secondaries told of changes |
+//! | [`upkeep`] | the way of a message to those zones, and back |
 
 pub mod datagram;
 pub mod include;
@@ -26,11 +27,13 @@ pub mod recursion;
 pub mod secondary;
 pub mod stream;
 pub mod transfers;
+pub mod upkeep;
 pub mod upstream;
 
 use core::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwapOption;
 use doorway_net::World;
 use doorway_net::tcp::{self, TcpDoor};
 use doorway_net::tls::{TlsAcceptor, TlsDialler};
@@ -40,18 +43,21 @@ use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
 use crate::cache::Cache;
 use crate::config::resolver::TLS_PORT;
-use crate::config::{self, Config};
+use crate::config::{self, Config, KeyConfig, ZoneConfig};
 use crate::error::Error;
 use crate::front::cookie::Baker;
 use crate::front::ready::Ready;
 use crate::front::{self, Front};
 use crate::resolver::Transport;
 use crate::summary;
-use crate::zone::{HashKey, Zones};
+use crate::wire::Name;
+use crate::zone::{HashKey, Zone, Zones};
 use datagram::Datagrams;
+use journal::Journal;
 use load::Loaded;
 use recursion::{Asker, Recursion};
 use stream::Streams;
+use upkeep::Upkeep;
 
 /// Name of the service in tables, metrics and logs.
 pub const SERVICE: &str = "dns";
@@ -64,6 +70,10 @@ pub const PORT: u16 = 53;
 #[derive(Debug)]
 pub struct Server {
     published: Published,
+    world: World,
+    journal: Option<Journal>,
+    // The zones and keys that the upkeep was set up with.
+    set_up: Mutex<(Vec<ZoneConfig>, Vec<KeyConfig>)>,
     counters: Mutex<Vec<Arc<Counters>>>,
     parts: Parts,
     udp: Vec<UdpDoor>,
@@ -75,9 +85,17 @@ pub struct Server {
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     recursion: Option<Recursion>,
+    // Changed by a reload.
+    upkeep: Arc<ArcSwapOption<Upkeep>>,
 }
 
 impl Parts {
+    /// What moves and changes zones, when any zone does.
+    #[must_use]
+    pub fn upkeep(&self) -> Option<Arc<Upkeep>> {
+        self.upkeep.load_full()
+    }
+
     /// Gives a question to the resolver.
     ///
     /// # Errors
@@ -115,6 +133,8 @@ pub struct Surroundings {
     pub tls: Option<Arc<TlsAcceptor>>,
     /// The cache of the server before, to go on with.
     pub cache: Option<Arc<Cache>>,
+    /// Where changes of zones are kept; without it there are none.
+    pub journal: Option<Journal>,
 }
 
 impl Server {
@@ -130,7 +150,10 @@ impl Server {
             return Err(error);
         }
         let zones = Zones::new(secret, zones).map_err(|name| Error::Twice { zone: name.to_string() })?;
+        let files: Vec<Arc<Zone>> = zones.list().to_vec();
         let published = Published::new(zones);
+        let upkeep = upkeep::start(world, config, surroundings.journal.as_ref(), &published, &files)?;
+        let upkeep = Arc::new(ArcSwapOption::from_pointee(upkeep));
         let recursion = match &config.resolver {
             Some(settings) => Some(resolver(world, config, settings, surroundings, &published)?),
             None => None,
@@ -138,7 +161,10 @@ impl Server {
         let mut server = Self {
             published,
             counters: Mutex::default(),
-            parts: Parts { recursion },
+            parts: Parts { recursion, upkeep },
+            journal: surroundings.journal.clone(),
+            world: world.clone(),
+            set_up: Mutex::new((config.zones.clone(), config.keys.clone())),
             udp: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
@@ -216,21 +242,73 @@ impl Server {
     /// Reads every zone again and puts what was read in the place of what is served, without losing a
     /// query. Doors stay as they are.
     ///
+    /// A zone that was changed by message keeps its changes, unless its file has a newer serial.
+    ///
     /// Blocks while files are read, about a second for each million records: not for a worker.
     pub fn reload(&self, config: &Config) -> Reloaded {
         let before = self.published.current();
-        let Loaded { zones, mut refused } = load::load(config, before.secret(), Some(&before));
-        let count = zones.len();
+        let Loaded { zones: files, mut refused } = load::load(config, before.secret(), Some(&before));
+        let count = files.len();
+        let moving: Vec<Name> = config
+            .zones
+            .iter()
+            .filter(|zone| zone.is_moving())
+            .filter_map(|zone| zone.name.parse().ok())
+            .collect();
+        // What moves stays as it is until it is known what the journal has of it.
+        let mut zones: Vec<Arc<Zone>> =
+            files.iter().filter(|zone| !moving.contains(zone.apex())).cloned().collect();
+        zones.extend(moving.iter().filter_map(|apex| before.named(apex).cloned()));
         match Zones::new(before.secret(), zones) {
-            Ok(zones) => {
-                self.published.publish(zones);
-                Reloaded { zones: count, refused }
-            }
+            Ok(zones) => self.published.publish(zones),
             Err(name) => {
                 refused.push(Error::Twice { zone: name.to_string() });
-                Reloaded { zones: 0, refused }
+                return Reloaded { zones: 0, refused };
             }
         }
+        if let Err(error) = self.reload_moving(config, &files) {
+            refused.push(error);
+        }
+        Reloaded { zones: count, refused }
+    }
+
+    fn reload_moving(&self, config: &Config, files: &[Arc<Zone>]) -> Result<(), Error> {
+        let old = self.parts.upkeep();
+        let mut set_up = self.set_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = (config.zones.clone(), config.keys.clone());
+        if let Some(upkeep) = old.as_ref().filter(|_| *set_up == wanted) {
+            for file in files.iter().filter(|file| upkeep.transfers().is_moving(file.apex())) {
+                if let Err(error) = doorway_store::wait(upkeep.transfers().take_file(file)) {
+                    return Err(Error::NotTaken { zone: file.apex().to_string(), error });
+                }
+            }
+            return Ok(());
+        }
+        self.hold(true);
+        match upkeep::start(&self.world, config, self.journal.as_ref(), &self.published, files) {
+            Ok(upkeep) => {
+                self.parts.upkeep.store(upkeep.map(Arc::new));
+                *set_up = wanted;
+                Ok(())
+            }
+            Err(error) => {
+                self.hold(false);
+                Err(error)
+            }
+        }
+    }
+
+    /// Lets no zone be changed, or lets it again: for the time in which another server takes them over.
+    pub fn hold(&self, held: bool) {
+        if let Some(upkeep) = self.parts.upkeep() {
+            doorway_store::wait(upkeep.transfers().hold(held));
+        }
+    }
+
+    /// What moves and changes zones, when any zone does.
+    #[must_use]
+    pub fn upkeep(&self) -> Option<Arc<Upkeep>> {
+        self.parts.upkeep()
     }
 
     /// The zones served now.

@@ -15,6 +15,7 @@
 //! | `write.rs` | a zone written as a zone file |
 //! | [`set`] | all zones of a server, longest match |
 //! | [`records`] | a zone's records, taken out of it again |
+//! | [`overlay`] | a zone after a small change, laid over the one before |
 //! | [`change`] | what changes between two versions; serial numbers |
 //!
 //! A [`Zone`] never changes. A new version is a new zone, and readers of the old one keep it until
@@ -28,6 +29,7 @@ pub mod fault;
 pub mod file;
 mod generate;
 pub mod node;
+pub mod overlay;
 pub mod records;
 mod render;
 pub mod scan;
@@ -44,6 +46,7 @@ pub use table::{HashKey, Key};
 use crate::wire::{NAME_OCTETS_MAX, Name, Type};
 use denial::Denial;
 use node::{Above, CUT, HASH, Node, REDIRECT, RrSet};
+use overlay::Overlay;
 use table::Table;
 
 /// How the records of one A or AAAA set are ordered from answer to answer (RFC 1794).
@@ -74,6 +77,11 @@ pub struct Zone {
     names: usize,
     rotate: Rotate,
     unavailable: bool,
+    // How many names are right below a name, for those that have any: places in the arena, ascending.
+    parents: Vec<(u32, u32)>,
+    // The hashes of names whose addresses go with a referral, ascending; `None` when they are too many.
+    glued: Option<Vec<u64>>,
+    overlay: Option<Box<Overlay>>,
 }
 
 // What a negative answer carries: SOA, and the signatures over it.
@@ -130,7 +138,9 @@ impl Zone {
     #[must_use]
     pub fn memory_octets(&self) -> usize {
         let denial = self.denial.as_ref().map_or(0, Denial::memory_octets);
-        self.arena.capacity() + self.table.memory_octets() + denial
+        let parents = self.parents.capacity() * size_of::<(u32, u32)>();
+        let below = self.overlay.as_ref().map_or(0, |overlay| overlay.below.memory_octets());
+        self.arena.capacity() + self.table.memory_octets() + denial + parents + below
     }
 
     /// The two stretches of memory that every lookup reads in: the table of names and the nodes.
@@ -224,9 +234,16 @@ impl Zone {
 
     // The node whose name is the suffix of `key` that begins at `label`.
     pub(crate) fn exact(&self, key: &Key, label: usize) -> Option<Node<'_>> {
+        self.any(key, label).filter(|node| !node.has(HASH))
+    }
+
+    // The same, whether a query can find it or not.
+    fn any(&self, key: &Key, label: usize) -> Option<Node<'_>> {
         let name = key.suffix(label);
-        let found = self.table.find(key.hash(label), |at| self.node(at).name() == name);
-        found.map(|at| self.node(at)).filter(|node| !node.has(HASH))
+        match self.table.find(key.hash(label), |at| self.node(at).name() == name) {
+            Some(at) => Some(self.node(at)),
+            None => self.overlay.as_ref()?.below.any(key, label),
+        }
     }
 
     /// Looks up a name that lies within the zone.
@@ -256,7 +273,7 @@ impl Zone {
         }
         self.at_or_above_cut(encloser, |encloser| match encloser.wildcard() {
             _ if encloser.has(REDIRECT) => Found::Redirect(encloser),
-            Some(at) => Found::Wildcard(self.node(at)),
+            Some(at) => Found::Wildcard(self.holder(&encloser).node(at)),
             None => Found::Nothing,
         })
     }
@@ -265,8 +282,10 @@ impl Zone {
         match node.above() {
             Above::Nothing => above(node),
             Above::Here => Found::Cut(node),
-            Above::At(at) if self.node(at).has(CUT) => Found::Cut(self.node(at)),
-            Above::At(at) => Found::Redirect(self.node(at)),
+            Above::At(at) => match self.holder(&node).node(at) {
+                cut if cut.has(CUT) => Found::Cut(cut),
+                redirect => Found::Redirect(redirect),
+            },
         }
     }
 }

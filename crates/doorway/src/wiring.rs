@@ -19,7 +19,7 @@ use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
 use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
-use doorway_store::Embedded;
+use doorway_store::{Embedded, Store};
 
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -83,7 +83,8 @@ impl Services {
         let (tls, tls_dns) = (Arc::new(acceptor("http/1.1")?), Arc::new(acceptor("dot")?));
         let common = common(config);
         let dns_config = dns_config(config)?;
-        let surroundings = dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None };
+        let surroundings =
+            dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None, journal: journal(&store) };
         let dns = Arc::new(dns::Server::start(world, &dns_config, &surroundings).map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
@@ -231,7 +232,9 @@ impl Services {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
         };
-        let same_doors = doorway_dns::config::Config { zones: old.zones.clone(), ..new.clone() } == old;
+        let same_doors =
+            doorway_dns::config::Config { zones: old.zones.clone(), keys: old.keys.clone(), ..new.clone() }
+                == old;
         if same_doors {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);
@@ -247,9 +250,17 @@ impl Services {
         }
         // What the cache holds stays good, unless its bounds are others.
         let same_cache = new.resolver.as_ref().map(|r| &r.cache) == old.resolver.as_ref().map(|r| &r.cache);
-        let cache = server.recursion().filter(|_| same_cache).map(|recursion| Arc::clone(recursion.cache()));
-        let surroundings = dns::Surroundings { tls: Some(Arc::clone(&self.tls_dns)), cache };
-        let server = dns::Server::start(&self.world, &new, &surroundings).map_err(dns_failure)?;
+        let old_server = server;
+        let cache =
+            old_server.recursion().filter(|_| same_cache).map(|recursion| Arc::clone(recursion.cache()));
+        let surroundings =
+            dns::Surroundings { tls: Some(Arc::clone(&self.tls_dns)), cache, journal: journal(&self.store) };
+        // Whoever changes a zone meanwhile is told to try again.
+        old_server.hold(true);
+        let server = dns::Server::start(&self.world, &new, &surroundings).map_err(|error| {
+            old_server.hold(false);
+            dns_failure(error)
+        })?;
         let server = Arc::new(server);
         let mut parts = self.parts();
         parts.dns_config = new;
@@ -360,6 +371,11 @@ fn http_config(config: &Config) -> http::Config {
         read.root = Some(public.to_owned());
     }
     read
+}
+
+// Where changes of zones are kept.
+fn journal(store: &Arc<Embedded>) -> Option<dns::journal::Journal> {
+    Some(dns::journal::Journal::new(Arc::clone(store) as Arc<dyn Store>))
 }
 
 fn dns_config(config: &Config) -> Result<doorway_dns::config::Config, Failure> {

@@ -93,7 +93,7 @@ pub fn misses_inside() -> Outcome {
     command("ip", &["link", "set", "lo", "up"])?;
     command("ip", &["route", "add", "local", "10.53.0.0/16", "dev", "lo"])?;
     let folder = scratch("misses")?;
-    for (delay, window) in [(0, 256), (20, 1024)] {
+    for (delay, window) in [(0, 256), (20, 512)] {
         let internet = Server::start_on(
             "1",
             "internet",

@@ -49,6 +49,13 @@ impl Responder for Datagrams {
                 }
             }
             Decision::Upkeep => {
+                if let Some(upkeep) = self.parts.upkeep() {
+                    let replier = self.replier.clone();
+                    return match upkeep.datagram(octets, replier, remote, local, flow) {
+                        true => Verdict::Later,
+                        false => Verdict::Drop("too many changes under way"),
+                    };
+                }
                 self.front.decline(octets, Carrier::Datagram, reply);
                 Verdict::Reply
             }

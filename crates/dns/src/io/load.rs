@@ -47,7 +47,10 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
         loaded.take(&config.local_domain, read, secret, before);
     }
     for zone in &config.zones {
-        loaded.take(&zone.name, read_file(zone, secret), secret, before);
+        // A secondary has no file.
+        if let Some(file) = &zone.file {
+            loaded.take(&zone.name, read_file(zone, file, secret), secret, before);
+        }
     }
     loaded
 }
@@ -107,14 +110,14 @@ fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     zones.apex(&key).cloned()
 }
 
-fn read_file(zone: &ZoneConfig, secret: HashKey) -> Result<Zone, Error> {
+fn read_file(zone: &ZoneConfig, path: &Path, secret: HashKey) -> Result<Zone, Error> {
     let apex = apex(&zone.name)?;
-    let text = std::fs::read(&zone.file).map_err(|source| Error::File {
+    let text = std::fs::read(path).map_err(|source| Error::File {
         zone: zone.name.clone(),
-        path: zone.file.clone(),
+        path: path.to_owned(),
         source,
     })?;
-    read(&apex, &zone.file, &text, secret).map(|read| read.with_rotate(zone.rotate))
+    read(&apex, path, &text, secret).map(|read| read.with_rotate(zone.rotate))
 }
 
 fn apex(name: &str) -> Result<Name, Error> {
@@ -140,7 +143,6 @@ fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::Rotate;
     use doorway_base::Random;
 
     #[test]
@@ -173,8 +175,8 @@ mod tests {
         let before = Zones::new(secret, zones).unwrap();
         let zone = |name: &str| ZoneConfig {
             name: name.to_owned(),
-            file: "/no/such/file".into(),
-            rotate: Rotate::Cyclic,
+            file: Some("/no/such/file".into()),
+            ..ZoneConfig::default()
         };
         let config = Config { zones: vec![zone("Home.ARPA"), zone("example.org"), zone("a..b")], ..config };
         let after = load(&config, secret, Some(&before));

@@ -15,7 +15,7 @@ use crate::transfer::outgoing::{Outgoing, Request};
 use crate::update::Update;
 use crate::wire::answer::without_records;
 use crate::wire::tsig::{self, Chain, Opened};
-use crate::wire::{Flags, HEADER_OCTETS, Header, Message, Name, Opcode, Question, Rcode, Type};
+use crate::wire::{Flags, Header, Message, Name, Opcode, Rcode, Type};
 
 /// Transfers towards others at once, of all zones.
 pub const SENDING_MAX: u64 = 100;
@@ -69,33 +69,8 @@ impl Sending {
     }
 }
 
-/// Whether a message is for [`Transfers::answer`] rather than for a reader thread: NOTIFY, UPDATE, AXFR,
-/// IXFR, or anything with a signature.
-#[must_use]
-pub fn takes(message: &[u8]) -> bool {
-    let Some(head) = message.first_chunk::<HEADER_OCTETS>() else { return false };
-    let flags = Flags(u16::from_be_bytes([head[2], head[3]]));
-    if flags.has(Flags::QR) {
-        return false;
-    }
-    if matches!(flags.opcode(), Opcode::NOTIFY | Opcode::UPDATE) {
-        return true;
-    }
-    let additionals = u16::from_be_bytes([head[10], head[11]]);
-    let is_transfer = matches!(Request::read(message), Ok(Some(_)) | Err(_))
-        && question_kind(message).is_some_and(|kind| matches!(kind, Type::AXFR | Type::IXFR));
-    is_transfer || (additionals > 0 && matches!(tsig::find(message), Ok(Some(_))))
-}
-
-fn question_kind(message: &[u8]) -> Option<Type> {
-    let mut reader = doorway_base::Reader::new(message);
-    let header = Header::read(&mut reader).ok()?;
-    let question = Question::read(&mut reader).ok()?;
-    (header.counts[0] == 1).then_some(question.kind)
-}
-
 impl Transfers {
-    /// Answers a message that [`takes`] is true of. UPDATE waits until the store has the change.
+    /// Answers a message that [`takes`](crate::transfer::takes) is true of. UPDATE waits until the store has the change.
     pub async fn answer(&self, message: &[u8], remote: SocketAddr, carrier: Carrier) -> Reply {
         let inner = &*self.0;
         let now = inner.world.wall();
@@ -228,7 +203,7 @@ impl Inner {
                     ChangeError::NotOurs => Rcode::NOTAUTH,
                     ChangeError::Refused(rcode) => rcode,
                     ChangeError::Unfit(_) => Rcode::REFUSED,
-                    ChangeError::Journal(_) => Rcode::SERVFAIL,
+                    ChangeError::Held | ChangeError::Journal(_) => Rcode::SERVFAIL,
                 }
             }
         }
@@ -244,7 +219,7 @@ impl Inner {
         if matches!(moving.settings.role, Role::Secondary(_)) {
             return Err(ChangeError::Refused(Rcode::REFUSED));
         }
-        let mut state = moving.state.lock().await;
+        let mut state = self.locked(moving).await?;
         let zones = self.published.current();
         let zone = zones.named(&update.apex).ok_or(ChangeError::NotOurs)?;
         let now = self.world.wall();

@@ -22,6 +22,7 @@ use siphasher::sip::SipHasher13;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::link::{self, Job};
+use super::stream::Late;
 use super::upstream::{Opened, Upstream};
 use super::{PORT, PROTOCOL, SERVICE};
 use crate::authority::{Carrier, Published};
@@ -62,7 +63,7 @@ pub enum Asker {
         /// What it asked.
         wanted: Box<Wanted>,
         /// Its connection.
-        connection: mpsc::Sender<Vec<u8>>,
+        connection: mpsc::Sender<Late>,
         /// The client.
         remote: IpAddr,
     },
@@ -623,7 +624,7 @@ impl Worker {
                 replier.reply(*remote, *local, *flow, reply.written());
             }
             // A connection that is gone, or takes no more, has no need of it.
-            Asker::Stream { connection, .. } => _ = connection.try_send(reply.written().to_vec()),
+            Asker::Stream { connection, .. } => _ = connection.try_send(Late::last(reply.written().to_vec())),
             Asker::Call { .. } | Asker::Refresh(_) => {}
         }
     }

@@ -138,7 +138,7 @@ impl Inner {
         let brought = self.world.timeout(TRANSFER_MAX, self.receive(&mut incoming, primary)).await;
         brought.ok_or(Failure::Late("the transfer"))??;
         let brought = incoming.brought().ok_or(Failure::Late("the transfer"))?;
-        let mut state = moving.state.lock().await;
+        let mut state = self.locked(moving).await.map_err(Failure::Change)?;
         state.head.heard = Some(self.world.wall());
         match brought {
             Brought::Current => {

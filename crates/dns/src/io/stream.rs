@@ -4,7 +4,7 @@
 //! that came with one read and can be answered at once are answered with one write. What has to be
 //! looked up follows when it is there, so no answer waits for another (RFC 7766 §7).
 
-use core::net::IpAddr;
+use core::net::SocketAddr;
 use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +66,23 @@ fn tighter<T: Ord + Default>(bound: T, own: T) -> T {
 /// Queries of one connection that wait for the resolver at most; then it is not read from.
 pub const WAITING_MAX: usize = 100;
 
+/// An answer that comes later: one message of it.
+#[derive(Debug)]
+pub struct Late {
+    /// The message; none when it is empty.
+    pub message: Vec<u8>,
+    /// Whether more messages of the answer follow.
+    pub more: bool,
+}
+
+impl Late {
+    /// The last message of an answer, or the only one.
+    #[must_use]
+    pub const fn last(message: Vec<u8>) -> Self {
+        Self { message, more: false }
+    }
+}
+
 /// What serves every connection.
 #[derive(Debug)]
 pub struct Streams {
@@ -94,9 +111,9 @@ struct Client<'c> {
     parts: &'c Parts,
     watching: &'c Watching,
     world: &'c World,
-    address: IpAddr,
+    remote: SocketAddr,
     // Answers that came later; the sender is given to whoever makes them.
-    late: mpsc::Sender<Vec<u8>>,
+    late: mpsc::Sender<Late>,
     under_way: usize,
     gathered: Vec<u8>,
 }
@@ -124,7 +141,7 @@ impl Client<'_> {
         front.take_up();
         let now = self.world.now();
         let asked =
-            front::Client { address: self.address, carrier: Carrier::Stream, wall: self.world.wall() };
+            front::Client { address: self.remote.ip(), carrier: Carrier::Stream, wall: self.world.wall() };
         let (mut used, mut queries) = (0, 0);
         let mut framing = Framing::Kept;
         while self.gathered.len() < GATHERED_OCTETS_MAX && self.under_way < WAITING_MAX {
@@ -146,7 +163,7 @@ impl Client<'_> {
                 }
                 Decision::Resolve(wanted) => {
                     let connection = self.late.clone();
-                    let asker = Asker::Stream { wanted, connection, remote: self.address };
+                    let asker = Asker::Stream { wanted, connection, remote: self.remote.ip() };
                     match self.parts.ask(asker) {
                         Ok(()) => {
                             self.under_way += 1;
@@ -156,7 +173,15 @@ impl Client<'_> {
                         Err(_) => continue,
                     }
                 }
-                Decision::Upkeep => front.decline(query, Carrier::Stream, &mut reply),
+                Decision::Upkeep => {
+                    if let Some(upkeep) = self.parts.upkeep()
+                        && upkeep.stream(query, self.remote, self.late.clone())
+                    {
+                        self.under_way += 1;
+                        continue;
+                    }
+                    front.decline(query, Carrier::Stream, &mut reply);
+                }
             }
             self.parts.refresh(front);
             let reply = reply.written();
@@ -169,8 +194,14 @@ impl Client<'_> {
         (used, framing)
     }
 
-    fn late(&mut self, answer: &[u8]) {
-        self.under_way = self.under_way.saturating_sub(1);
+    fn late(&mut self, late: &Late) {
+        let Late { message: answer, more } = late;
+        if !more {
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+        if answer.is_empty() {
+            return;
+        }
         let start = self.gathered.len();
         self.gathered.extend((answer.len() as u16).to_be_bytes());
         self.gathered.extend_from_slice(answer);
@@ -182,13 +213,13 @@ impl Client<'_> {
 enum Came {
     // Octets, of which so many are used already.
     Octets(usize, Framing),
-    Late(Vec<u8>),
+    Late(Late),
     End,
 }
 
 impl TcpService for Streams {
     async fn serve(&self, connection: Connection) {
-        let address = connection.remote().ip();
+        let remote = connection.remote();
         let (mut stream, world, watching) = connection.into_parts();
         let (late, mut answers) = mpsc::channel(WAITING_MAX);
         let mut client = Client {
@@ -196,7 +227,7 @@ impl TcpService for Streams {
             parts: &self.parts,
             watching: &watching,
             world: &world,
-            address,
+            remote,
             late,
             under_way: 0,
             gathered: Vec::new(),

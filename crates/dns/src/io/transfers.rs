@@ -6,12 +6,12 @@
 
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_base::Random;
 use doorway_net::World;
-use doorway_store::{Batch, Store};
+use doorway_store::Batch;
 
 use super::SERVICE;
 use super::journal::{CHANGES_MAX, CHANGES_OCTETS_MAX, Head, Journal, JournalError, Kept};
@@ -145,6 +145,8 @@ pub enum ChangeError {
     Refused(Rcode),
     /// The change does not fit the zone.
     Unfit(Unfit),
+    /// The zones are being taken over by others; it is to be tried again.
+    Held,
     /// It could not be kept.
     Journal(JournalError),
 }
@@ -155,6 +157,7 @@ impl std::fmt::Display for ChangeError {
             Self::NotOurs => f.write_str("there is no zone of this name here that can be changed"),
             Self::Refused(rcode) => write!(f, "the zone refuses the change with {rcode}"),
             Self::Unfit(unfit) => unfit.fmt(f),
+            Self::Held => f.write_str("the server is being set up anew; try again"),
             Self::Journal(error) => error.fmt(f),
         }
     }
@@ -179,6 +182,8 @@ pub(super) struct Inner {
     pub(super) tally: Tally,
     // Transfers towards others that are under way.
     pub(super) sending: Arc<AtomicU64>,
+    // Whether nothing may be changed, because others have taken the zones over.
+    held: AtomicBool,
 }
 
 impl std::fmt::Debug for Transfers {
@@ -192,24 +197,25 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Transfers {
-    /// Takes over the zones of `settings`, of which primaries are already published as their files have
-    /// them: what the store kept is put over them, secondaries begin to ask, and who is to be told is
-    /// told. Without a store nothing can be updated, and secondaries start with nothing.
+    /// Takes over the zones of `settings`. `files` are primaries as their files have them: what the
+    /// journal kept is put over them, all are published, secondaries begin to ask, and who is to be told
+    /// is told. Without a journal nothing can be updated, and secondaries start with nothing.
     ///
     /// # Errors
     /// The zone, and why what the store kept of it cannot be used.
     pub async fn start(
         world: &World,
         published: &Published,
-        store: Option<Arc<dyn Store>>,
+        journal: Option<Journal>,
         keys: Vec<Arc<Key>>,
         settings: Vec<Settings>,
+        files: &[Arc<Zone>],
     ) -> Result<Self, (Name, JournalError)> {
         let authority = Authority::new(published.clone(), Arc::new(Counters::default()), 1232);
         let mut inner = Inner {
             world: world.clone(),
             published: published.clone(),
-            journal: store.map(Journal::new),
+            journal,
             keys,
             zones: BTreeMap::new(),
             authority: Mutex::new((authority, vec![0; MESSAGE_OCTETS_MAX])),
@@ -217,10 +223,11 @@ impl Transfers {
             random: Mutex::new(world.random()),
             tally: Tally::default(),
             sending: Arc::default(),
+            held: AtomicBool::new(false),
         };
         for settings in settings {
             let apex = settings.apex.clone();
-            let moving = inner.take_over(settings).await.map_err(|error| (apex.clone(), error))?;
+            let moving = inner.take_over(settings, files).await.map_err(|error| (apex.clone(), error))?;
             inner.zones.insert(apex, Arc::new(moving));
         }
         let transfers = Self(Arc::new(inner));
@@ -238,6 +245,15 @@ impl Transfers {
             }
         }
         self.0.world.spawn_background(SERVICE, super::notifier::run(Arc::downgrade(&self.0)));
+    }
+
+    /// Lets nothing be changed any more, or lets it again: for the time in which others take the zones
+    /// over. A change under way is waited for.
+    pub async fn hold(&self, held: bool) {
+        self.0.held.store(held, Relaxed);
+        for moving in self.0.zones.values() {
+            drop(moving.state.lock().await);
+        }
     }
 
     /// What was asked and done.
@@ -264,7 +280,7 @@ impl Transfers {
             inner.published.publish_zone(zone);
             return Ok(());
         };
-        let mut state = moving.state.lock().await;
+        let mut state = inner.locked(moving).await?;
         let zones = inner.published.current();
         let Some(current) = zones.named(zone.apex()) else {
             inner.published.publish_zone(zone);
@@ -299,14 +315,14 @@ impl Transfers {
 }
 
 impl Inner {
-    async fn take_over(&self, settings: Settings) -> Result<Moving, JournalError> {
+    async fn take_over(&self, settings: Settings, files: &[Arc<Zone>]) -> Result<Moving, JournalError> {
         let zones = self.published.current();
         let (apex, secret, now) = (&settings.apex, zones.secret(), self.world.now());
         let mut kept = None;
         if let Some(journal) = &self.journal {
             kept = journal.load(apex, secret).await?;
         }
-        let file = zones.named(apex);
+        let file = files.iter().find(|zone| zone.apex() == apex);
         let mut state = State::default();
         let mut schedule = Schedule::new(now);
         match (kept, file) {
@@ -341,7 +357,10 @@ impl Inner {
                 }
             }
             (_, None) => self.published.publish_zone(&Arc::new(Zone::unavailable(apex, secret))),
-            (_, Some(file)) => state.head.file_serial = Some(file.serial()),
+            (_, Some(file)) => {
+                self.published.publish_zone(file);
+                state.head.file_serial = Some(file.serial());
+            }
         }
         Ok(Moving {
             settings,
@@ -349,6 +368,15 @@ impl Inner {
             schedule: Mutex::new(schedule),
             bell: tokio::sync::Notify::new(),
         })
+    }
+
+    /// The state of a zone, locked for changes.
+    pub(super) async fn locked<'m>(
+        &self,
+        moving: &'m Moving,
+    ) -> Result<tokio::sync::MutexGuard<'m, State>, ChangeError> {
+        let state = moving.state.lock().await;
+        if self.held.load(Relaxed) { Err(ChangeError::Held) } else { Ok(state) }
     }
 
     /// Makes `changes` of a zone: kept, then served, then told. `state` is the zone's, locked; `batch` is
@@ -363,7 +391,7 @@ impl Inner {
         let apex = &moving.settings.apex;
         let zones = self.published.current();
         let current = zones.named(apex).ok_or(ChangeError::NotOurs)?;
-        let zone = current.changed(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
+        let zone = current.changed_over(&changes, zones.secret()).map_err(ChangeError::Unfit)?;
         let zone = Arc::new(zone);
         if let Some(journal) = &self.journal {
             let octets: usize = changes.iter().map(Change::octets).sum();

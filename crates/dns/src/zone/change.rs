@@ -199,6 +199,11 @@ enum Step {
 }
 
 impl Edit<'_> {
+    /// The types of the records that come and go.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Type> + '_ {
+        self.0.iter().map(|(_, record)| record.kind)
+    }
+
     /// Makes the records of a name those after the edit.
     pub(super) fn apply(&self, records: &mut Vec<Record>) -> Result<(), Unfit> {
         for &(step, record) in &self.0 {
@@ -245,6 +250,12 @@ impl Zone {
     /// # Errors
     /// [`Unfit`]; this zone stays as it is.
     pub fn changed<C: Borrow<Change>>(&self, changes: &[C], secret: HashKey) -> Result<Self, Unfit> {
+        self.check_serials(changes)?;
+        self.rebuilt(edits(changes), secret)
+    }
+
+    /// Whether each change begins where the one before ends, and the first one with this zone.
+    pub(super) fn check_serials<C: Borrow<Change>>(&self, changes: &[C]) -> Result<(), Unfit> {
         let mut serial = self.serial;
         for change in changes {
             let change: &Change = change.borrow();
@@ -253,10 +264,14 @@ impl Zone {
             }
             serial = change.to();
         }
-        self.rebuilt(edits(changes), secret)
+        Ok(())
     }
 
-    fn rebuilt(&self, mut edits: BTreeMap<Vec<u8>, Edit<'_>>, secret: HashKey) -> Result<Self, Unfit> {
+    pub(super) fn rebuilt(
+        &self,
+        mut edits: BTreeMap<Vec<u8>, Edit<'_>>,
+        secret: HashKey,
+    ) -> Result<Self, Unfit> {
         let mut draft = Draft::new(&self.apex, secret);
         let mut place = Place::default();
         while let Some(node) = self.step(&mut place) {

@@ -161,6 +161,11 @@ impl<'z> Node<'z> {
         })
     }
 
+    /// Where its octets lie; two nodes are the same when they lie at the same place.
+    pub(super) const fn as_ptr(&self) -> *const u8 {
+        self.octets.as_ptr()
+    }
+
     /// Octets of the node in the arena, before it is rounded up to whole units.
     pub(super) fn octets_len(&self) -> usize {
         let set = |set: RrSet<'_>| ENTRY_OCTETS + set.relocations.len() + set.records.len();

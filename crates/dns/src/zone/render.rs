@@ -17,6 +17,10 @@ use super::{Negative, Rotate, Zone};
 /// The highest place a pointer may name, with room for the question's name to be 255 octets longer.
 const POINTER_MAX: usize = 0x3fff - 255;
 
+/// Names whose addresses go with a referral that are remembered; a zone with more is made anew for each
+/// change.
+const GLUED_MAX: usize = 65_536;
+
 // A set as it will lie in the arena.
 #[derive(Default)]
 struct Rendered {
@@ -34,6 +38,8 @@ struct Renderer<'d> {
     // Reused from node to node, so that a million names do not make a million allocations.
     sets: Vec<Rendered>,
     used: usize,
+    // Hashes of the names of servers below cuts.
+    glued: Vec<u64>,
 }
 
 impl Draft {
@@ -51,7 +57,15 @@ impl Draft {
 
 impl<'d> Renderer<'d> {
     fn new(draft: &'d Draft) -> Self {
-        Self { draft, key: Key::default(), sorted: Vec::new(), glue: Vec::new(), sets: Vec::new(), used: 0 }
+        Self {
+            draft,
+            key: Key::default(),
+            sorted: Vec::new(),
+            glue: Vec::new(),
+            sets: Vec::new(),
+            used: 0,
+            glued: Vec::new(),
+        }
     }
 
     fn zone(mut self, report: &mut Report<'_>) -> Option<Zone> {
@@ -71,7 +85,14 @@ impl<'d> Renderer<'d> {
             names: draft.nodes.len(),
             rotate: Rotate::default(),
             unavailable: false,
+            parents: Vec::new(),
+            glued: None,
+            overlay: None,
         };
+        let mut children = vec![0_u32; draft.nodes.len()];
+        for node in &draft.nodes[1..] {
+            children[node.parent as usize] += 1;
+        }
         // Where each node lies, and the flags and link that its children go by.
         let mut places: Vec<(u32, u8)> = Vec::with_capacity(draft.nodes.len());
         let mut links: Vec<u32> = Vec::with_capacity(draft.nodes.len());
@@ -146,6 +167,9 @@ impl<'d> Renderer<'d> {
                 report(0, Severity::Error, "expected a zone of at most 32 GiB".into());
                 return None;
             };
+            if children[id as usize] > 0 {
+                zone.parents.push((at, children[id as usize]));
+            }
             self.write(&mut zone.arena, name, flags, link);
             zone.table.insert(node.hash, at);
             zone.labels_max = zone.labels_max.max(usize::from(node.labels));
@@ -165,6 +189,10 @@ impl<'d> Renderer<'d> {
                 denial.link(&mut zone.arena, at);
             }
         }
+        zone.parents.shrink_to_fit();
+        self.glued.sort_unstable();
+        self.glued.dedup();
+        zone.glued = (self.glued.len() < GLUED_MAX).then_some(self.glued);
         zone.arena.shrink_to_fit();
         Some(zone)
     }
@@ -272,7 +300,11 @@ impl<'d> Renderer<'d> {
             if required {
                 check::glue(draft, cut, &mut self.key, server, report);
             }
-            let Some(node) = draft.find(&mut self.key, target) else { continue };
+            let found = draft.find(&mut self.key, target);
+            if self.glued.len() < GLUED_MAX {
+                self.glued.push(self.key.hash(0));
+            }
+            let Some(node) = found else { continue };
             // A name that is only a pointer is pointed past, so that no pointer leads to a pointer.
             let pointer = match ns_records[name_at..].first_chunk::<2>() {
                 Some(two) if two[0] >= 0xc0 => u16::from_be_bytes(*two),

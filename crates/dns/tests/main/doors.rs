@@ -8,7 +8,6 @@ use doorway_base::config::Listen;
 use doorway_dns::config::{Config, ZoneConfig};
 use doorway_dns::io::Surroundings;
 use doorway_dns::wire::{Edns, Flags, Message, Name, Rcode, Type};
-use doorway_dns::zone::Rotate;
 use doorway_dns::{Error, Server};
 use doorway_net::World;
 use doorway_net::ground::ListenOptions;
@@ -161,7 +160,8 @@ impl ZoneFile {
     }
 
     fn config(&self) -> Config {
-        let zone = ZoneConfig { name: "example.org".into(), file: self.0.clone(), rotate: Rotate::Cyclic };
+        let zone =
+            ZoneConfig { name: "example.org".into(), file: Some(self.0.clone()), ..ZoneConfig::default() };
         Config { zones: vec![zone], ..loopback() }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use doorway_base::config::Listen;
 use doorway_dns::config::{Config, Resolver, Tables, ZoneConfig};
 use doorway_dns::io::Surroundings;
-use doorway_dns::zone::Rotate;
 use doorway_dns::{Server, config};
 use doorway_net::World;
 use doorway_sim::{Link, Node, Simulation};
@@ -40,8 +39,8 @@ pub(crate) fn name_servers() -> Vec<NameServer> {
 pub(crate) fn authority(server: &NameServer) -> Config {
     let zone = |name: &String| ZoneConfig {
         name: if name == "root" { ".".to_owned() } else { name.clone() },
-        file: folder().join(format!("{name}.zone")),
-        rotate: Rotate::Cyclic,
+        file: Some(folder().join(format!("{name}.zone"))),
+        ..ZoneConfig::default()
     };
     Config {
         listen: vec![format!("{}:53", server.address).parse().unwrap()],

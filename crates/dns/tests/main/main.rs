@@ -9,6 +9,7 @@ mod model;
 mod moving;
 mod peers;
 mod recursion;
+mod replay;
 mod scripts;
 mod simulation;
 

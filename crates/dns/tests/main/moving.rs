@@ -7,9 +7,11 @@ use std::time::Duration;
 use doorway_base::{Random, UnixTime, Verdict, Writer};
 use doorway_dns::authority::counters::Counters;
 use doorway_dns::authority::{Authority, Carrier, Published};
-use doorway_dns::io::primary::{Reply, takes};
+use doorway_dns::io::journal::Journal;
+use doorway_dns::io::primary::Reply;
 use doorway_dns::io::stream;
 use doorway_dns::io::transfers::{Remote, Settings, Transfers};
+use doorway_dns::transfer::takes;
 use doorway_dns::wire::tsig::{Algorithm, Chain, Key};
 use doorway_dns::wire::{Class, Flags, Message, Name, Opcode, Question, Rcode, Record, Type};
 use doorway_dns::zone::{HashKey, Zone, Zones, file};
@@ -62,10 +64,11 @@ impl Serving {
         store: Arc<MemoryStore>,
         settings: Vec<Settings>,
     ) -> (Transfers, SocketAddr) {
-        let published = Published::new(Zones::new(secret(), zones).unwrap());
+        let published = Published::new(Zones::new(secret(), Vec::new()).unwrap());
+        let journal = Some(Journal::new(store));
         let authority = Authority::new(published.clone(), Arc::new(Counters::default()), 1232);
         let transfers =
-            Transfers::start(&world, &published, Some(store), vec![key()], settings).await.unwrap();
+            Transfers::start(&world, &published, journal, vec![key()], settings, &zones).await.unwrap();
         let serving = Arc::new(Self {
             transfers: transfers.clone(),
             authority: Mutex::new(authority),

@@ -38,7 +38,8 @@ pub(super) fn problems(dns: &Values) -> Vec<Problem> {
                 continue;
             }
         };
-        let path = zone.path("file");
+        // A secondary has no file.
+        let Some(path) = zone.optional("file", Values::path) else { continue };
         match fs::read(path) {
             Err(why) => problems.push(error(
                 zone.at("file"),

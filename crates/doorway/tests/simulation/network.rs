@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use doorway_dns::config::ZoneConfig;
 use doorway_dns::io::Surroundings;
-use doorway_dns::zone::Rotate;
 use doorway_http::Site;
 use doorway_net::{World, tcp};
 use doorway_sim::{Link, Node, Simulation};
@@ -45,8 +44,11 @@ impl Network {
 /// Starts both services as `wiring.rs` does.
 fn serve(world: &World) {
     let folder = folder();
-    let zone =
-        ZoneConfig { name: "example.org".to_owned(), file: folder.join("zone"), rotate: Rotate::Cyclic };
+    let zone = ZoneConfig {
+        name: "example.org".to_owned(),
+        file: Some(folder.join("zone")),
+        ..ZoneConfig::default()
+    };
     let dns = doorway_dns::Config {
         listen: vec![DNS.parse().unwrap()],
         zones: vec![zone],

@@ -85,6 +85,15 @@ pub(super) fn write_hex(f: &mut impl fmt::Write, octets: &[u8]) -> fmt::Result {
     octets.iter().try_for_each(|octet| write!(f, "{octet:02X}"))
 }
 
+/// The octets that `text` spells in base 64; `None` when it does not.
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut digits = Digits::new(Base::Base64);
+    let mut octets = Vec::new();
+    let taken = text.split_ascii_whitespace().all(|word| digits.take(word.as_bytes(), &mut octets));
+    (taken && digits.are_whole() && !octets.is_empty()).then_some(octets)
+}
+
 /// Octets in base 64 with padding (RFC 4648 §4).
 #[must_use]
 pub fn base64(octets: &[u8]) -> impl fmt::Display {
