@@ -77,8 +77,8 @@ fn a_script_fails_with_the_first_difference() {
 #[test]
 fn what_is_not_played_is_said_with_its_line() {
     for (steps, told) in [
-        ("STEP 2 CHECK_AUTOTRUST x\n", "line 37: a step `CHECK_AUTOTRUST`"),
-        ("STEP 2 TIME_PASSES EVAL ${time + 3}\n", "line 37: `TIME_PASSES EVAL` with variables"),
+        ("STEP 2 CHECK_AUTOTRUST x\n", "line 38: a step `CHECK_AUTOTRUST`"),
+        ("STEP 2 TIME_PASSES EVAL ${time + 3}\n", "line 38: `TIME_PASSES EVAL` with variables"),
     ] {
         assert_eq!(ending(steps), Outcome::Unsupported(told.to_owned()));
     }

@@ -190,10 +190,8 @@ fn follow(received: &Received, asked: &Asked<'_>, judged: &mut Judged) -> bool {
 }
 
 fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bool, lame: bool) -> Meaning {
-    let mut sideways = false;
     for part in received.section(Section::Authority).filter(|part| part.kind == Type::NS) {
         if !asked.name.is_within(&part.owner) {
-            sideways = true;
             continue;
         }
         if part.owner == *asked.zone {
@@ -212,13 +210,7 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
         }
         return if asked.recursion { Meaning::NoData } else { Meaning::Lame("refers upwards") };
     }
-    if sideways && !authoritative && !asked.recursion {
-        Meaning::Lame("refers sideways")
-    } else if lame {
-        Meaning::Lame("only recurses")
-    } else {
-        Meaning::NoData
-    }
+    if lame { Meaning::Lame("only recurses") } else { Meaning::NoData }
 }
 
 fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {

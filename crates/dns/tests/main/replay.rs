@@ -16,7 +16,7 @@ fn every_replay_script_passes() {
     let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= SCRIPTS_MIN, "{} scripts in {}", files.len(), folder.display());
-    let wrong: Vec<String> = files.iter().filter_map(|file| check(file)).collect();
+    let wrong: Vec<String> = files.iter().filter_map(check).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
