@@ -171,6 +171,26 @@ fn a_file_that_was_made_newer_while_the_server_was_down_takes_the_place_of_what_
 }
 
 #[test]
+fn a_file_that_was_changed_while_the_server_was_down_loses_nothing_that_was_acknowledged() {
+    let setting = Setting::new("under");
+    let (runtime, server) = setting.start();
+    for name in ["a.example.org", "b.example.org"] {
+        assert_eq!(add(&runtime, &server, name), Rcode::NOERROR);
+    }
+    server.close();
+    // Serial 9 was served.
+    setting.write(8, "other A 192.0.2.2\nb A 192.0.2.9");
+    for _ in 0..2 {
+        let (runtime, server) = setting.start();
+        for name in ["a.example.org", "b.example.org", "other.example.org"] {
+            assert_eq!(ask(&runtime, &server, name), Rcode::NOERROR, "{name}");
+        }
+        assert_eq!(server.zones().list()[0].serial(), 10);
+        server.close();
+    }
+}
+
+#[test]
 fn a_reload_that_takes_a_grant_away_takes_it_away_and_keeps_the_zone() {
     let setting = Setting::new("grant");
     let (runtime, server) = setting.start();
