@@ -147,6 +147,12 @@ impl Authority {
         &self.key
     }
 
+    /// What this worker counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// What the last answer was about, as a hash: its name, or with NXDOMAIN its zone, or its code when it
     /// was an error. For the count of equal answers.
     #[must_use]

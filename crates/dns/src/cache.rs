@@ -221,14 +221,28 @@ impl Cache {
         live(Sort::Data).or_else(|| live(Sort::Glue))
     }
 
+    /// The glue of a server, whatever its own zone says.
+    #[must_use]
+    pub fn find_glue(&self, now: Instant, name: &[u8], kind: Type) -> Option<Arc<RrSet>> {
+        let hash = self.name_hash(name);
+        let hit = self.shard(hash).find(now, hash, name, Sort::Glue, kind)?;
+        match hit.value {
+            Value::Set(set) if hit.expires > now => Some(set),
+            _ => None,
+        }
+    }
+
     /// A set as it may stand beside an answer: data or glue.
     #[must_use]
     pub fn find_beside_set(&self, now: Instant, name: &[u8], kind: Type) -> Option<Hit> {
         let hash = self.name_hash(name);
         let mut shard = self.shard(hash);
-        let data = shard.find(now, hash, name, Sort::Data, kind).filter(|hit| hit.expires > now);
-        let found = data.or_else(|| shard.find(now, hash, name, Sort::Glue, kind))?;
-        matches!(found.value, Value::Set(_)).then_some(found)
+        let sorts = [Sort::Data, Sort::Glue];
+        let found = sorts.map(|sort| {
+            shard.find(now, hash, name, sort, kind).filter(|hit| matches!(hit.value, Value::Set(_)))
+        });
+        let live = found.iter().flatten().find(|hit| hit.expires > now);
+        live.or(found.iter().flatten().next()).cloned()
     }
 
     /// What stood beside an answer, entries past their end included.
@@ -265,7 +279,7 @@ impl Cache {
         let hash = self.name_hash(set.owner());
         let mut shard = self.shard(hash);
         let mut expires = now + life;
-        let glue = trust < Trust::Answer && matches!(set.kind(), Type::A | Type::AAAA);
+        let glue = trust == Trust::Glue && matches!(set.kind(), Type::A | Type::AAAA);
         let sort = if glue { Sort::Glue } else { Sort::Data };
         if let Some(before) = shard.find(now, hash, set.owner(), sort, set.kind())
             && before.expires > now

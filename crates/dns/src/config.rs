@@ -4,6 +4,8 @@
 pub mod resolver;
 pub mod zones;
 
+use std::path::PathBuf;
+
 use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
@@ -60,6 +62,12 @@ pub const SECTION: Section = Section {
             kind: Kind::Bool,
             default: Preset::Bool(true),
             help: "Answer with cookies (RFC 7873), which show that a client is at its address.",
+        },
+        Key {
+            name: "query_log",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "A file to which a line is written for each query: time, client, question, code, octets, source.",
         },
         Key {
             name: "local_domain",
@@ -123,6 +131,8 @@ pub struct Config {
     pub receive_buffer_octets: usize,
     /// Whether server cookies are given.
     pub cookies: bool,
+    /// The query log's file.
+    pub query_log: Option<PathBuf>,
     /// The resolver, unless it is off.
     pub resolver: Option<Resolver>,
     /// Response rate limiting.
@@ -164,6 +174,7 @@ impl Config {
             listen: values.listen("listen").to_vec(),
             listen_tls: values.listen("listen_tls").to_vec(),
             cookies: values.bool("cookies"),
+            query_log: values.optional("query_log", |values, key| values.path(key).to_owned()),
             resolver: Resolver::read(resolver, cache)?,
             rate: Rate { per_second: number("rate"), slip: number("slip") },
             rate_exempt,

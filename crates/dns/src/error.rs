@@ -34,6 +34,13 @@ pub enum Error {
         /// Each error with its line and column.
         faults: Faults,
     },
+    /// The query log cannot be opened.
+    QueryLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A file of root hints names no server.
     Hints {
         /// The file.
@@ -82,6 +89,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot read {} of zone {zone}: {source}", path.display())
             }
             Self::Zone { zone, faults } => write!(f, "zone {zone} is refused:\n{faults}"),
+            Self::QueryLog { path, source } => {
+                write!(f, "cannot write the query log {}: {source}", path.display())
+            }
             Self::Hints { path } => {
                 write!(f, "{} names no root server with an address", path.display())
             }
@@ -99,7 +109,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Name { fault, .. } => Some(fault),
-            Self::File { source, .. } => Some(source),
+            Self::File { source, .. } | Self::QueryLog { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
             Self::Twice { .. } | Self::Hints { .. } | Self::TooLong { .. } | Self::Key { .. } => None,
             Self::Kept { error, .. } => Some(error),

@@ -66,6 +66,7 @@ pub struct Front {
     settings: Arc<Settings>,
     accounts: Accounts,
     refresh: Option<Box<Question>>,
+    from_cache: bool,
 }
 
 /// What is done with a query.
@@ -97,12 +98,18 @@ impl Front {
     #[must_use]
     pub fn new(authority: Authority, settings: Arc<Settings>, secret: u64) -> Self {
         let accounts = Accounts::new(settings.rate, secret);
-        Self { authority, settings, accounts, refresh: None }
+        Self { authority, settings, accounts, refresh: None, from_cache: false }
     }
 
     /// Takes up what was published since. For a worker, once a batch.
     pub fn take_up(&mut self) {
         self.authority.take_up();
+    }
+
+    /// Whether the last reply was a ready-made one.
+    #[must_use]
+    pub const fn was_cached(&self) -> bool {
+        self.from_cache
     }
 
     /// The question of the last answer, when it should be looked up anew before its time is over.
@@ -119,6 +126,7 @@ impl Front {
         octets: &[u8],
         reply: &mut Writer<'_>,
     ) -> Decision {
+        self.from_cache = false;
         let query = self.authority.read(octets);
         let read = match query {
             Ok(query) if query.class == Class::IN => query,
@@ -148,6 +156,7 @@ impl Front {
             allow_recursion(reply);
             return Decision::Reply;
         }
+        self.authority.counters().withdrawn(client.carrier, rcode(reply));
         reply.rewind(0);
         self.recurse(now, client, read, octets, reply)
     }
@@ -182,13 +191,15 @@ impl Front {
         {
             return Decision::Reply;
         }
-        let rcode =
-            Flags(reply.written().get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))).rcode();
-        let subject = self.authority.subject(rcode);
+        let subject = self.authority.subject(rcode(reply));
         match self.accounts.count(now, client.address, subject) {
             Allowed::Whole => Decision::Reply,
-            Allowed::Nothing => Decision::Drop("over the rate for equal answers"),
+            Allowed::Nothing => {
+                self.authority.counters().limited.add();
+                Decision::Drop("over the rate for equal answers")
+            }
             Allowed::Cut => {
+                self.authority.counters().limited.add();
                 cut(reply);
                 Decision::Reply
             }
@@ -223,6 +234,10 @@ impl Front {
         let key = self.authority.key();
         match self.settings.ready.write(now, key, &query, octets, octets_max - opt_octets, reply) {
             Hit::Written { refresh } => {
+                self.from_cache = true;
+                let counters = self.authority.counters();
+                counters.cached.add();
+                counters.answered(client.carrier, rcode(reply));
                 if let Some(edns) = query.edns {
                     late::put_opt(edns, Rcode::NOERROR, udp_octets_max, &options, reply);
                 }
@@ -282,6 +297,10 @@ impl Front {
             late::put_opt(edns, rcode, self.settings.udp_octets_max, &wanted.options, reply);
         }
     }
+}
+
+fn rcode(reply: &Writer<'_>) -> Rcode {
+    Flags(reply.written().get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))).rcode()
 }
 
 // The client may have recursion, though this answer needed none.

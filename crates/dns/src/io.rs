@@ -8,6 +8,8 @@
 //! | [`datagram`] | queries over UDP |
 //! | [`stream`] | queries over TCP and TLS: RFC 7766, RFC 7858 |
 //! | [`recursion`] | a resolver on each worker |
+//! | [`names`] | addresses for the rest of the program |
+//! | [`query_log`] | a line for each query |
 //! | [`upstream`] | its sockets: random ports |
 //! | [`link`] | its connections, over TCP and TLS |
 //! | [`transfers`] | the zones that move or are changed by message |
@@ -21,8 +23,10 @@ pub mod include;
 pub mod journal;
 pub mod link;
 pub mod load;
+pub mod names;
 mod notifier;
 pub mod primary;
+pub mod query_log;
 pub mod recursion;
 pub mod secondary;
 pub mod stream;
@@ -34,6 +38,7 @@ use core::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use doorway_base::UnixTime;
 use doorway_net::World;
 use doorway_net::tcp::{self, TcpDoor};
 use doorway_net::tls::{TlsAcceptor, TlsDialler};
@@ -55,6 +60,8 @@ use crate::zone::{HashKey, Zone, Zones};
 use datagram::Datagrams;
 use journal::Journal;
 use load::Loaded;
+use names::Names;
+use query_log::{QueryLog, Source};
 use recursion::{Asker, Recursion};
 use stream::Streams;
 use upkeep::Upkeep;
@@ -85,6 +92,7 @@ pub struct Server {
 #[derive(Debug, Clone, Default)]
 pub struct Parts {
     recursion: Option<Recursion>,
+    log: Option<QueryLog>,
     // Changed by a reload.
     upkeep: Arc<ArcSwapOption<Upkeep>>,
 }
@@ -104,6 +112,23 @@ impl Parts {
         match &self.recursion {
             Some(recursion) => recursion.ask(asker),
             None => Err(asker),
+        }
+    }
+
+    /// Puts the last answer of `front` into the query log, when there is one.
+    #[inline]
+    pub fn note(
+        &self,
+        at: UnixTime,
+        client: SocketAddr,
+        transport: &'static str,
+        query: &[u8],
+        reply: &[u8],
+        front: &Front,
+    ) {
+        if let Some(log) = &self.log {
+            let source = if front.was_cached() { Source::Cache } else { Source::Zone };
+            log.note(at, client, transport, query, reply, source);
         }
     }
 
@@ -154,14 +179,15 @@ impl Server {
         let published = Published::new(zones);
         let upkeep = upkeep::start(world, config, surroundings.journal.as_ref(), &published, &files)?;
         let upkeep = Arc::new(ArcSwapOption::from_pointee(upkeep));
+        let log = config.query_log.as_deref().map(|path| QueryLog::open(world, path)).transpose()?;
         let recursion = match &config.resolver {
-            Some(settings) => Some(resolver(world, config, settings, surroundings, &published)?),
+            Some(settings) => Some(resolver(world, config, settings, surroundings, &published, log.clone())?),
             None => None,
         };
         let mut server = Self {
             published,
             counters: Mutex::default(),
-            parts: Parts { recursion, upkeep },
+            parts: Parts { recursion, log, upkeep },
             journal: surroundings.journal.clone(),
             world: world.clone(),
             set_up: Mutex::new((config.zones.clone(), config.keys.clone())),
@@ -341,6 +367,18 @@ impl Server {
         &self.tls
     }
 
+    /// Addresses for other parts of the program.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names::new(&self.world, self.parts.recursion.clone(), &self.published)
+    }
+
+    /// The query log, when there is one.
+    #[must_use]
+    pub fn query_log(&self) -> Option<&QueryLog> {
+        self.parts.log.as_ref()
+    }
+
     /// The resolver, unless it is off.
     #[must_use]
     pub fn recursion(&self) -> Option<&Recursion> {
@@ -360,6 +398,7 @@ fn resolver(
     settings: &config::Resolver,
     surroundings: &Surroundings,
     published: &Published,
+    log: Option<QueryLog>,
 ) -> Result<Recursion, Error> {
     let ready = Arc::new(Ready::new(settings.cache.octets_max / 2));
     let mut engine = settings.engine.clone();
@@ -386,7 +425,8 @@ fn resolver(
         per_client: settings.per_client,
         in_all: settings.in_all,
     };
-    Ok(Recursion::start(world, settings, cache, ready, published.clone(), tls))
+    let found = recursion::Found { cache, ready };
+    Ok(Recursion::start(world, settings, found, published.clone(), tls, log))
 }
 
 // Whether this machine has an IPv6 address that reaches further than itself: without one, a socket

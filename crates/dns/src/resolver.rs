@@ -256,6 +256,11 @@ impl Resolver {
     fn ask_on(&mut self, now: Instant, ask: &Ask, waiter: Waiter, local: Option<judge::Judged>) {
         let (name, kind) = (&ask.question.name, ask.question.kind);
         if !ask.recursion {
+            if self.config.serve_stale
+                && let Known::Whole(reply) = self.known(now, name, kind, true)
+            {
+                return self.answer(&waiter, &reply, Vec::new());
+            }
             let why = (extended_error::NOT_AUTHORITATIVE, "recursion was not asked for".to_owned());
             let reply = Reply { rcode: Some(Rcode::REFUSED), extended_error: vec![why], ..Reply::default() };
             return self.answer(&waiter, &reply, Vec::new());

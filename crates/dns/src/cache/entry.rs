@@ -11,11 +11,12 @@ use crate::wire::{Rcode, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Trust {
-    /// Additional data, and the authority section of an answer without AA. Only for asking servers.
+    /// The addresses in a referral, and the authority section of an answer without AA. Only for asking
+    /// servers.
     Glue,
     /// The NS records of a referral.
     Referral,
-    /// The additional section of an authoritative answer.
+    /// The additional section of an answer.
     Additional,
     /// The answer section of a reply without AA.
     Answer,

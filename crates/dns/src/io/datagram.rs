@@ -38,6 +38,7 @@ impl Responder for Datagrams {
         match self.front.decide(now, client, octets, reply) {
             Decision::Reply => {
                 self.parts.refresh(&mut self.front);
+                self.parts.note(self.wall, remote, "udp", octets, reply.written(), &self.front);
                 Verdict::Reply
             }
             Decision::Drop(why) => Verdict::Drop(why),

@@ -22,6 +22,7 @@ use siphasher::sip::SipHasher13;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::link::{self, Job};
+use super::query_log::{QueryLog, Source};
 use super::stream::Late;
 use super::upstream::{Opened, Upstream};
 use super::{PORT, PROTOCOL, SERVICE};
@@ -65,7 +66,9 @@ pub enum Asker {
         /// Its connection.
         connection: mpsc::Sender<Late>,
         /// The client.
-        remote: IpAddr,
+        remote: SocketAddr,
+        /// `tcp` or `tls`.
+        transport: &'static str,
     },
     /// A part of the program.
     Call {
@@ -97,6 +100,15 @@ pub struct Settings {
     pub in_all: u32,
 }
 
+/// What was found and is kept.
+#[derive(Debug)]
+pub struct Found {
+    /// Records.
+    pub cache: Arc<Cache>,
+    /// Whole answers.
+    pub ready: Arc<Ready>,
+}
+
 /// The resolvers of a server. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Recursion {
@@ -112,6 +124,7 @@ struct Shared {
     ready: Arc<Ready>,
     local: Published,
     tls: Option<Arc<TlsDialler>>,
+    log: Option<QueryLog>,
     secret: HashKey,
     // Who does not know it cannot choose a worker, or whom to share a bound with.
     sharding: (u64, u64),
@@ -136,7 +149,26 @@ pub struct Counts {
     pub stale: AtomicU64,
     /// Answers that were SERVFAIL.
     pub failed: AtomicU64,
+    /// Answers by the time they took: up to each of [`LATENCIES`], and longer.
+    pub latencies: [AtomicU64; LATENCIES.len() + 1],
+    /// Microseconds of all answers together.
+    pub micros: AtomicU64,
 }
+
+/// The bounds by which the time of answers is counted.
+pub const LATENCIES: [Duration; 11] = [
+    Duration::from_micros(500),
+    Duration::from_millis(1),
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(25),
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
 
 struct Worker {
     shared: Arc<Shared>,
@@ -160,6 +192,7 @@ struct Waiting {
     asker: Asker,
     client: Option<usize>,
     epoch: u64,
+    since: Instant,
 }
 
 impl Asker {
@@ -173,7 +206,7 @@ impl Asker {
     fn client(&self) -> Option<IpAddr> {
         match self {
             Self::Datagram { remote, .. } => Some(remote.ip()),
-            Self::Stream { remote, .. } => Some(*remote),
+            Self::Stream { remote, .. } => Some(remote.ip()),
             Self::Call { .. } | Self::Refresh(_) => None,
         }
     }
@@ -203,11 +236,12 @@ impl Recursion {
     pub fn start(
         world: &World,
         settings: Settings,
-        cache: Arc<Cache>,
-        ready: Arc<Ready>,
+        found: Found,
         local: Published,
         tls: Option<Arc<TlsDialler>>,
+        log: Option<QueryLog>,
     ) -> Self {
+        let Found { cache, ready } = found;
         let secret = local.current().secret();
         let mut random = world.random();
         let shared = Arc::new(Shared {
@@ -217,6 +251,7 @@ impl Recursion {
             ready,
             local,
             tls,
+            log,
             secret,
             sharding: (random.next_u64(), random.next_u64()),
             clients: (0..CLIENTS).map(|_| AtomicU32::new(0)).collect(),
@@ -439,7 +474,8 @@ impl Worker {
             let ask = asker.ask(token);
             let client = asker.client().map(|client| self.shared.place_of(client));
             let epoch = self.shared.ready.epoch();
-            state.waiting.insert(token, Waiting { asker, client, epoch });
+            let since = self.shared.world.now();
+            state.waiting.insert(token, Waiting { asker, client, epoch, since });
             ask
         };
         self.drive(Input::Ask(ask));
@@ -578,8 +614,13 @@ impl Worker {
     }
 
     fn answer(&self, state: &mut State, now: Instant, answer: Answer) {
-        let Some(Waiting { asker, client, epoch }) = state.waiting.remove(&answer.token) else { return };
+        let Some(waiting) = state.waiting.remove(&answer.token) else { return };
+        let Waiting { asker, client, epoch, since } = waiting;
         let shared = &self.shared;
+        let took = now - since;
+        let bucket = LATENCIES.iter().position(|bound| took <= *bound).unwrap_or(LATENCIES.len());
+        shared.counts.latencies[bucket].fetch_add(1, Ordering::Relaxed);
+        shared.counts.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
         shared.ended(client);
         if answer.stale {
             shared.counts.stale.fetch_add(1, Ordering::Relaxed);
@@ -619,6 +660,15 @@ impl Worker {
         let mut reply = Writer::new(&mut state.room);
         let errors = &answer.extended_error;
         late::write(&message, (Duration::ZERO, 0), wanted, errors, (octets_max, udp_octets_max), &mut reply);
+        if let Some(log) = &shared.log {
+            let (client, transport) = match &asker {
+                Asker::Stream { remote, transport, .. } => (*remote, *transport),
+                Asker::Datagram { remote, .. } => (*remote, "udp"),
+                _ => return,
+            };
+            let at = shared.world.wall();
+            log.note(at, client, transport, &wanted.head, reply.written(), Source::Resolver);
+        }
         match &asker {
             Asker::Datagram { replier, remote, local, flow, .. } => {
                 replier.reply(*remote, *local, *flow, reply.written());

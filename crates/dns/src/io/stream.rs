@@ -112,6 +112,7 @@ struct Client<'c> {
     watching: &'c Watching,
     world: &'c World,
     remote: SocketAddr,
+    transport: &'static str,
     // Answers that came later; the sender is given to whoever makes them.
     late: mpsc::Sender<Late>,
     under_way: usize,
@@ -163,7 +164,8 @@ impl Client<'_> {
                 }
                 Decision::Resolve(wanted) => {
                     let connection = self.late.clone();
-                    let asker = Asker::Stream { wanted, connection, remote: self.remote.ip() };
+                    let asker =
+                        Asker::Stream { wanted, connection, remote: self.remote, transport: self.transport };
                     match self.parts.ask(asker) {
                         Ok(()) => {
                             self.under_way += 1;
@@ -185,6 +187,7 @@ impl Client<'_> {
             }
             self.parts.refresh(front);
             let reply = reply.written();
+            self.parts.note(asked.wall, self.remote, self.transport, query, reply, front);
             let start = self.gathered.len();
             self.gathered.extend((reply.len() as u16).to_be_bytes());
             self.gathered.extend_from_slice(reply);
@@ -228,6 +231,7 @@ impl TcpService for Streams {
             watching: &watching,
             world: &world,
             remote,
+            transport: if stream.is_tls() { "tls" } else { "tcp" },
             late,
             under_way: 0,
             gathered: Vec::new(),

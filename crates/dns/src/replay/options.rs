@@ -96,6 +96,10 @@ fn bare() -> Config {
         wall: NEVER,
         explore_one_in: 0,
         timeouts_per_server: 5,
+        special_names_except: ["local.", "resolver.arpa."]
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .collect(),
         prefetch: false,
         serve_stale: false,
         stale_client_timeout: Duration::ZERO,

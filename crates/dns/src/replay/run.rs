@@ -140,7 +140,7 @@ impl<'a> Player<'a> {
             };
             if let Err(why) = done {
                 let mut told = format!("step {} (line {}): {why}", step.number, step.line);
-                for line in self.log.iter().rev().take(30).rev() {
+                for line in self.log.iter().rev().take(40).rev() {
                     let _ = write!(told, "\n    {line}");
                 }
                 return Outcome::Fail(told);
@@ -253,6 +253,9 @@ impl<'a> Player<'a> {
     fn answered(&mut self, answer: Answer) {
         let Some(at) = self.asked.iter().position(|asked| asked.token == answer.token) else { return };
         let asked = self.asked.remove(at);
+        for step in &answer.steps {
+            self.log.push(format!("  {:depth$}{}", "", step.what, depth = usize::from(step.depth) * 2));
+        }
         let mut flags = asked.query.flags.0 & (Flags::RD | Flags::CD) | Flags::QR | Flags::RA;
         if answer.authoritative {
             flags |= Flags::AA;
@@ -340,6 +343,7 @@ impl<'a> Player<'a> {
         self.asked.push(Asked { token, query: message.clone(), tcp: entry.criteria.tcp });
         let mut ask = Ask::new(token, question);
         ask.client = client;
+        ask.explain = true;
         ask.recursion = message.flags.has(Flags::RD);
         ask.checking_disabled = message.flags.has(Flags::CD);
         ask.dnssec = message.edns.as_ref().is_some_and(|edns| edns.flags & edns::DO != 0);

@@ -18,6 +18,17 @@ MATCH opcode qtype qname
 ADJUST copy_id
 REPLY QR AA NOERROR
 SECTION QUESTION
+. IN NS
+SECTION ANSWER
+. IN NS root.example.
+SECTION ADDITIONAL
+root.example. IN A 192.0.2.1
+ENTRY_END
+ENTRY_BEGIN
+MATCH opcode qtype qname
+ADJUST copy_id
+REPLY QR AA NOERROR
+SECTION QUESTION
 www.example. IN A
 SECTION ANSWER
 www.example. 60 IN A 198.51.100.7
@@ -66,8 +77,8 @@ fn a_script_fails_with_the_first_difference() {
 #[test]
 fn what_is_not_played_is_said_with_its_line() {
     for (steps, told) in [
-        ("STEP 2 CHECK_AUTOTRUST x\n", "line 27: a step `CHECK_AUTOTRUST`"),
-        ("STEP 2 TIME_PASSES EVAL ${time + 3}\n", "line 27: `TIME_PASSES EVAL` with variables"),
+        ("STEP 2 CHECK_AUTOTRUST x\n", "line 38: a step `CHECK_AUTOTRUST`"),
+        ("STEP 2 TIME_PASSES EVAL ${time + 3}\n", "line 38: `TIME_PASSES EVAL` with variables"),
     ] {
         assert_eq!(ending(steps), Outcome::Unsupported(told.to_owned()));
     }

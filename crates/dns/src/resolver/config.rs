@@ -239,7 +239,7 @@ impl Default for Config {
             dead_max: Duration::from_secs(15 * 60),
             explore_one_in: 20,
             tries_per_delegation: 32,
-            timeouts_per_server: 3,
+            timeouts_per_server: 5,
             hedge: false,
             prefetch: true,
             serve_stale: true,

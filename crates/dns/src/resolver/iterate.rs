@@ -1,7 +1,7 @@
 //! One question followed down the tree: RFC 1034 §5.3.3, RFC 9156, RFC 9609, and the budgets that keep
 //! what others wrote into their zones from making us work without end.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use doorway_base::Instant;
@@ -28,6 +28,9 @@ const MINIMISED_ONE_LABEL: u8 = 4;
 const TURNS_MAX: u32 = 64;
 /// Jobs looked at to see whether one would wait for itself.
 const WAITERS_SEEN_MAX: usize = 256;
+
+/// Stands for all servers of a zone, where it is remembered that its parent was asked again.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// Why a server gave nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +206,16 @@ impl Resolver {
         if job.cut.as_ref().is_none_or(|cut| cut.sends >= tries_max) {
             return Turn::Exhausted;
         }
-        match self.choose(now, id) {
+        let mut choice = self.choose(now, id);
+        if let Choice::Server(_, true) = choice {
+            // Before a server that is none is asked for help, those not looked up yet have their turn.
+            self.look_up_servers(now, id);
+            if self.jobs.at(id).is_none_or(|job| job.children > 0) {
+                return Turn::Waiting;
+            }
+            choice = self.choose(now, id);
+        }
+        match choice {
             Choice::Server(upstream, resort) => {
                 if !self.charge(now, id) {
                     return Turn::Waiting;
@@ -459,16 +471,23 @@ impl Resolver {
 
     // Where to go when none of the servers was of use. False when there is nowhere.
     fn fall_back(&mut self, now: Instant, id: u64) -> bool {
+        if self.try_glue(now, id) {
+            return true;
+        }
+        let asked_again = |zone: &Name| self.servers.is_lame(now, NOBODY, zone);
+        let Some(job) = self.jobs.at(id) else { return false };
+        let again = job.cut.as_ref().is_some_and(|cut| asked_again(&cut.zone));
         let Some(job) = self.jobs.at_mut(id) else { return false };
         let Some(cut) = &job.cut else { return false };
         let first = match cut.origin {
             Origin::Forward(index) => self.config.forward_zones.get(index).is_some_and(|zone| zone.first),
             Origin::Stub(index) => self.config.stub_zones.get(index).is_some_and(|zone| zone.first),
-            Origin::Cache if !job.went_up && !cut.zone.is_root() => {
+            Origin::Cache if !job.went_up && !again && !cut.zone.is_root() => {
                 // The parent may know of other servers by now.
                 job.went_up = true;
                 job.dead_ends.extend(cut.targets.iter().map(|target| target.upstream.address));
                 let zone = cut.zone.clone();
+                self.servers.set_lame(now, NOBODY, &zone);
                 match self.start(now, id) {
                     Start::At(cut) if cut.zone != zone => {
                         self.enter(now, id, cut);
@@ -486,6 +505,24 @@ impl Resolver {
         first
     }
 
+    // The addresses the parent gave, when those that the servers' own zones give are of no use.
+    fn try_glue(&mut self, now: Instant, id: u64) -> bool {
+        let kinds = [(Type::A, self.config.ipv4), (Type::AAAA, self.config.ipv6)];
+        let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return false };
+        let mut found: Vec<IpAddr> = Vec::new();
+        for server in &cut.servers {
+            for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
+                let glue = self.cache.find_glue(now, server.name.as_octets(), kind);
+                found.extend(addresses(glue.iter().map(|set| &**set)));
+            }
+        }
+        let upstreams: Vec<_> = found.into_iter().map(|address| self.upstream_at(address)).collect();
+        let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut()) else { return false };
+        let before = cut.targets.len();
+        upstreams.into_iter().for_each(|upstream| cut.add(upstream));
+        cut.targets.len() > before
+    }
+
     /// A server gave nothing: the next one is tried.
     pub(super) fn trouble(&mut self, now: Instant, sent: &Sent, trouble: Trouble) {
         let timeouts_max = self.config.timeouts_per_server;
@@ -494,7 +531,7 @@ impl Resolver {
         let mut lame = false;
         if let Some(target) = job.cut.as_mut().and_then(|cut| cut.target(sent.to)) {
             match trouble {
-                Trouble::Silent => {
+                Trouble::Silent | Trouble::Failed(_) => {
                     target.timeouts += 1;
                     target.done = target.timeouts >= timeouts_max;
                 }
@@ -506,7 +543,7 @@ impl Resolver {
                     target.done = true;
                     lame = true;
                 }
-                Trouble::Failed(_) | Trouble::Malformed | Trouble::Rcode(_) => target.done = true,
+                Trouble::Malformed | Trouble::Rcode(_) => target.done = true,
             }
         }
         let said = match trouble {
@@ -530,13 +567,14 @@ impl Resolver {
         let id = sent.job;
         let Some(job) = self.jobs.at(id) else { return };
         let Some(cut) = &job.cut else { return };
-        let recursion = sent.flags & Flags::RD != 0;
+        let recursion = cut.origin.recursion();
         let (zone, origin) = (cut.zone.clone(), cut.origin);
         let asked = Asked {
             name: &sent.name,
             kind: sent.kind,
             zone: &zone,
             recursion,
+            resort: !recursion && sent.flags & Flags::RD != 0,
             bailiwick: self.config.bailiwick,
             aliases_max: self.config.aliases_max,
         };
@@ -609,7 +647,6 @@ impl Resolver {
             Meaning::Referral(ref zone) => {
                 let zone = zone.clone();
                 let mut cut = self.referred(now, &zone, &judged);
-                let useless = cut.is_useless();
                 let Some(job) = self.jobs.at_mut(id) else { return };
                 if job.went_up {
                     for target in &mut cut.targets {
@@ -617,10 +654,6 @@ impl Resolver {
                     }
                 }
                 self.enter(now, id, cut);
-                if useless {
-                    let why = format!("the servers of {zone} are named in {zone} alone, without an address");
-                    return self.fail(now, id, Some((extended_error::NO_REACHABLE_AUTHORITY, why)), true);
-                }
                 self.ready.push_back(id);
                 return;
             }
@@ -719,7 +752,7 @@ impl Resolver {
             };
             cache.store_set(now, &link.set, link.ttl, trust, ghost);
         }
-        let trust = if judged.authoritative && !referral { Trust::Additional } else { Trust::Glue };
+        let trust = if referral { Trust::Glue } else { Trust::Additional };
         for link in &judged.additional {
             cache.store_set(now, &link.set, link.ttl, trust, ghost);
         }

@@ -26,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) zone: &'a Name,
     /// It was asked to do all the work (RD): its word is taken without AA.
     pub(super) recursion: bool,
+    /// It was asked so as a last resort, being no authority: what it found elsewhere is taken too.
+    pub(super) resort: bool,
     /// Whether sets outside `zone` are dropped.
     pub(super) bailiwick: bool,
     pub(super) aliases_max: u8,
@@ -102,7 +104,7 @@ pub(super) fn judge(received: &Received, asked: &Asked<'_>) -> Judged {
     let denial = received
         .section(Section::Authority)
         .find(|part| part.kind == Type::SOA && inside(&part.owner) && judged.end.is_within(&part.owner));
-    let lame_recursion = !authoritative && received.flags.has(Flags::RA) && !asked.recursion;
+    let lame_recursion = !authoritative && received.flags.has(Flags::RA) && !asked.recursion && !asked.resort;
     judged.meaning = if judged.meaning == Meaning::TooLong {
         Meaning::TooLong
     } else if data {
@@ -152,12 +154,12 @@ fn follow(received: &Received, asked: &Asked<'_>, judged: &mut Judged) -> bool {
             return true;
         }
         let above = |part: &&&Part| {
-            part.kind == Type::DNAME && part.owner != current && current.is_within(&part.owner)
+            part.kind == Type::DNAME
+                && part.owner != current
+                && current.is_within(&part.owner)
+                && (!asked.bailiwick || part.owner.is_within(asked.zone))
         };
         let next = if let Some(dname) = answers.iter().find(above) {
-            if asked.bailiwick && !dname.owner.is_within(asked.zone) {
-                return false;
-            }
             let Some(target) = dname.names().next() else { return false };
             judged.answer.push(link(dname));
             let Some(name) = substituted(&current, &dname.owner, &target) else {
@@ -193,7 +195,7 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
             continue;
         }
         if part.owner == *asked.zone {
-            return if authoritative || asked.recursion {
+            return if authoritative || asked.recursion || asked.resort {
                 Meaning::NoData
             } else {
                 Meaning::Lame("refers to itself")

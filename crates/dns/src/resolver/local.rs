@@ -39,8 +39,15 @@ impl Resolver {
         if !received.flags.has(Flags::AA) || received.rcode == Rcode::REFUSED {
             return None;
         }
-        let asked =
-            Asked { name, kind, zone: &apex, recursion: true, bailiwick: false, aliases_max: u8::MAX };
+        let asked = Asked {
+            name,
+            kind,
+            zone: &apex,
+            recursion: true,
+            resort: false,
+            bailiwick: false,
+            aliases_max: u8::MAX,
+        };
         let mut judged = judge(&received, &asked);
         if let Meaning::NoData = judged.meaning
             && judged.authority.is_empty()

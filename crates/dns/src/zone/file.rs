@@ -354,20 +354,25 @@ impl FileReader<'_, '_> {
             };
             let word = &text[token.start..token.end];
             rest = after;
+            // A class is told from a type sooner than a type from all others.
+            if class.is_none()
+                && let Some(named) = Class::from_text(word)
+            {
+                if named != Class::IN {
+                    return Err((*token, format!("expected class IN; {named} is not served")));
+                }
+                class = Some(named);
+                continue;
+            }
             if let Some(kind) = Type::from_text(word).filter(|_| !token.quoted) {
                 if kind.is_meta() {
                     return Err((*token, format!("expected a type that a zone can hold; {kind} is none")));
                 }
                 break (kind, token);
             }
-            let number = rdata::seconds(word).filter(|_| !token.quoted && ttl.is_none());
-            match (number, Class::from_text(word).filter(|_| class.is_none())) {
-                (Some(seconds), _) => ttl = Some(seconds),
-                (None, Some(Class::IN)) => class = Some(Class::IN),
-                (None, Some(other)) => {
-                    return Err((*token, format!("expected class IN; {other} is not served")));
-                }
-                (None, None) => {
+            match rdata::seconds(word).filter(|_| !token.quoted && ttl.is_none()) {
+                Some(seconds) => ttl = Some(seconds),
+                None => {
                     let word = String::from_utf8_lossy(word);
                     return Err((*token, format!("expected a type, such as A or MX, not `{word}`")));
                 }

@@ -4,6 +4,7 @@
 
 mod allocation;
 mod changing;
+mod defences;
 mod doors;
 mod internet;
 mod leases;
@@ -11,6 +12,7 @@ mod model;
 mod moving;
 mod peers;
 mod recursion;
+mod replay;
 mod scripts;
 mod simulation;
 

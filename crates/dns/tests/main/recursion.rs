@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use doorway_dns::wire::{Flags, Message, Type};
+use doorway_dns::wire::{Flags, Message, Rcode, Type};
 use doorway_net::World;
 use doorway_net::ground::ListenOptions;
+use doorway_sim::Link;
 
 use super::doors::octets;
 use super::internet::{Internet, RESOLVER};
@@ -69,4 +70,102 @@ nobody.nowhere A: NXDOMAIN \n\
 video.netcinema.com A: NOERROR video.netcinema.com. 3600 IN CNAME a1105.kingcdn.com. | a1105.kingcdn.com. 20 IN A 10.53.10.21 | a1105.kingcdn.com. 20 IN A 10.53.10.22
 1.2.53.10.in-addr.arpa PTR: NOERROR 1.2.53.10.in-addr.arpa. 86400 IN PTR ns.sc.edu.";
     assert_eq!(asked.unwrap().join("\n"), expected);
+}
+
+#[test]
+fn with_every_root_down_what_is_below_known_domains_goes_on() {
+    let mut internet = Internet::new(2, Duration::from_millis(5), |_| {});
+    let world = internet.sim.world(internet.client);
+    let before = world.clone();
+    let warmed = internet.sim.run(internet.client, async move {
+        for name in ["www.example.com", "www.tea.jp"] {
+            assert_eq!(ask(&before, name, Type::A).await.unwrap().rcode(), Rcode::NOERROR, "{name}");
+        }
+    });
+    warmed.unwrap();
+    for root in internet.nodes("-root") {
+        internet.sim.crash(root);
+    }
+    let asked = internet.sim.run(internet.client, async move {
+        let mut rcodes = Vec::new();
+        // Known; unknown below a domain that is known; below one that is not.
+        for name in ["www.example.com", "www.kingcdn.com", "ns.tea.jp", "www.post.org"] {
+            let since = world.now();
+            let answer = ask(&world, name, Type::A).await.expect("an answer");
+            rcodes.push((answer.rcode(), world.now() - since < Duration::from_millis(500)));
+        }
+        rcodes
+    });
+    assert_eq!(
+        asked.unwrap(),
+        [(Rcode::NOERROR, true), (Rcode::NXDOMAIN, true), (Rcode::NOERROR, true), (Rcode::SERVFAIL, false)]
+    );
+}
+
+#[test]
+fn with_the_uplink_cut_zones_and_cache_answer_at_once_and_old_data_in_time() {
+    let mut internet = Internet::new(3, Duration::from_millis(5), |_| {});
+    let world = internet.sim.world(internet.client);
+    let before = world.clone();
+    let warmed = internet.sim.run(internet.client, async move {
+        for name in ["www.example.com", "short.example.com"] {
+            ask(&before, name, Type::A).await.unwrap();
+        }
+    });
+    warmed.unwrap();
+    let everybody: Vec<_> = internet.servers.iter().map(|(_, node)| *node).collect();
+    internet.sim.partition(&[internet.resolver], &everybody);
+    internet.sim.run_for(Duration::from_secs(10));
+    let asked = internet.sim.run(internet.client, async move {
+        let mut heard = Vec::new();
+        // A zone served here, a record that is still good, and one whose five seconds are over.
+        for name in ["www.home.arpa", "www.example.com", "short.example.com"] {
+            let since = world.now();
+            let answer = ask(&world, name, Type::A).await.expect("an answer");
+            let took = world.now() - since;
+            heard.push((answer.rcode(), answer.answers.last().map(|record| record.ttl), took.as_millis()));
+        }
+        heard
+    });
+    let asked = asked.unwrap();
+    let [zone, good, old] = asked[..] else { panic!("three answers") };
+    assert_eq!((zone.0, zone.2), (Rcode::NOERROR, 10), "{asked:?}");
+    assert_eq!((good.0, good.1, good.2), (Rcode::NOERROR, Some(290), 10), "{asked:?}");
+    // RFC 8767 §5: after 1.8 s with a TTL of 30 s.
+    assert_eq!((old.0, old.1), (Rcode::NOERROR, Some(30)), "{asked:?}");
+    assert!((1800..1900).contains(&old.2), "{asked:?}");
+}
+
+#[test]
+fn equal_seeds_resolve_alike_over_links_that_lose_and_reorder() {
+    let run = |seed| {
+        let mut internet = Internet::new(seed, Duration::from_millis(20), |_| {});
+        let link = Link {
+            delay: Duration::from_millis(20),
+            jitter: Duration::from_millis(15),
+            loss: 0.3,
+            duplicate: 0.05,
+            ..Link::default()
+        };
+        let resolver = internet.resolver;
+        for (_, node) in internet.servers.clone() {
+            internet.sim.link(resolver, node, link);
+        }
+        let world = internet.sim.world(internet.client);
+        let asked = internet.sim.run(internet.client, async move {
+            for name in ["www.engr.sc.edu", "far.example.com", "www.ustc.edu.cn", "hello.xyz"] {
+                // What a client does that got no answer: it asks again.
+                let mut tries = 0;
+                while ask(&world, name, Type::A).await.is_none_or(|got| got.rcode() != Rcode::NOERROR) {
+                    tries += 1;
+                    assert!(tries < 4, "{name}");
+                }
+            }
+        });
+        asked.unwrap();
+        internet.sim.trace().hash()
+    };
+    let first = run(11);
+    assert_eq!(run(11), first);
+    assert_ne!(run(12), first);
 }
