@@ -4,22 +4,24 @@
 //! AXFR and IXFR, NOTIFY, UPDATE. Each zone has a lock that its changes wait at, so they are made one
 //! after the other; queries never wait at it.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_base::Random;
+use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::World;
 use doorway_store::Batch;
 
-use super::SERVICE;
 use super::journal::{CHANGES_MAX, CHANGES_OCTETS_MAX, Head, Journal, JournalError, Kept};
 use super::notifier::Notifier;
 use super::secondary;
+use super::{PORT, PROTOCOL, SERVICE};
 use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
 use crate::leases::Lease;
+use crate::summary;
 use crate::transfer::grant::Grant;
 use crate::transfer::history::History;
 use crate::transfer::schedule::Schedule;
@@ -571,6 +573,33 @@ impl Inner {
     /// Tells the secondaries of a zone that it has changed.
     pub(super) fn tell(&self, moving: &Moving) {
         self.notifier.changed(&moving.settings.apex);
+    }
+
+    /// A flow to another server, for the trace.
+    pub(super) fn flow(&self, transport: Transport, local: Option<SocketAddr>, remote: SocketAddr) -> Flow {
+        let local = local.unwrap_or_else(|| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        let id = self.world.trace().next_flow();
+        Flow { id, transport, local, remote, canonical_port: PORT, serving: false }
+    }
+
+    /// Shows a message to or from another server to whoever reads the trace; over TCP with its length
+    /// before it, as it passes.
+    pub(super) fn record(&self, flow: Flow, direction: Direction, octets: &[u8]) {
+        let world = &self.world;
+        let message = if flow.transport == Transport::Tcp { octets.get(2..) } else { Some(octets) };
+        world.trace().record(|| Event {
+            id: EventId::default(),
+            at: world.now(),
+            node: Arc::clone(world.node()),
+            flow,
+            direction,
+            step: Step::Message,
+            protocol: PROTOCOL,
+            summary: summary(message.unwrap_or_default()),
+            octets: octets.into(),
+            cause: None,
+            note: None,
+        });
     }
 
     pub(super) fn count(&self, counter: &AtomicU64) {
