@@ -7,8 +7,10 @@ mod defences;
 mod doors;
 mod model;
 mod replay;
+mod resolver;
 mod scripts;
 mod simulation;
+mod upstream;
 
 use std::sync::Arc;
 
