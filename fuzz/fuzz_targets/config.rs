@@ -6,7 +6,10 @@ use std::path::Path;
 use doorway_base::config::{Cidr, Entry, Item, Listen, Section, Written, units};
 
 const SECTIONS: [&Section; 4] = [
-    &doorway_dns::config::SECTION,
+    &doorway_dns::config::SECTIONS[0],
+    &doorway_dns::config::SECTIONS[1],
+    &doorway_dns::config::SECTIONS[2],
+    &doorway_dns::config::SECTIONS[3],
     &doorway_http::config::SECTION,
     &doorway_store::SECTION,
     &doorway_store::AUTH_SECTION,

@@ -8,6 +8,7 @@ mod cost;
 mod dns;
 mod http;
 mod measure;
+mod resolver;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +24,15 @@ pub const SECONDS: usize = 2;
 /// Runs the benchmark of this name.
 pub fn bench(name: &str) -> Outcome {
     match name {
-        "dns" => dns::bench(),
+        "dns" => {
+            dns::bench()?;
+            resolver::hits()?;
+            resolver::misses()
+        }
+        "authority" => dns::bench(),
+        "resolver" => resolver::hits(),
+        "misses" => resolver::misses(),
+        "misses-inside" => resolver::misses_inside(),
         "http" => http::bench(),
         "idle" => http::idle(),
         "slow" => http::slow(),
@@ -33,7 +42,7 @@ pub fn bench(name: &str) -> Outcome {
             command(&program("doorway"), &["store", "bench", "--data", &data.display().to_string()])
         }
         "build" => cost::bench(),
-        _ => Err(Failed("there is `bench dns`, `http`, `idle`, `slow`, `store` and `build`".to_owned())),
+        _ => Err(Failed("there is `bench dns` (or a part of it: `authority`, `resolver`, `misses`), `http`, `idle`, `slow`, `store` and `build`".to_owned())),
     }
 }
 

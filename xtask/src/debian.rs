@@ -10,6 +10,10 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("kdig", "knot-dnsutils"),
+    ("named", "bind9"),
+    ("ldns-signzone", "ldnsutils"),
+    ("nsd", "nsd"),
+    ("knotd", "knot"),
     ("tshark", "tshark"),
     ("wget", "wget"),
     ("openssl", "openssl"),
@@ -25,6 +29,10 @@ pub const BENCH: &[(&str, &str)] = &[
     ("nsd", "nsd"),
     ("gdnsd", "gdnsd"),
     ("named", "bind9"),
+    ("unbound", "unbound"),
+    ("kresd", "knot-resolver"),
+    ("pdns_recursor", "pdns-recursor"),
+    ("ip", "iproute2"),
     ("taskset", "util-linux"),
 ];
 

@@ -4,6 +4,9 @@
 //! load dns-data DIR                       the W1 zone and its query lists
 //! load dns PORT LIST SECONDS              closed loop over 8 sockets, 1024 in flight
 //! load echo PORT LIST SECONDS             the same against an echo, which returns the query
+//! load resolve PORT LIST SECONDS          the same with RD, against a resolver
+//! load once PORT LIST WINDOW              with RD, each query once, so many in flight
+//! load names ROUND COUNT                  prints a list of names of the small internet, others each round
 //! load idle PORT COUNT SECONDS            opens connections and keeps them silent
 //! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
 //! ```
@@ -27,8 +30,15 @@ fn main() -> std::io::Result<()> {
     let number = |text: &str| text.parse::<usize>().unwrap_or_else(|_| usage());
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["dns-data", folder] => dns_data(Path::new(folder)),
-        ["dns", port, list, seconds] => dns(number(port), list, number(seconds), false),
-        ["echo", port, list, seconds] => dns(number(port), list, number(seconds), true),
+        ["dns", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), false),
+        ["echo", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), true),
+        ["resolve", port, list, seconds] => {
+            dns(number(port), &queries(list, 1)?, Until::after(seconds), false)
+        }
+        ["once", port, list, window] => {
+            dns(number(port), &queries(list, 1)?, Until::Once { window: number(window) }, false)
+        }
+        ["names", round, count] => names(number(round), number(count)),
         ["idle", port, count, seconds] => idle(number(port), number(count), number(seconds)),
         ["slow", port, count, seconds] => slow(number(port), number(count), number(seconds)),
         _ => usage(),
@@ -92,7 +102,31 @@ struct Query {
     rcode: u8,
 }
 
-fn queries(list: &str) -> std::io::Result<Vec<Query>> {
+/// Names of zones with ten hosts each, a thousand zones in each of five top-level domains and more.
+fn names(round: usize, count: usize) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::io::stdout());
+    for n in 0..count {
+        let (host, zone) = (n * 10 / count, n % (count / 10).max(1));
+        let top = ["com", "net", "org", "edu", "cn"][zone % 5];
+        writeln!(out, "www{host}.r{round}d{zone}.{top} A")?;
+    }
+    out.flush()
+}
+
+/// When a run ends.
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Duration),
+    Once { window: usize },
+}
+
+impl Until {
+    fn after(seconds: &str) -> Self {
+        Self::Time(Duration::from_secs(seconds.parse().unwrap_or_else(|_| usage())))
+    }
+}
+
+fn queries(list: &str, recursion: u8) -> std::io::Result<Vec<Query>> {
     let text = std::fs::read_to_string(list)?;
     let query = |line: &str| {
         let mut words = line.split_whitespace();
@@ -103,7 +137,7 @@ fn queries(list: &str) -> std::io::Result<Vec<Query>> {
             "AAAA" => 28,
             _ => return None,
         };
-        let mut octets = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let mut octets = vec![0, 0, recursion, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         for label in name.split('.') {
             octets.push(label.len() as u8);
             octets.extend(label.as_bytes());
@@ -130,8 +164,11 @@ struct Door {
     oldest: u16,
 }
 
-fn dns(port: usize, list: &str, seconds: usize, echo: bool) -> std::io::Result<()> {
-    let queries = queries(list)?;
+fn dns(port: usize, queries: &[Query], until: Until, echo: bool) -> std::io::Result<()> {
+    let (window, lost_after, length) = match until {
+        Until::Time(length) => (WINDOW, LOST_AFTER, length),
+        Until::Once { window } => (window, Duration::from_secs(10), Duration::from_secs(300)),
+    };
     let mut doors = Vec::new();
     for _ in 0..SOCKETS {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
@@ -143,14 +180,16 @@ fn dns(port: usize, list: &str, seconds: usize, echo: bool) -> std::io::Result<(
     let (mut sent, mut answered, mut wrong, mut lost) = (0u64, 0u64, 0u64, 0u64);
     let mut latencies: Vec<u32> = Vec::with_capacity(4 << 20);
     let start = Instant::now();
-    let end = start + Duration::from_secs(seconds as u64);
+    let end = start + length;
     let mut at = 0usize;
-    while Instant::now() < end {
+    let once = matches!(until, Until::Once { .. });
+    while Instant::now() < end && !(once && answered + lost >= queries.len() as u64) {
         let mut moved = false;
         for door in &mut doors {
             let now = Instant::now();
-            let credit = (WINDOW / SOCKETS - door.in_flight).min(BATCH);
-            if credit >= BATCH / 4 {
+            let left = if once { queries.len() - at.min(queries.len()) } else { usize::MAX };
+            let credit = (window / SOCKETS).saturating_sub(door.in_flight).min(BATCH).min(left);
+            if credit >= (BATCH / 4).min(window / SOCKETS / 2).min(left) && credit > 0 {
                 for place in 0..credit {
                     let query = &queries[at % queries.len()];
                     let id = door.next_id.wrapping_add(place as u16);
@@ -161,6 +200,7 @@ fn dns(port: usize, list: &str, seconds: usize, echo: bool) -> std::io::Result<(
                     at += 1;
                 }
                 let taken = batch.send(door.socket.as_raw_fd(), credit, false)?;
+                at -= credit - taken;
                 for place in taken..credit {
                     door.waiting[usize::from(door.next_id.wrapping_add(place as u16))] = None;
                 }
@@ -191,7 +231,7 @@ fn dns(port: usize, list: &str, seconds: usize, echo: bool) -> std::io::Result<(
             moved |= count > 0;
             while door.oldest != door.next_id {
                 match door.waiting[usize::from(door.oldest)] {
-                    Some(outstanding) if now - outstanding.sent > LOST_AFTER => {
+                    Some(outstanding) if now - outstanding.sent > lost_after => {
                         door.waiting[usize::from(door.oldest)] = None;
                         door.in_flight -= 1;
                         lost += 1;

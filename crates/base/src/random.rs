@@ -1,46 +1,52 @@
 //! A generator that is nothing but its seed, so that equal seeds give equal runs.
 //!
-//! Not for keys or passwords: those come from the operating system, through `net`.
+//! Who sees some of its draws cannot tell the others, as ids and ports of DNS queries need it
+//! (RFC 5452 §9). Keys and passwords come from the operating system all the same, through `net`.
 
-/// Deterministic pseudo-random numbers (SplitMix64 to spread the seed, xoshiro256++ to draw).
-#[derive(Debug, Clone)]
-pub struct Random {
-    state: [u64; 4],
+use std::fmt;
+
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// Octets of a whole seed.
+pub const SEED_OCTETS: usize = 32;
+
+/// Deterministic pseudo-random numbers: the stream cipher ChaCha with twelve rounds.
+#[derive(Clone)]
+pub struct Random(ChaCha12Rng);
+
+impl fmt::Debug for Random {
+    /// What will be drawn does not print itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Random")
+    }
 }
 
 impl Random {
-    /// A generator whose whole future is `seed`.
+    /// A generator whose whole future is `seed`. For tests and simulations: a number of 64 bits can be
+    /// guessed by whoever tries for long.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        let mut spread = seed;
-        let state = std::array::from_fn(|_| {
-            spread = spread.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = spread;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        });
-        Self { state }
+        Self(ChaCha12Rng::seed_from_u64(seed))
+    }
+
+    /// A generator whose whole future is this seed.
+    #[must_use]
+    pub fn from_seed(seed: [u8; SEED_OCTETS]) -> Self {
+        Self(ChaCha12Rng::from_seed(seed))
     }
 
     /// A generator of its own for one part, so that its draws do not shift another part's.
     #[must_use]
     pub fn fork(&mut self) -> Self {
-        Self::new(self.next_u64())
+        let mut seed = [0; SEED_OCTETS];
+        self.fill(&mut seed);
+        Self::from_seed(seed)
     }
 
     /// The next 64 bits.
     pub fn next_u64(&mut self) -> u64 {
-        let s = &mut self.state;
-        let drawn = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
-        let t = s[1] << 17;
-        s[2] ^= s[0];
-        s[3] ^= s[1];
-        s[1] ^= s[2];
-        s[0] ^= s[3];
-        s[2] ^= t;
-        s[3] = s[3].rotate_left(45);
-        drawn
+        self.0.next_u64()
     }
 
     /// A number in `0..bound`. Returns 0 when `bound` is 0.
@@ -61,9 +67,7 @@ impl Random {
 
     /// Fills `octets` with draws.
     pub fn fill(&mut self, octets: &mut [u8]) {
-        for chunk in octets.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next_u64().to_le_bytes()[..chunk.len()]);
-        }
+        self.0.fill_bytes(octets);
     }
 }
 

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use doorway_base::Trace;
 use doorway_dns::config::{Config, ZoneConfig};
-use doorway_dns::zone::Rotate;
+use doorway_dns::io::Surroundings;
 use doorway_dns::{Server, wire::Name};
 use doorway_net::os::Runtime;
 
@@ -16,10 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("expected the zone's name, its file and an address:port".into());
     };
     let name: Name = name.parse()?;
-    let zone = ZoneConfig { name: name.to_string(), file: file.into(), rotate: Rotate::Cyclic };
+    let zone = ZoneConfig { name: name.to_string(), file: Some(file.into()), ..ZoneConfig::default() };
     let config = Config { listen: vec![listen.parse()?], threads: 1, zones: vec![zone], ..Config::default() };
     let runtime = Runtime::start("example", 1, Trace::off())?;
-    let server = Server::start(runtime.world(), &config)?;
+    let server = Server::start(runtime.world(), &config, &Surroundings::default())?;
     for zone in server.zones().list() {
         println!("{}: {} records, serial {}", zone.apex(), zone.records(), zone.serial());
     }

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`query`] | what a message asks: the fast way for usual ones, the whole way for all |
 //! | [`compose`] | the answer: copied, moved into place, cut to size |
+//! | `denial.rs` | the proofs of what does not exist |
 //! | [`counters`] | what was asked and answered |
 //!
 //! Nothing here allocates while a usual query is answered. Not here: recursion (RA stays 0), zone
@@ -12,6 +13,7 @@
 
 pub mod compose;
 pub mod counters;
+mod denial;
 pub mod query;
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -22,14 +24,21 @@ use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
 
 use crate::wire::edns::{DO, OPT_OCTETS};
 use crate::wire::message::MESSAGE_OCTETS_MAX;
-use crate::wire::{Class, Edns, Flags, HEADER_OCTETS, Header, Rcode, Type};
-use crate::zone::{Key, Zones};
+use crate::wire::options::code;
+use crate::wire::{Class, Flags, HEADER_OCTETS, Header, Rcode, Type};
+use crate::zone::{Key, Zone, Zones};
 use compose::{Answer, Elsewhere, Rotation};
 use counters::Counters;
-use query::{Query, Unanswerable};
+use query::{Query, QueryEdns, Unanswerable};
 
 /// Octets of a UDP response at most when the query has no OPT record: RFC 1035 §4.2.1.
 pub const PLAIN_UDP_OCTETS_MAX: usize = 512;
+
+/// Octets of the server's name for itself at most.
+pub const IDENTIFIER_OCTETS_MAX: usize = 100;
+
+// The option of an extended error of code 20, without text.
+const NOT_AUTHORITATIVE: [u8; 6] = [0, 15, 0, 2, 0, 20];
 
 /// The zones that all workers serve, and the place where new ones are published.
 ///
@@ -48,6 +57,15 @@ impl Published {
     /// Puts `zones` in the place of those before.
     pub fn publish(&self, zones: Zones) {
         self.0.store(Arc::new(zones));
+    }
+
+    /// Puts `zone` in the place of the one of its name, or beside the others, whoever publishes meanwhile.
+    /// One more than a server may have is left out.
+    pub fn publish_zone(&self, zone: &Arc<Zone>) {
+        self.0.rcu(|zones| match zones.with(Arc::clone(zone)) {
+            Ok(zones) => Arc::new(zones),
+            Err(_) => Arc::clone(zones),
+        });
     }
 
     /// The zones served now.
@@ -76,6 +94,7 @@ pub struct Authority {
     rotation: Rotation,
     udp_octets_max: usize,
     elsewhere: Elsewhere,
+    identifier: Option<Box<[u8]>>,
 }
 
 impl Authority {
@@ -91,6 +110,7 @@ impl Authority {
             rotation: Rotation::default(),
             udp_octets_max: usize::from(udp_octets_max).max(PLAIN_UDP_OCTETS_MAX),
             elsewhere: Elsewhere::No,
+            identifier: None,
         }
     }
 
@@ -125,6 +145,12 @@ impl Authority {
     #[must_use]
     pub const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// What this worker counts.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// What the last answer was about, as a hash: its name, or with NXDOMAIN its zone, or its code when it
@@ -168,9 +194,14 @@ impl Authority {
                 self.counters.dropped.add();
                 return Verdict::Drop(why);
             }
-            Err(Unanswerable::Header { id, flags, rcode }) => {
+            Err(Unanswerable::Header { id, flags, rcode, edns }) => {
                 self.counters.answered(carrier, rcode);
-                Header { id, flags: flags.response(rcode), counts: [0; 4] }.write(reply);
+                let counts = [0, 0, 0, u16::from(edns.is_some())];
+                Header { id, flags: flags.response(rcode), counts }.write(reply);
+                if let Some(edns) = edns {
+                    // RFC 6891 §6.1.3: the version counts before everything else.
+                    self.put_opt(edns, octets, rcode, reply);
+                }
                 return whole(reply);
             }
         };
@@ -181,7 +212,12 @@ impl Authority {
                 usize::from(edns.udp_octets_max).clamp(PLAIN_UDP_OCTETS_MAX, self.udp_octets_max)
             }
         };
-        let opt_octets = if query.edns.is_some() { OPT_OCTETS } else { 0 };
+        let opt_octets = match &query.edns {
+            Some(edns) => {
+                OPT_OCTETS + self.identifier(edns, octets).map_or(0, |identifier| 4 + identifier.len())
+            }
+            None => 0,
+        };
         let question_end = HEADER_OCTETS + query.question_octets;
         reply.put(&octets[..question_end]);
         let mut answer = Answer::new(reply, octets_max - opt_octets);
@@ -195,14 +231,7 @@ impl Authority {
         self.elsewhere = answer.elsewhere();
         if let Some(edns) = query.edns {
             counts[2] += 1;
-            Edns {
-                udp_octets_max: self.udp_octets_max as u16,
-                rcode_high: (rcode.0 >> 4) as u8,
-                version: 0,
-                flags: edns.flags & DO,
-                options: Vec::new(),
-            }
-            .write(reply);
+            self.put_opt(edns, octets, rcode, reply);
         }
         if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
             head[2..4].copy_from_slice(&flags.0.to_be_bytes());
@@ -215,6 +244,47 @@ impl Authority {
             self.counters.truncated.add();
         }
         whole(reply)
+    }
+}
+
+impl Authority {
+    /// The same engine with a name for itself, which it tells those who ask for it (NSID: RFC 5001); at
+    /// most [`IDENTIFIER_OCTETS_MAX`] octets of it.
+    #[must_use]
+    pub fn with_identifier(mut self, identifier: &[u8]) -> Self {
+        let octets = identifier.len().min(IDENTIFIER_OCTETS_MAX);
+        self.identifier = Some(identifier[..octets].into()).filter(|_| octets > 0);
+        self
+    }
+
+    // The server's name for itself, when it has one and the query asks for it.
+    fn identifier(&self, edns: &QueryEdns, message: &[u8]) -> Option<&[u8]> {
+        let identifier = self.identifier.as_deref()?;
+        edns.option(message, code::NSID).map(|_| identifier)
+    }
+
+    // The OPT record of an answer: version 0, of the flags only DO, and of the options those that are
+    // due.
+    fn put_opt(&self, edns: QueryEdns, message: &[u8], rcode: Rcode, reply: &mut Writer<'_>) {
+        reply.put_u8(0);
+        reply.put_u16(Type::OPT.0);
+        reply.put_u16(self.udp_octets_max as u16);
+        reply.put(&[(rcode.0 >> 4) as u8, 0]);
+        reply.put_u16(edns.flags & DO);
+        let length_at = reply.position();
+        reply.put_u16(0);
+        if edns.version == 0 {
+            if let Some(identifier) = self.identifier(&edns, message) {
+                reply.put_u16(code::NSID);
+                reply.put_u16(identifier.len() as u16);
+                reply.put(identifier);
+            }
+            if self.elsewhere == Elsewhere::Refused {
+                // RFC 8914 §4.21: not our name, which is no reason to ask again.
+                reply.put(&NOT_AUTHORITATIVE);
+            }
+        }
+        reply.patch_u16(length_at, (reply.position() - length_at - 2) as u16);
     }
 }
 
@@ -238,26 +308,29 @@ impl Responder for Authority {
     }
 }
 
-fn is_one_host(address: IpAddr) -> bool {
+/// Whether an answer to `address` goes to one host.
+pub(crate) fn is_one_host(address: IpAddr) -> bool {
     !address.is_multicast() && !address.is_unspecified() && address != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 /// Whether QTYPE asks for something other than the records of a name; the answer is then this code.
-const fn not_a_lookup(kind: Type) -> Option<Rcode> {
-    match kind {
-        Type::ANY => None,
+const fn not_a_lookup(kind: Type, carrier: Carrier) -> Option<Rcode> {
+    match (kind, carrier) {
+        (Type::ANY, _) => None,
+        // RFC 5936 §4.2: there is no transfer of a zone in one datagram.
+        (Type::AXFR, Carrier::Datagram) => Some(Rcode::NOTIMP),
         // RFC 5936 §4: nobody is allowed to transfer a zone.
-        Type::AXFR | Type::IXFR => Some(Rcode::REFUSED),
-        Type::MAILA | Type::MAILB => Some(Rcode::NOTIMP),
+        (Type::AXFR | Type::IXFR, _) => Some(Rcode::REFUSED),
+        (Type::MAILA | Type::MAILB, _) => Some(Rcode::NOTIMP),
         _ if kind.is_meta() => Some(Rcode::FORMERR),
         _ => None,
     }
 }
 
 /// Whether a question can be looked up at all, and if not, the code that says so.
-const fn refusal(class: Class, kind: Type) -> Option<Rcode> {
+const fn refusal(class: Class, kind: Type, carrier: Carrier) -> Option<Rcode> {
     match class {
-        Class::IN => not_a_lookup(kind),
+        Class::IN => not_a_lookup(kind, carrier),
         _ => Some(Rcode::REFUSED),
     }
 }

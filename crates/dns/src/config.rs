@@ -1,4 +1,8 @@
-//! The `[dns]` table of the config file.
+//! The `[dns]` table of the config file; [`resolver`] has the tables of the resolver, [`zones`] those of
+//! zones and keys.
+
+pub mod resolver;
+pub mod zones;
 
 use std::path::PathBuf;
 
@@ -6,7 +10,10 @@ use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
 
-use crate::zone::Rotate;
+use crate::front::access::Access;
+use crate::front::rate::Rate;
+pub use resolver::{Resolver, Wrong};
+pub use zones::{KeyConfig, ZoneConfig};
 
 /// Octets of a UDP response at most by default: fits the smallest path of IPv6 (RFC 9715 §3.1).
 pub const UDP_OCTETS_MAX: u16 = 1232;
@@ -27,6 +34,12 @@ pub const SECTION: Section = Section {
             help: "Where queries are answered, over UDP and over TCP.",
         },
         Key {
+            name: "listen_tls",
+            kind: Kind::Listen,
+            default: Preset::Text("127.0.0.1:8530"),
+            help: "Where queries are answered over TLS (RFC 7858), with the certificate for the name asked.",
+        },
+        Key {
             name: "threads",
             kind: Kind::Integer { min: 0, max: 256, unit: "threads" },
             default: Preset::Integer(0),
@@ -45,6 +58,18 @@ pub const SECTION: Section = Section {
             help: "Receive buffer of each UDP socket. The kernel may give less (net.core.rmem_max).",
         },
         Key {
+            name: "cookies",
+            kind: Kind::Bool,
+            default: Preset::Bool(true),
+            help: "Answer with cookies (RFC 7873), which show that a client is at its address.",
+        },
+        Key {
+            name: "query_log",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "A file to which a line is written for each query: time, client, question, code, octets, source.",
+        },
+        Key {
             name: "local_domain",
             kind: Kind::DomainName,
             default: Preset::Text(LOCAL_DOMAIN),
@@ -52,49 +77,74 @@ pub const SECTION: Section = Section {
         },
         Key {
             name: "zone",
-            kind: Kind::Tables(ZONE_KEYS),
+            kind: Kind::Tables(zones::ZONE_KEYS),
             default: Preset::List(&[]),
             help: "A zone that this server has authority for.",
+        },
+        Key {
+            name: "key",
+            kind: Kind::Tables(zones::KEY_KEYS),
+            default: Preset::List(&[]),
+            help: "A secret that is shared with another server, which signs transfers and updates (RFC 8945).",
         },
     ],
 };
 
-const ZONE_KEYS: &[Key] = &[
-    Key {
-        name: "name",
-        kind: Kind::DomainName,
-        default: Preset::Required,
-        help: "The name the zone begins at.",
-    },
-    Key {
-        name: "file",
-        kind: Kind::Path,
-        default: Preset::Required,
-        help: "The zone file (RFC 1035 section 5). An error in it refuses the zone and keeps the one before.",
-    },
-    Key {
-        name: "rotate",
-        kind: Kind::Choice(&["cyclic", "fixed"]),
-        default: Preset::Text("cyclic"),
-        help: "Order of several addresses of one name: cyclic begins with the next one in each answer.",
-    },
-];
+/// What may be written under `[dns.rrl]`.
+pub const RATE_SECTION: Section = Section {
+    name: "dns.rrl",
+    help: "Response rate limiting: a forged sender's address is not flooded with answers.",
+    keys: &[
+        Key {
+            name: "rate",
+            kind: Kind::Integer { min: 0, max: 1_000_000, unit: "answers a second" },
+            default: Preset::Integer(20),
+            help: "Equal answers to one network (/24, /56) over UDP; 0 does not limit.",
+        },
+        Key {
+            name: "slip",
+            kind: Kind::Integer { min: 0, max: 100, unit: "answers" },
+            default: Preset::Integer(2),
+            help: "Beyond the rate, one answer in so many is sent cut, so that a real client asks over TCP; 0 sends none.",
+        },
+        Key {
+            name: "exempt",
+            kind: Kind::List(&Kind::Text),
+            default: Preset::List(&["private"]),
+            help: "Networks that are not limited; private stands for loopback, link-local and private networks.",
+        },
+    ],
+};
 
 /// How the name server is set up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Addresses to listen on, each over UDP and TCP.
     pub listen: Vec<Listen>,
+    /// Addresses to listen on over TLS.
+    pub listen_tls: Vec<Listen>,
     /// UDP threads at each address; 0 for one a core.
     pub threads: usize,
     /// Octets of a UDP response at most, 512 to 4096.
     pub udp_octets_max: u16,
     /// Kernel receive buffer of each UDP socket, in octets.
     pub receive_buffer_octets: usize,
+    /// Whether server cookies are given.
+    pub cookies: bool,
+    /// The query log's file.
+    pub query_log: Option<PathBuf>,
+    /// The resolver, unless it is off.
+    pub resolver: Option<Resolver>,
+    /// Response rate limiting.
+    pub rate: Rate,
+    /// Who is not limited.
+    pub rate_exempt: Access,
     /// The domain of this network; the built-in zone has this name.
     pub local_domain: String,
     /// The zones; when there is none, the built-in one is served.
     pub zones: Vec<ZoneConfig>,
+    /// Keys shared with other servers.
+    pub keys: Vec<KeyConfig>,
     /// What is let in over TCP. Not of this table: the program sets it for all its listeners, and
     /// what DNS itself bounds more tightly stays as it is.
     pub limits: TcpLimits,
@@ -102,44 +152,67 @@ pub struct Config {
     pub proxies: ProxySources,
 }
 
-/// One zone with its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneConfig {
-    /// The apex, as it was written.
-    pub name: String,
-    /// The zone file.
-    pub file: PathBuf,
-    /// Order of addresses.
-    pub rotate: Rotate,
-}
-
 impl Config {
-    /// The configuration that the values of [`SECTION`] stand for.
-    #[must_use]
-    pub fn read(values: &Values) -> Self {
-        let zone = |zone: &Values| ZoneConfig {
-            name: zone.text("name").to_owned(),
-            file: zone.path("file").to_owned(),
-            rotate: if zone.text("rotate") == "fixed" { Rotate::Fixed } else { Rotate::Cyclic },
-        };
-        Self {
+    /// The configuration that the values of the tables stand for.
+    ///
+    /// # Errors
+    /// The first value that is none.
+    pub fn read(tables: &Tables<'_>) -> Result<Self, Wrong> {
+        let Tables { dns: values, resolver, cache, rate } = tables;
+        let rate_exempt = Access::read(rate.texts("exempt")).map_err(|value| Wrong {
+            key: "dns.rrl.exempt",
+            value: value.to_owned(),
+            fix: "write a network such as \"192.168.0.0/16\", an address, or \"private\"",
+        })?;
+        let number = |key| u32::try_from(rate.count(key)).unwrap_or(u32::MAX);
+        let zones: Vec<ZoneConfig> =
+            values.tables("zone").iter().map(ZoneConfig::read).collect::<Result<_, _>>()?;
+        let keys: Vec<KeyConfig> =
+            values.tables("key").iter().map(KeyConfig::read).collect::<Result<_, _>>()?;
+        zones::check_keys(&zones, &keys)?;
+        Ok(Self {
             listen: values.listen("listen").to_vec(),
+            listen_tls: values.listen("listen_tls").to_vec(),
+            cookies: values.bool("cookies"),
+            query_log: values.optional("query_log", |values, key| values.path(key).to_owned()),
+            resolver: Resolver::read(resolver, cache)?,
+            rate: Rate { per_second: number("rate"), slip: number("slip") },
+            rate_exempt,
             threads: values.count("threads"),
             udp_octets_max: u16::try_from(values.integer("udp_max")).unwrap_or(UDP_OCTETS_MAX),
             receive_buffer_octets: usize::try_from(values.size("rcvbuf")).unwrap_or(RECEIVE_BUFFER_OCTETS),
             local_domain: values.text("local_domain").to_owned(),
-            zones: values.tables("zone").iter().map(zone).collect(),
+            zones,
+            keys,
             limits: TcpLimits::default(),
             proxies: ProxySources::default(),
-        }
+        })
     }
+}
+
+/// The tables of the config file that are ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Tables<'v> {
+    /// [`SECTION`].
+    pub dns: &'v Values,
+    /// [`resolver::SECTION`].
+    pub resolver: &'v Values,
+    /// [`resolver::CACHE_SECTION`].
+    pub cache: &'v Values,
+    /// [`RATE_SECTION`].
+    pub rate: &'v Values,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self::read(&SECTION.defaults())
+        let [dns, resolver, cache, rate] = SECTIONS.map(|section| section.defaults());
+        let tables = Tables { dns: &dns, resolver: &resolver, cache: &cache, rate: &rate };
+        Self::read(&tables).unwrap_or_else(|wrong| unreachable!("a default does not fit: {wrong:?}"))
     }
 }
+
+/// Every table that is ours, in the order of [`Tables`].
+pub const SECTIONS: [Section; 4] = [SECTION, resolver::SECTION, resolver::CACHE_SECTION, RATE_SECTION];
 
 #[cfg(test)]
 mod tests {

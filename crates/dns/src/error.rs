@@ -34,10 +34,48 @@ pub enum Error {
         /// Each error with its line and column.
         faults: Faults,
     },
+    /// The query log cannot be opened.
+    QueryLog {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of root hints names no server.
+    Hints {
+        /// The file.
+        path: PathBuf,
+    },
     /// Two zones have one name.
     Twice {
         /// The name.
         zone: String,
+    },
+    /// What the store kept of a zone cannot be used.
+    Kept {
+        /// The zone.
+        zone: String,
+        /// What is the matter.
+        error: crate::io::journal::JournalError,
+    },
+    /// A zone file that was read anew could not take the place of what is served.
+    NotTaken {
+        /// The zone.
+        zone: String,
+        /// What is the matter.
+        error: crate::io::transfers::ChangeError,
+    },
+    /// A key that is shared with another server cannot be used.
+    Key {
+        /// Its name.
+        name: String,
+        /// What is the matter; never the secret.
+        why: String,
+    },
+    /// A record is longer than a message of a transfer can hold.
+    TooLong {
+        /// The record.
+        record: String,
     },
     /// A door could not be opened.
     Net(doorway_net::Error),
@@ -51,7 +89,17 @@ impl fmt::Display for Error {
                 write!(f, "cannot read {} of zone {zone}: {source}", path.display())
             }
             Self::Zone { zone, faults } => write!(f, "zone {zone} is refused:\n{faults}"),
+            Self::QueryLog { path, source } => {
+                write!(f, "cannot write the query log {}: {source}", path.display())
+            }
+            Self::Hints { path } => {
+                write!(f, "{} names no root server with an address", path.display())
+            }
             Self::Twice { zone } => write!(f, "zone {zone} is configured twice"),
+            Self::Kept { zone, error } => write!(f, "zone {zone} cannot be served: {error}"),
+            Self::NotTaken { zone, error } => write!(f, "zone {zone} stays as it was: {error}"),
+            Self::Key { name, why } => write!(f, "the key {name} cannot be used: {why}"),
+            Self::TooLong { record } => write!(f, "no message of a transfer can hold {record}"),
             Self::Net(error) => error.fmt(f),
         }
     }
@@ -61,9 +109,11 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Name { fault, .. } => Some(fault),
-            Self::File { source, .. } => Some(source),
+            Self::File { source, .. } | Self::QueryLog { source, .. } => Some(source),
             Self::Zone { faults, .. } => Some(faults),
-            Self::Twice { .. } => None,
+            Self::Twice { .. } | Self::Hints { .. } | Self::TooLong { .. } | Self::Key { .. } => None,
+            Self::Kept { error, .. } => Some(error),
+            Self::NotTaken { error, .. } => Some(error),
             Self::Net(error) => Some(error),
         }
     }

@@ -19,6 +19,8 @@ pub mod cookie;
 pub mod late;
 pub mod rate;
 pub mod ready;
+#[cfg(test)]
+mod tests;
 
 use core::net::IpAddr;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ use doorway_base::{Instant, Reader, UnixTime, Verdict, Writer};
 use crate::authority::compose::Elsewhere;
 use crate::authority::query::{Query, Unanswerable};
 use crate::authority::{Authority, Carrier};
+use crate::transfer::is_signed;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::{Class, Flags, HEADER_OCTETS, Opcode, Question, Rcode, Type};
 use access::Access;
@@ -62,19 +65,19 @@ pub struct Front {
     authority: Authority,
     settings: Arc<Settings>,
     accounts: Accounts,
-    refresh: Option<Question>,
+    refresh: Option<Box<Question>>,
+    from_cache: bool,
 }
 
 /// What is done with a query.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a decision is taken apart at once")]
 pub enum Decision {
     /// The reply was written.
     Reply,
     /// Nothing is sent; the word says why.
     Drop(&'static str),
     /// The resolver answers later.
-    Resolve(Wanted),
+    Resolve(Box<Wanted>),
     /// The parts that keep zones up to date answer later: NOTIFY, UPDATE, and transfers.
     Upkeep,
 }
@@ -95,7 +98,7 @@ impl Front {
     #[must_use]
     pub fn new(authority: Authority, settings: Arc<Settings>, secret: u64) -> Self {
         let accounts = Accounts::new(settings.rate, secret);
-        Self { authority, settings, accounts, refresh: None }
+        Self { authority, settings, accounts, refresh: None, from_cache: false }
     }
 
     /// Takes up what was published since. For a worker, once a batch.
@@ -103,8 +106,14 @@ impl Front {
         self.authority.take_up();
     }
 
+    /// Whether the last reply was a ready-made one.
+    #[must_use]
+    pub const fn was_cached(&self) -> bool {
+        self.from_cache
+    }
+
     /// The question of the last answer, when it should be looked up anew before its time is over.
-    pub fn take_refresh(&mut self) -> Option<Question> {
+    pub fn take_refresh(&mut self) -> Option<Box<Question>> {
         self.refresh.take()
     }
 
@@ -117,6 +126,7 @@ impl Front {
         octets: &[u8],
         reply: &mut Writer<'_>,
     ) -> Decision {
+        self.from_cache = false;
         let query = self.authority.read(octets);
         let read = match query {
             Ok(query) if query.class == Class::IN => query,
@@ -127,7 +137,10 @@ impl Front {
             }
             other => return self.authoritative(now, client, other, octets, reply),
         };
-        if matches!(read.kind, Type::AXFR | Type::IXFR) {
+        // More than an OPT record behind the question may be a signature.
+        let additionals = octets.get(10..12).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
+        let more = additionals > u16::from(read.edns.is_some());
+        if matches!(read.kind, Type::AXFR | Type::IXFR) || (more && is_signed(octets)) {
             return Decision::Upkeep;
         }
         if !self.may_recurse(client, &read) {
@@ -143,6 +156,7 @@ impl Front {
             allow_recursion(reply);
             return Decision::Reply;
         }
+        self.authority.counters().withdrawn(client.carrier, rcode(reply));
         reply.rewind(0);
         self.recurse(now, client, read, octets, reply)
     }
@@ -177,13 +191,15 @@ impl Front {
         {
             return Decision::Reply;
         }
-        let rcode =
-            Flags(reply.written().get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))).rcode();
-        let subject = self.authority.subject(rcode);
+        let subject = self.authority.subject(rcode(reply));
         match self.accounts.count(now, client.address, subject) {
             Allowed::Whole => Decision::Reply,
-            Allowed::Nothing => Decision::Drop("over the rate for equal answers"),
+            Allowed::Nothing => {
+                self.authority.counters().limited.add();
+                Decision::Drop("over the rate for equal answers")
+            }
             Allowed::Cut => {
+                self.authority.counters().limited.add();
                 cut(reply);
                 Decision::Reply
             }
@@ -218,6 +234,10 @@ impl Front {
         let key = self.authority.key();
         match self.settings.ready.write(now, key, &query, octets, octets_max - opt_octets, reply) {
             Hit::Written { refresh } => {
+                self.from_cache = true;
+                let counters = self.authority.counters();
+                counters.cached.add();
+                counters.answered(client.carrier, rcode(reply));
                 if let Some(edns) = query.edns {
                     late::put_opt(edns, Rcode::NOERROR, udp_octets_max, &options, reply);
                 }
@@ -227,10 +247,16 @@ impl Front {
                 Decision::Reply
             }
             Hit::None => match Wanted::new(octets, query, options) {
-                Ok(wanted) => Decision::Resolve(wanted),
+                Ok(wanted) => Decision::Resolve(Box::new(wanted)),
                 Err(_) => Decision::Drop("a question that cannot be read again"),
             },
         }
+    }
+
+    /// Writes what the zones alone have to say to a message, for those that nobody here answers later.
+    pub fn decline(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) {
+        reply.rewind(0);
+        let _ = self.authority.respond(octets, carrier, reply);
     }
 
     // The options that answer the query's COOKIE option.
@@ -271,6 +297,10 @@ impl Front {
             late::put_opt(edns, rcode, self.settings.udp_octets_max, &wanted.options, reply);
         }
     }
+}
+
+fn rcode(reply: &Writer<'_>) -> Rcode {
+    Flags(reply.written().get(2..4).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))).rcode()
 }
 
 // The client may have recursion, though this answer needed none.

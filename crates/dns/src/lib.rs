@@ -9,13 +9,15 @@
 //! | [`replay`] | resolutions replayed from scripts in virtual time |
 //! | [`resolver`] | the resolver as a pure engine |
 //! | [`transfer`] | how zones move: AXFR, IXFR, NOTIFY, the timers of a secondary |
+//! | [`update`] | records changed by message |
+//! | [`leases`] | names of hosts that have a lease |
 //! | [`config`] | the `[dns]` table |
 //! | [`io`] | UDP and TCP doors, zone files on disk, reload |
 //! | [`error`] | what can go wrong that an operator must know |
 //! | [`summary`] | one line about a message, for the trace |
 //!
 //! Everything outside `io/` is pure: octets and time come in as values. Deliberately absent so far:
-//! the resolver and its cache, DNSSEC, zone transfers, NOTIFY and UPDATE.
+//! validating and signing with DNSSEC.
 
 #![forbid(unsafe_code)]
 
@@ -25,10 +27,12 @@ pub mod config;
 pub mod error;
 pub mod front;
 pub mod io;
+pub mod leases;
 pub mod replay;
 pub mod resolver;
 mod summary;
 pub mod transfer;
+pub mod update;
 pub mod wire;
 pub mod zone;
 

@@ -12,10 +12,12 @@
 //! | [`options`] | what stands in it: cookies, client subnets, extended errors … |
 //! | [`message`] | whole messages: questions and records |
 //! | [`compress`] | names written with pointers to what was written before |
+//! | [`answer`] | an answer that has no records |
 //! | [`tsig`] | messages signed with a shared secret: RFC 8945 |
 //!
 //! Not here: what a server does with a message (`authority`).
 
+pub mod answer;
 pub mod code;
 pub mod compress;
 pub mod edns;

@@ -18,7 +18,7 @@ use doorway_net::tls::Certificates;
 use rustix::fs::Access;
 use rustix::process::{Resource, getrlimit};
 
-use crate::config::{At, Config, Problem, Severity};
+use crate::config::{self, At, Config, Problem, Severity};
 use crate::first_run;
 use crate::services::{DOORS, DoorKey};
 
@@ -60,7 +60,20 @@ fn files(config: &Config) -> Vec<Problem> {
     }
     problems.extend(served_folder(config.section("http")));
     problems.extend(zones::problems(config.section("dns")));
+    problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems
+}
+
+/// A value that only the name server could tell to be wrong.
+fn unfit(config: &Config, wrong: &doorway_dns::config::Wrong) -> Problem {
+    // The table with the longest name that the key begins with; what follows is a key of it, or a table
+    // of many and a key of that.
+    let mut tables = config.sections().filter_map(|(section, values)| {
+        let rest = wrong.key.strip_prefix(section.name)?.strip_prefix('.')?;
+        Some((section.name.len(), values.at(rest.split('.').next().unwrap_or(rest))))
+    });
+    let at = tables.by_ref().max_by_key(|(length, _)| *length).and_then(|(_, at)| at);
+    error(at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
 }
 
 /// A place to listen that the config asks for.

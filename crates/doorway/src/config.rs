@@ -135,6 +135,16 @@ impl Config {
     }
 }
 
+/// What the tables of the name server stand for.
+///
+/// # Errors
+/// The first value that is none.
+pub(crate) fn dns(config: &Config) -> Result<doorway_dns::Config, doorway_dns::config::Wrong> {
+    let [dns, resolver, cache, rate] =
+        doorway_dns::config::SECTIONS.map(|section| config.section(section.name));
+    doorway_dns::Config::read(&doorway_dns::config::Tables { dns, resolver, cache, rate })
+}
+
 /// Every declared table: those of the program, then those of the protocols.
 pub(crate) fn all_sections() -> impl Iterator<Item = &'static Section> + Clone {
     sections::SECTIONS.iter().chain(services::SECTIONS)

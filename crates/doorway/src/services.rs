@@ -4,7 +4,13 @@ use doorway_base::config::Section;
 use doorway_base::trace::Transport;
 
 /// The config tables of the protocols, each declared in its own crate.
-pub(crate) const SECTIONS: &[Section] = &[doorway_dns::config::SECTION, doorway_http::config::SECTION];
+pub(crate) const SECTIONS: &[Section] = &[
+    doorway_dns::config::SECTIONS[0],
+    doorway_dns::config::SECTIONS[1],
+    doorway_dns::config::SECTIONS[2],
+    doorway_dns::config::SECTIONS[3],
+    doorway_http::config::SECTION,
+];
 
 /// A config key that says where to listen, and what listens there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,11 @@ pub(crate) const DOORS: &[DoorKey] = &[
             (Transport::Udp, "dig @ADDRESS -p PORT ZONE SOA"),
             (Transport::Tcp, "dig +tcp @ADDRESS -p PORT ZONE SOA"),
         ],
+    },
+    DoorKey {
+        table: "dns",
+        key: "listen_tls",
+        transports: &[(Transport::Tcp, "kdig +tls @ADDRESS -p PORT ZONE SOA")],
     },
     DoorKey { table: "http", key: "listen", transports: &[(Transport::Tcp, "curl -i http://ADDRESS:PORT/")] },
     DoorKey {

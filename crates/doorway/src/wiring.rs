@@ -6,11 +6,15 @@
 
 use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_base::config::Listen;
 use doorway_base::trace::Transport;
+use doorway_dns::authority::counters::Counters;
 use doorway_dns::io as dns;
+use doorway_dns::io::recursion::{LATENCIES, Recursion};
+use doorway_dns::io::transfers::Tally;
 use doorway_http as http;
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
@@ -19,9 +23,10 @@ use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
 use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
-use doorway_store::Embedded;
+use doorway_store::{Embedded, Store};
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
 use crate::limits;
@@ -38,6 +43,7 @@ pub(crate) struct Services {
     data: PathBuf,
     store: Arc<Embedded>,
     tls: Arc<TlsAcceptor>,
+    tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
     parts: Mutex<Parts>,
     /// Held by whoever changes the parts, for as long as that takes.
@@ -76,11 +82,14 @@ impl Services {
         data: &Path,
         store: Arc<Embedded>,
     ) -> Result<Arc<Self>, Failure> {
-        let tls = TlsAcceptor::new(certificates(world, config, data)?, &["http/1.1"]).map_err(net_failure)?;
-        let tls = Arc::new(tls);
+        let certificates = certificates(world, config, data)?;
+        let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
+        let (tls, tls_dns) = (Arc::new(acceptor("http/1.1")?), Arc::new(acceptor("dot")?));
         let common = common(config);
-        let dns_config = dns_config(config);
-        let dns = Arc::new(dns::Server::start(world, &dns_config).map_err(dns_failure)?);
+        let dns_config = dns_config(config)?;
+        let surroundings =
+            dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None, journal: journal(&store) };
+        let dns = Arc::new(dns::Server::start(world, &dns_config, &surroundings).map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
         let metrics_config = (Vec::new(), common.limits.clone());
@@ -100,6 +109,7 @@ impl Services {
             data: data.to_owned(),
             store,
             tls,
+            tls_dns,
             parts: Mutex::new(parts),
             changing: Mutex::default(),
         });
@@ -156,6 +166,9 @@ impl Services {
             add("dns", "listen", Transport::Udp, udp.local());
             add("dns", "listen", Transport::Tcp, tcp.local());
         }
+        for door in parts.dns.tls() {
+            add("dns", "listen_tls", Transport::Tcp, door.local());
+        }
         for (key, door) in &parts.http_doors {
             add("http", key, Transport::Tcp, door.local());
         }
@@ -203,7 +216,9 @@ impl Services {
     }
 
     fn reload_certificates(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let changed = self.tls.replace(certificates(&self.world, config, &self.data)?);
+        let certificates = certificates(&self.world, config, &self.data)?;
+        self.tls_dns.replace(certificates.clone());
+        let changed = self.tls.replace(certificates);
         self.parts().config = config.clone();
         Ok(changed.then(|| "tls: other certificates for new connections".to_owned()))
     }
@@ -216,12 +231,14 @@ impl Services {
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let new = dns_config(config);
+        let new = dns_config(config)?;
         let (old, server) = {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
         };
-        let same_doors = doorway_dns::config::Config { zones: old.zones.clone(), ..new.clone() } == old;
+        let same_doors =
+            doorway_dns::config::Config { zones: old.zones.clone(), keys: old.keys.clone(), ..new.clone() }
+                == old;
         if same_doors {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);
@@ -235,7 +252,20 @@ impl Services {
             let after = zone_serials(&server);
             return Ok((before != after).then(|| format!("dns: {} zones read", reloaded.zones)));
         }
-        let server = Arc::new(dns::Server::start(&self.world, &new).map_err(dns_failure)?);
+        // What the cache holds stays good, unless its bounds are others.
+        let same_cache = new.resolver.as_ref().map(|r| &r.cache) == old.resolver.as_ref().map(|r| &r.cache);
+        let old_server = server;
+        let cache =
+            old_server.recursion().filter(|_| same_cache).map(|recursion| Arc::clone(recursion.cache()));
+        let surroundings =
+            dns::Surroundings { tls: Some(Arc::clone(&self.tls_dns)), cache, journal: journal(&self.store) };
+        // Whoever changes a zone meanwhile is told to try again.
+        old_server.hold(true);
+        let server = dns::Server::start(&self.world, &new, &surroundings).map_err(|error| {
+            old_server.hold(false);
+            dns_failure(error)
+        })?;
+        let server = Arc::new(server);
         let mut parts = self.parts();
         parts.dns_config = new;
         let old = std::mem::replace(&mut parts.dns, server);
@@ -347,13 +377,17 @@ fn http_config(config: &Config) -> http::Config {
     read
 }
 
-fn dns_config(config: &Config) -> doorway_dns::config::Config {
+// Where changes of zones are kept.
+fn journal(store: &Arc<Embedded>) -> Option<dns::journal::Journal> {
+    Some(dns::journal::Journal::new(Arc::clone(store) as Arc<dyn Store>))
+}
+
+fn dns_config(config: &Config) -> Result<doorway_dns::config::Config, Failure> {
     let Common { limits, proxies } = common(config);
-    doorway_dns::config::Config {
-        limits,
-        proxies,
-        ..doorway_dns::config::Config::read(config.section("dns"))
-    }
+    let read = config::dns(config).map_err(|wrong| {
+        Failure::new(format!("`{}` cannot be `{}`", wrong.key, wrong.value)).fix(wrong.fix).exit(Exit::Wrong)
+    })?;
+    Ok(doorway_dns::config::Config { limits, proxies, ..read })
 }
 
 fn common(config: &Config) -> Common {
@@ -416,13 +450,90 @@ impl Measured for DnsPart {
         }
         let dropped = counters.iter().map(|worker| worker.dropped.value()).sum();
         page.counter("doorway_dns_dropped", "Messages without an answer.", &[], dropped);
-        let truncated = counters.iter().map(|worker| worker.truncated.value()).sum();
+        let sum = |count: fn(&Counters) -> u64| counters.iter().map(|worker| count(worker)).sum();
+        let truncated = sum(|worker| worker.truncated.value());
         page.counter("doorway_dns_truncated", "Answers cut short over UDP.", &[], truncated);
+        let cached = sum(|worker| worker.cached.value());
+        page.counter("doorway_dns_cached", "Answers that were ready-made.", &[], cached);
+        let limited = sum(|worker| worker.limited.value());
+        page.counter("doorway_dns_limited", "Equal answers held back or cut.", &[], limited);
+        let dns = Arc::clone(&self.0.parts().dns);
+        for zone in dns.zones().list() {
+            let name = zone.apex().to_string();
+            let labels = [("zone", name.as_str())];
+            page.gauge("doorway_dns_zone_serial", "SERIAL of each zone.", &labels, f64::from(zone.serial()));
+            let records = zone.records() as f64;
+            page.gauge("doorway_dns_zone_records", "Records of each zone.", &labels, records);
+        }
+        if let Some(log) = dns.query_log() {
+            let left_out = log.left_out();
+            page.counter("doorway_dns_query_log_left_out", "Queries not in the log.", &[], left_out);
+        }
+        if let Some(upkeep) = dns.upkeep() {
+            transfers(page, upkeep.transfers().tally());
+        }
+        if let Some(recursion) = dns.recursion() {
+            resolver(page, recursion);
+        }
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         let dns = Arc::clone(&self.0.parts().dns);
         Some(("dns", dns.udp().iter().all(|door| !door.door().is_closing())))
+    }
+}
+
+fn transfers(page: &mut Page, tally: &Tally) {
+    const HELP: &str = "What was done to zones by message.";
+    for (what, count) in [
+        ("transfer_sent", &tally.sent),
+        ("transfer_refused", &tally.refused),
+        ("transfer_received", &tally.received),
+        ("transfer_failed", &tally.failed),
+        ("update", &tally.updates),
+        ("update_refused", &tally.updates_refused),
+        ("notify", &tally.notified),
+        ("bad_signature", &tally.bad_signatures),
+    ] {
+        page.counter("doorway_dns_upkeep", HELP, &[("what", what)], count.load(Ordering::Relaxed));
+    }
+}
+
+fn resolver(page: &mut Page, recursion: &Recursion) {
+    let counts = recursion.counts();
+    let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let under_way = f64::from(counts.under_way.load(Ordering::Relaxed));
+    page.gauge("doorway_dns_resolver_under_way", "Questions under way.", &[], under_way);
+    for (name, help, count) in [
+        ("doorway_dns_resolver_questions", "Questions that had no ready answer.", &counts.questions),
+        ("doorway_dns_resolver_refused", "Questions over a bound.", &counts.refused),
+        ("doorway_dns_resolver_unexpected", "Messages nobody had asked for.", &counts.unexpected),
+        ("doorway_dns_resolver_stale", "Answers with old data.", &counts.stale),
+        ("doorway_dns_resolver_failed", "Answers that were SERVFAIL.", &counts.failed),
+    ] {
+        page.counter(name, help, &[], load(count));
+    }
+    for (transport, count) in ["udp", "tcp", "tls"].iter().zip(&counts.upstream) {
+        let labels = [("transport", *transport)];
+        page.counter("doorway_dns_upstream", "Queries to other servers.", &labels, load(count));
+    }
+    let latencies: Vec<u64> = counts.latencies.iter().map(load).collect();
+    let sum = std::time::Duration::from_micros(load(&counts.micros));
+    let help = "Time until an answer that had to be looked up.";
+    page.histogram("doorway_dns_resolver_seconds", help, &LATENCIES, &latencies, sum);
+    let stats = recursion.cache().stats();
+    for (what, count) in
+        [("hit", stats.hits), ("miss", stats.misses), ("stored", stats.stored), ("evicted", stats.evicted)]
+    {
+        page.counter("doorway_dns_cache", "Record sets looked up and kept.", &[("what", what)], count);
+    }
+    let (ready, ready_octets) = recursion.ready().usage();
+    for (of, entries, octets) in
+        [("records", stats.entries, stats.octets), ("answers", ready as u64, ready_octets as u64)]
+    {
+        let labels = [("of", of)];
+        page.gauge("doorway_dns_cache_entries", "What the cache holds.", &labels, entries as f64);
+        page.gauge("doorway_dns_cache_octets", "Memory of the cache.", &labels, octets as f64);
     }
 }
 

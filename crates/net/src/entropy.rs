@@ -1,5 +1,8 @@
 //! Random octets from the operating system: for keys, passwords and identifiers that must not be guessed.
 
+use doorway_base::Random;
+use doorway_base::random::SEED_OCTETS;
+
 /// Fills `octets` from the kernel's generator (`getrandom`).
 ///
 /// # Panics
@@ -14,6 +17,14 @@ pub fn fill(octets: &mut [u8]) {
             Err(error) => panic!("the kernel gives no random octets: {error}"),
         }
     }
+}
+
+/// A generator whose draws nobody can guess.
+#[must_use]
+pub fn random() -> Random {
+    let mut seed = [0; SEED_OCTETS];
+    fill(&mut seed);
+    Random::from_seed(seed)
 }
 
 /// A 64-bit seed that nobody can guess.

@@ -60,6 +60,9 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// As the operating system gives them.
     fn udp(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<UdpSocket>;
+
+    /// Whether a message to `remote` would find a way out of this host.
+    fn reaches(&self, remote: SocketAddr) -> bool;
 }
 
 /// How a listening socket is set up. The defaults suit a server.

@@ -79,7 +79,7 @@ impl Runtime {
             Arc::new(OsNetwork { inherited: Mutex::new(inherited) }),
             Arc::new(OsClock { origin }),
             Arc::new(OsExecutor { workers: handles, background }),
-            entropy::seed(),
+            entropy::random(),
             trace,
         );
         Ok(Self { world, workers: threads })
@@ -220,6 +220,18 @@ impl Network for OsNetwork {
             socket.bind(&SockAddr::from(address))?;
         }
         Ok(UdpSocket::Os(OwnedFd::from(socket).into()))
+    }
+
+    fn reaches(&self, remote: SocketAddr) -> bool {
+        // Connecting a UDP socket sends nothing: it asks the routing table.
+        socket(
+            remote,
+            Type::DGRAM,
+            Protocol::UDP,
+            &ListenOptions { share: false, ..ListenOptions::default() },
+        )
+        .and_then(|socket| socket.connect(&SockAddr::from(remote)))
+        .is_ok()
     }
 }
 

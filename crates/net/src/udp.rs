@@ -123,6 +123,12 @@ enum Started {
     Virtual(Arc<dyn VirtualUdp>),
 }
 
+impl std::fmt::Debug for UdpClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("UdpClient").field(&self.local().ok()).finish()
+    }
+}
+
 impl UdpClient {
     /// The bound address.
     ///
@@ -152,7 +158,8 @@ impl UdpClient {
     /// As the operating system gives them: `WouldBlock` when it has no room.
     pub fn send_now(&self, octets: &[u8], to: SocketAddr) -> io::Result<()> {
         match &self.0 {
-            Started::Os(socket) => socket.try_send_to(octets, to).map(drop),
+            // Past the runtime, which does not know yet that a new socket can be written to.
+            Started::Os(socket) => socket2::SockRef::from(socket).send_to(octets, &to.into()).map(drop),
             Started::Virtual(socket) => socket.send(octets, to),
         }
     }

@@ -52,10 +52,10 @@ impl World {
         network: Arc<dyn Network>,
         clock: Arc<dyn Clock>,
         executor: Arc<dyn Executor>,
-        seed: u64,
+        seed: Random,
         trace: Trace,
     ) -> Self {
-        let seed = Mutex::new(Random::new(seed));
+        let seed = Mutex::new(seed);
         let inner =
             Inner { node: node.into(), network, clock, executor, seed, trace, doors: Doors::default() };
         Self { inner: Arc::new(inner) }
@@ -144,8 +144,8 @@ impl World {
         self.inner.executor.workers()
     }
 
-    /// A generator of its own for the caller, from the world's seed. Not for secrets over a
-    /// simulated network's boundary: for those see [`crate::entropy`].
+    /// A generator of its own for the caller, from the world's seed: over the operating system one that
+    /// nobody can guess. Keys that are kept come from [`crate::entropy`].
     #[must_use]
     pub fn random(&self) -> Random {
         lock(&self.inner.seed).fork()
@@ -197,6 +197,12 @@ impl World {
     /// As the network gives them.
     pub fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
         self.inner.network.connect(remote)
+    }
+
+    /// Whether a message to `remote` would find a way out of this host.
+    #[must_use]
+    pub fn reaches(&self, remote: SocketAddr) -> bool {
+        self.inner.network.reaches(remote)
     }
 
     /// Binds a UDP socket for a client; [`crate::udp::serve`] is what a service wants.

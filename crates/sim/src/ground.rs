@@ -131,6 +131,12 @@ impl Network for Ground {
         drop(core);
         Ok(UdpSocket::Virtual(Arc::new(SimUdp { place: (node, local), socket, ground: self.clone() })))
     }
+
+    fn reaches(&self, remote: SocketAddr) -> bool {
+        let core = lock(&self.core);
+        let own = core.hosts.get(&self.node).map(|host| host.address);
+        own.is_some_and(|own| own.is_ipv4() == remote.is_ipv4() || remote.ip().is_loopback())
+    }
 }
 
 impl Ground {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use doorway_base::{Instant, Trace};
+use doorway_base::{Instant, Random, Trace};
 use doorway_net::World;
 
 use crate::core::{Core, Event, NodeId, lock};
@@ -106,7 +106,7 @@ impl Simulation {
             Arc::clone(&ground) as _,
             Arc::clone(&ground) as _,
             ground,
-            seed,
+            Random::new(seed),
             self.trace.clone(),
         );
         self.worlds.insert(node, world);

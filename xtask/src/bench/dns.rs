@@ -32,17 +32,23 @@ pub fn bench() -> Outcome {
         ("Authoritative over UDP, NXDOMAIN only", "missing.txt"),
     ] {
         let list = folder.join(list).display().to_string();
-        let series = interleave(&servers, |server| load(server, &list))?;
+        let series = interleave(&servers, |server| load(server, "dns", &list))?;
         table::print(title, "query", &servers, &series, "doorway", "echo");
     }
     Ok(())
 }
 
-fn load(server: &Server, list: &str) -> Result<Round, Failed> {
-    let kind = if server.name == "echo" { "echo" } else { "dns" };
+/// One round of `kind` of load against `server`.
+pub fn load(server: &Server, kind: &str, list: &str) -> Result<Round, Failed> {
+    let kind = if server.name == "echo" { "echo" } else { kind };
     let seconds = SECONDS.to_string();
     let line =
         output("taskset", &["-c", "1", &program("load"), kind, &server.port.to_string(), list, &seconds])?;
+    round(&line)
+}
+
+/// What the load generator printed.
+pub fn round(line: &str) -> Result<Round, Failed> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let value = |name: &str| {
         let at = words.iter().position(|word| *word == name);
@@ -58,7 +64,7 @@ fn load(server: &Server, list: &str) -> Result<Round, Failed> {
 }
 
 /// The first version number in what a program says of itself.
-fn version(line: &[&str]) -> String {
+pub fn version(line: &[&str]) -> String {
     let said = std::process::Command::new(line[0]).args(&line[1..]).output().ok();
     let said = said.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_default();
     String::from_utf8_lossy(&said)
@@ -102,7 +108,8 @@ fn knot(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
     Server::start("knot", &version(&["knotd", "-V"]), port, Up::Udp, &line, folder)
 }
 
-fn nsd(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
+/// NSD, with one server process.
+pub fn nsd(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
     let home = folder.join("nsd");
     std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
     let config = home.join("nsd.conf");

@@ -38,11 +38,24 @@ impl Server {
         line: &[&str],
         folder: &Path,
     ) -> Result<Self, Failed> {
+        Self::start_on("0", name, version, port, up, line, folder)
+    }
+
+    /// As [`Server::start`], on the core with this number.
+    pub fn start_on(
+        core: &str,
+        name: &str,
+        version: &str,
+        port: u16,
+        up: Up,
+        line: &[&str],
+        folder: &Path,
+    ) -> Result<Self, Failed> {
         let log = std::fs::File::create(folder.join(format!("{name}.log")))
             .map_err(|error| Failed(error.to_string()))?;
         let errors = log.try_clone().map_err(|error| Failed(error.to_string()))?;
         let child = Command::new("taskset")
-            .args(["-c", "0"])
+            .args(["-c", core])
             .args(line)
             .current_dir(folder)
             .stdin(Stdio::null())

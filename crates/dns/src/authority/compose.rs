@@ -1,4 +1,4 @@
-//! An answer composed: RFC 1034 §4.3.2 steps 2 to 4.
+//! An answer composed: RFC 1034 §4.3.2 steps 2 to 4, RFC 4035 §3.1, RFC 6672 §3.2.
 //!
 //! The first set of records is copied behind the question, whose name all its pointers lead to. What
 //! follows an alias stands elsewhere in the message and is written record by record, with the names
@@ -6,14 +6,19 @@
 
 use doorway_base::Writer;
 
+use super::denial::Proofs;
 use super::query::Query;
 use super::{Carrier, refusal};
+use crate::wire::edns::DO;
 use crate::wire::{Flags, HEADER_OCTETS, NAME_OCTETS_MAX, Rcode, Type};
-use crate::zone::node::{Node, QUESTION_TAIL_OCTETS, RECORD_HEAD_OCTETS, RrSet};
+use crate::zone::node::{HASHED, Node, QNAME_POINTER, QUESTION_TAIL_OCTETS, RECORD_HEAD_OCTETS, RrSet};
 use crate::zone::{Found, Key, Rotate, Zone, Zones};
 
 /// Aliases followed for one question at most.
 pub const ALIASES_MAX: usize = 16;
+
+/// The last place that a pointer can name.
+const POINTER_MAX: usize = 0x3fff;
 
 /// Sets whose turn is remembered apart, in one worker.
 const TURNS: usize = 256;
@@ -65,6 +70,8 @@ pub struct Answer<'a, 'w> {
     counts: [u16; 3],
     flags: u16,
     elsewhere: Elsewhere,
+    // Whether signatures and proofs are wanted: DO.
+    signed: bool,
 }
 
 /// Whether a resolver would have more to say than the authority had.
@@ -89,7 +96,15 @@ impl<'a, 'w> Answer<'a, 'w> {
     /// all.
     pub const fn new(writer: &'a mut Writer<'w>, octets_max: usize) -> Self {
         let question_end = writer.position();
-        Self { writer, octets_max, question_end, counts: [0; 3], flags: 0, elsewhere: Elsewhere::No }
+        Self {
+            writer,
+            octets_max,
+            question_end,
+            counts: [0; 3],
+            flags: 0,
+            elsewhere: Elsewhere::No,
+            signed: false,
+        }
     }
 
     /// ANCOUNT, NSCOUNT and ARCOUNT.
@@ -120,9 +135,10 @@ impl<'a, 'w> Answer<'a, 'w> {
         query: &Query,
         carrier: Carrier,
     ) -> Rcode {
-        if let Some(rcode) = refusal(query.class, query.kind) {
+        if let Some(rcode) = refusal(query.class, query.kind, carrier) {
             return rcode;
         }
+        self.signed = query.edns.is_some_and(|edns| edns.flags & DO != 0);
         match self.follow(zones, key, rotation, query.kind, carrier) {
             Ok(rcode) => rcode,
             Err(Full) => {
@@ -145,34 +161,84 @@ impl<'a, 'w> Answer<'a, 'w> {
     ) -> Result<Rcode, Full> {
         let mut owner = Owner::Question;
         let mut seen: [Option<Node<'_>>; ALIASES_MAX] = [None; ALIASES_MAX];
+        let mut proofs = Proofs::new(self.signed);
         for step in 0..=ALIASES_MAX {
             let Some(zone) = zone_for(zones, key, kind) else {
                 // An alias may lead out of what we serve; the first name may not.
-                let (elsewhere, rcode) = match step {
-                    0 => (Elsewhere::Refused, Rcode::REFUSED),
-                    _ => (Elsewhere::Alias, Rcode::NOERROR),
-                };
-                self.elsewhere = elsewhere;
-                return Ok(rcode);
+                if step == 0 {
+                    self.elsewhere = Elsewhere::Refused;
+                    return Ok(Rcode::REFUSED);
+                }
+                self.elsewhere = Elsewhere::Alias;
+                break;
             };
-            let node = match zone.lookup(key) {
+            // RFC 1034 §4.3.5: a secondary whose zone has expired does not answer from it.
+            if zone.is_unavailable() {
+                return Ok(Rcode::SERVFAIL);
+            }
+            let found = zone.lookup(key);
+            let node = match found {
                 Found::Node(node) | Found::Wildcard(node) => node,
                 // RFC 4035 §3.1.4.1: DS belongs to the parent's side of the cut.
                 Found::Cut(cut) if kind == Type::DS && cut.name() == key.suffix(0) => cut,
-                Found::Cut(cut) => return self.referral(cut, owner).map(|()| Rcode::NOERROR),
-                Found::Nothing => return self.negative(zone, owner).map(|()| Rcode::NXDOMAIN),
+                Found::Cut(cut) => {
+                    return self.referral(zone, key, cut, owner, &mut proofs).map(|()| Rcode::NOERROR);
+                }
+                Found::Redirect(node) => {
+                    self.flags |= Flags::AA;
+                    // The last step is there for its data; one more alias is not followed.
+                    if step == ALIASES_MAX {
+                        break;
+                    }
+                    let again = seen.iter().flatten().any(|before| before.is(&node));
+                    let Some(target) = self.redirect(zones, key, node, owner, again)? else {
+                        self.prove(&proofs)?;
+                        return Ok(Rcode::YXDOMAIN);
+                    };
+                    // It may lead to itself.
+                    if key.suffix(key.labels().saturating_sub(node.labels())) == node.name() {
+                        break;
+                    }
+                    seen[step] = Some(node);
+                    // The CNAME record that was made is what such a question asks for.
+                    if matches!(kind, Type::CNAME | Type::ANY) {
+                        break;
+                    }
+                    owner = target;
+                    continue;
+                }
+                Found::Nothing => {
+                    self.negative(zone, owner)?;
+                    proofs.name_error(zone, key);
+                    self.prove(&proofs)?;
+                    return Ok(Rcode::NXDOMAIN);
+                }
             };
             self.flags |= Flags::AA;
-            let alias = node.alias().filter(|_| kind != Type::CNAME && kind != Type::ANY);
-            let Some(alias) = alias else {
-                return self.data(zone, key, rotation, node, kind, owner, carrier).map(|()| Rcode::NOERROR);
+            let wildcard = matches!(found, Found::Wildcard(_));
+            // RFC 4035 §2.5: what an alias is signed with stands beside it.
+            let beside = matches!(kind, Type::CNAME | Type::ANY | Type::RRSIG | Type::NSEC);
+            let alias = if node.is_alias() && !beside { node.signed_set(Type::CNAME) } else { None };
+            let Some((alias, signatures)) = alias else {
+                let there = self.data(zone, key, rotation, node, kind, owner, carrier)?;
+                match (there, wildcard) {
+                    (true, false) => {}
+                    (true, true) => proofs.wildcard(zone, key, node),
+                    (false, true) => proofs.wildcard_no_data(zone, key, node),
+                    (false, false) => proofs.no_data(zone, key, node),
+                }
+                break;
             };
             // The last step is there for its data; one more alias is not followed. Nor is one that
             // was followed before.
             let Some(place) = seen.get_mut(step) else { break };
             *place = Some(node);
+            if wildcard {
+                proofs.wildcard(zone, key, node);
+            }
             let alias_at = self.writer.position();
             self.put(Section::Answer, alias, node, owner)?;
+            self.put_signatures(Section::Answer, signatures, node, owner)?;
             let mut target = [0; NAME_OCTETS_MAX];
             let mut name = Writer::new(&mut target);
             expand(alias, RECORD_HEAD_OCTETS, alias.records.len(), node.name(), &mut name);
@@ -187,9 +253,89 @@ impl<'a, 'w> Answer<'a, 'w> {
                 break;
             }
         }
+        self.prove(&proofs)?;
         Ok(Rcode::NOERROR)
     }
 
+    // RFC 6672 §3.2: the DNAME record, and the CNAME record that it makes for the name in `key`, which
+    // then has the new name. `None` when that would be too long. `again` says that the answer has the
+    // DNAME record already.
+    fn redirect(
+        &mut self,
+        zones: &Zones,
+        key: &mut Key,
+        node: Node<'_>,
+        owner: Owner,
+        again: bool,
+    ) -> Result<Option<Owner>, Full> {
+        let Some((set, signatures)) = node.signed_set(Type::DNAME) else { return Ok(None) };
+        // Where the DNAME record's target stands, for a pointer to it.
+        let mut target_at = usize::MAX;
+        if !again {
+            let redirect_at = self.writer.position();
+            let name_octets = self.put_named(Section::Answer, set, node.name())?;
+            // Before the RDATA stand the owner and ten octets.
+            target_at = redirect_at + name_octets + RECORD_HEAD_OCTETS - 2;
+            if let Some(signatures) = signatures.filter(|_| self.signed) {
+                self.put_named(Section::Answer, signatures, node.name())?;
+            }
+        }
+        let target = &set.records[RECORD_HEAD_OCTETS..];
+        let prefix = key.suffix(0).len() - node.name().len();
+        let mut name = [0; NAME_OCTETS_MAX];
+        let Some(place) = name.get_mut(..prefix + target.len()) else { return Ok(None) };
+        place[..prefix].copy_from_slice(&key.suffix(0)[..prefix]);
+        place[prefix..].copy_from_slice(target);
+        match owner {
+            Owner::Question => self.writer.put_u16(QNAME_POINTER),
+            Owner::Target(pointer) => self.writer.put_u16(pointer),
+        }
+        self.writer.put_u16(Type::CNAME.0);
+        self.writer.put(&set.records[4..10]);
+        let alias_at = self.writer.position() + 2;
+        if target_at <= POINTER_MAX && target.len() > 1 {
+            self.writer.put_u16(prefix as u16 + 2);
+            match owner {
+                // In the letters that the client wrote them in.
+                Owner::Question => self.put_again(HEADER_OCTETS, prefix),
+                Owner::Target(_) => self.writer.put(&place[..prefix]),
+            }
+            self.writer.put_u16(0xc000 | target_at as u16);
+        } else {
+            self.writer.put_u16(place.len() as u16);
+            self.writer.put(place);
+        }
+        if self.writer.overflowed() || self.writer.position() > self.octets_max {
+            return Err(Full);
+        }
+        self.counts[Section::Answer as usize] += 1;
+        let whole = key.set(zones.secret(), &name[..prefix + target.len()]);
+        Ok(whole.map(|_| Owner::Target(self.pointer_to(alias_at))))
+    }
+
+    // Writes octets of the message once more.
+    fn put_again(&mut self, at: usize, octets: usize) {
+        let mut again = [0; NAME_OCTETS_MAX];
+        if let Some(written) = self.writer.written().get(at..at + octets) {
+            again[..octets].copy_from_slice(written);
+            self.writer.put(&again[..octets]);
+        }
+    }
+
+    // The proofs of what is not there, with their signatures.
+    fn prove(&mut self, proofs: &Proofs<'_>) -> Result<(), Full> {
+        for (zone, node) in proofs.nodes() {
+            let Some(denial) = zone.denial() else { continue };
+            let Some((set, signatures)) = node.signed_set(denial.kind()) else { continue };
+            self.put_named(Section::Authority, set, node.name())?;
+            if let Some(signatures) = signatures {
+                self.put_named(Section::Authority, signatures, node.name())?;
+            }
+        }
+        Ok(())
+    }
+
+    // Whether there was anything of that type.
     #[expect(clippy::too_many_arguments, reason = "they are what a lookup ends with, and nothing else")]
     fn data(
         &mut self,
@@ -200,57 +346,163 @@ impl<'a, 'w> Answer<'a, 'w> {
         kind: Type,
         owner: Owner,
         carrier: Carrier,
-    ) -> Result<(), Full> {
-        if kind == Type::ANY {
-            let mut sets = node.sets().peekable();
+    ) -> Result<bool, Full> {
+        if kind == Type::ANY || kind == Type::RRSIG {
+            let sets = node.sets().filter(|set| set.kind != HASHED);
+            let mut sets = sets.filter(|set| kind == Type::ANY || set.kind == Type::RRSIG).peekable();
             if sets.peek().is_some() {
                 // RFC 8482 §4.1: over UDP one set stands for all, so that ANY amplifies nothing.
-                let count = if carrier == Carrier::Datagram { 1 } else { usize::MAX };
-                return sets.take(count).try_for_each(|set| self.put(Section::Answer, set, node, owner));
+                if carrier == Carrier::Datagram && kind == Type::ANY {
+                    let first = sets.find(|set| set.kind != Type::RRSIG);
+                    let first = first.and_then(|set| node.signed_set(set.kind));
+                    if let Some((set, signatures)) = first {
+                        self.put(Section::Answer, set, node, owner)?;
+                        self.put_signatures(Section::Answer, signatures, node, owner)?;
+                        return Ok(true);
+                    }
+                }
+                sets.try_for_each(|set| self.put(Section::Answer, set, node, owner))?;
+                return Ok(true);
             }
         }
-        let Some(set) = node.set(kind) else { return self.negative(zone, owner) };
+        let found = if self.signed { node.signed_set(kind) } else { node.set(kind).map(|set| (set, None)) };
+        let Some((set, signatures)) = found else { return self.negative(zone, owner).map(|()| false) };
         if set.count > 1 && zone.rotate() == Rotate::Cyclic && matches!(kind, Type::A | Type::AAAA) {
             let first = rotation.next(key.hash(0), kind, set.count);
             let (last, first) = set.split(first);
             self.put(Section::Answer, first, node, owner)?;
-            return self.put(Section::Answer, last, node, owner);
+            self.put(Section::Answer, last, node, owner)?;
+        } else {
+            self.put(Section::Answer, set, node, owner)?;
         }
-        self.put(Section::Answer, set, node, owner)
+        self.put_signatures(Section::Answer, signatures, node, owner).map(|()| true)
     }
 
     // RFC 2308 §2: the SOA says how long "no" may be kept.
     fn negative(&mut self, zone: &Zone, owner: Owner) -> Result<(), Full> {
         self.flags |= Flags::AA;
         let apex = zone.apex().as_octets();
-        match owner {
-            Owner::Question => self.put_behind_question(Section::Authority, zone.negative(), apex.len()),
-            Owner::Target(_) => self.put_elsewhere(Section::Authority, zone.negative(), apex, apex),
+        let signatures = Some(zone.negative_signatures()).filter(|_| self.signed);
+        for set in [Some(zone.negative()), signatures].into_iter().flatten() {
+            match owner {
+                Owner::Question => self.put_behind_question(Section::Authority, set, apex.len())?,
+                Owner::Target(_) => self.put_elsewhere(Section::Authority, set, apex, apex)?,
+            }
         }
+        Ok(())
     }
 
-    // RFC 1034 §4.3.2 step 3b and RFC 9471: the servers below the cut, and how to reach them.
-    fn referral(&mut self, cut: Node<'_>, owner: Owner) -> Result<(), Full> {
+    // RFC 1034 §4.3.2 step 3b and RFC 9471: the servers below the cut, and how to reach them. RFC 4035
+    // §3.1.4: whether the child is signed.
+    fn referral<'z>(
+        &mut self,
+        zone: &'z Zone,
+        key: &Key,
+        cut: Node<'z>,
+        owner: Owner,
+        proofs: &mut Proofs<'z>,
+    ) -> Result<(), Full> {
         self.elsewhere = Elsewhere::Referral;
         let mut sets = cut.sets();
         let (Some(servers), Some(glue), Some(more)) = (sets.next(), sets.next(), sets.next()) else {
             return Ok(());
         };
-        if let Owner::Target(_) = owner {
-            self.put_elsewhere(Section::Authority, servers, cut.name(), cut.name())?;
-            self.put_glue_elsewhere(servers, glue, cut.name())?;
-            let before = self.writer.position();
-            if self.put_glue_elsewhere(servers, more, cut.name()).is_err() {
-                self.writer.rewind(before);
-            }
-            return Ok(());
-        }
         let length = cut.name().len();
-        self.put_behind_question(Section::Authority, servers, length)?;
-        self.put_behind_question(Section::Additional, glue, length)?;
+        match owner {
+            Owner::Question => self.put_behind_question(Section::Authority, servers, length)?,
+            Owner::Target(_) => self.put_elsewhere(Section::Authority, servers, cut.name(), cut.name())?,
+        }
+        if self.signed {
+            match cut.signed_set(Type::DS) {
+                Some((set, signatures)) => {
+                    self.put_named(Section::Authority, set, cut.name())?;
+                    if let Some(signatures) = signatures {
+                        self.put_named(Section::Authority, signatures, cut.name())?;
+                    }
+                }
+                None => proofs.no_data(zone, key, cut),
+            }
+            self.prove(proofs)?;
+        }
         // Addresses that the client could ask for come along when there is room.
-        let _ = self.put_behind_question(Section::Additional, more, length);
+        let before;
+        let fitted = match owner {
+            Owner::Question => {
+                self.put_behind_question(Section::Additional, glue, length)?;
+                before = self.writer.position();
+                self.put_behind_question(Section::Additional, more, length)
+            }
+            Owner::Target(_) => {
+                self.put_glue_elsewhere(servers, glue, cut.name())?;
+                before = self.writer.position();
+                self.put_glue_elsewhere(servers, more, cut.name())
+            }
+        };
+        if fitted.is_err() {
+            self.writer.rewind(before);
+        }
         Ok(())
+    }
+
+    fn put_signatures(
+        &mut self,
+        section: Section,
+        signatures: Option<RrSet<'_>>,
+        node: Node<'_>,
+        owner: Owner,
+    ) -> Result<(), Full> {
+        match signatures.filter(|_| self.signed) {
+            Some(signatures) => self.put(section, signatures, node, owner),
+            None => Ok(()),
+        }
+    }
+
+    // Writes a set whose RDATA hold no name that was compressed under the owner `name`, as much of it
+    // as possible by a pointer into the question. Returns the octets that the first owner took.
+    fn put_named(&mut self, section: Section, set: RrSet<'_>, name: &[u8]) -> Result<usize, Full> {
+        let start = self.writer.position();
+        let (own, shared) = self.shared_with_question(name);
+        let first = QNAME_POINTER + shared as u16;
+        let pointer = if own == 0 { first } else { 0xc000 | start as u16 };
+        let mut at = 0;
+        while let Some(head) = set.records[at..].first_chunk::<RECORD_HEAD_OCTETS>() {
+            let end = at + RECORD_HEAD_OCTETS + usize::from(u16::from_be_bytes([head[10], head[11]]));
+            if at > 0 && start <= POINTER_MAX {
+                self.writer.put_u16(pointer);
+            } else {
+                self.writer.put(&name[..own]);
+                self.writer.put_u16(first);
+            }
+            self.writer.put(&set.records[at + 2..end]);
+            at = end;
+        }
+        if self.writer.overflowed() || self.writer.position() > self.octets_max {
+            return Err(Full);
+        }
+        self.counts[section as usize] += set.count;
+        Ok(own + 2)
+    }
+
+    // How many octets of `name` stand before the suffix that it shares with the question's name, and
+    // where in that name the suffix begins.
+    fn shared_with_question(&self, name: &[u8]) -> (usize, usize) {
+        let end = self.question_end - QUESTION_TAIL_OCTETS;
+        let question = self.writer.written().get(HEADER_OCTETS..end).unwrap_or_default();
+        let mut own = 0;
+        let mut at = 0;
+        loop {
+            let (mine, theirs) = (name.len() - own, question.len() - at);
+            if mine == theirs && name[own..].eq_ignore_ascii_case(&question[at..]) || mine == 1 {
+                return if mine == 1 { (name.len() - 1, question.len() - 1) } else { (own, at) };
+            }
+            // The longer one gives up a label; of two as long as each other, both do.
+            if mine >= theirs {
+                own += usize::from(name[own]) + 1;
+            }
+            if theirs >= mine {
+                at += usize::from(question[at]) + 1;
+            }
+        }
     }
 
     fn put(&mut self, section: Section, set: RrSet<'_>, node: Node<'_>, owner: Owner) -> Result<(), Full> {

@@ -16,6 +16,11 @@ impl Count {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
+    /// Takes the last one back.
+    fn take_back(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Relaxed);
+    }
+
     /// The count so far.
     #[must_use]
     pub fn value(&self) -> u64 {
@@ -30,6 +35,10 @@ pub struct Counters {
     pub dropped: Count,
     /// Answers with TC set.
     pub truncated: Count,
+    /// Answers that were ready-made.
+    pub cached: Count,
+    /// Answers held back or cut because too many equal ones went to one network.
+    pub limited: Count,
     datagrams: Count,
     streams: Count,
     rcodes: [Count; 6],
@@ -38,12 +47,21 @@ pub struct Counters {
 
 impl Counters {
     #[inline]
-    pub(super) fn answered(&self, carrier: Carrier, rcode: Rcode) {
+    pub(crate) fn answered(&self, carrier: Carrier, rcode: Rcode) {
         match carrier {
             Carrier::Datagram => self.datagrams.add(),
             Carrier::Stream => self.streams.add(),
         }
         self.rcodes.get(usize::from(rcode.0)).unwrap_or(&self.other).add();
+    }
+
+    /// An answer that was counted is not sent after all.
+    pub(crate) fn withdrawn(&self, carrier: Carrier, rcode: Rcode) {
+        match carrier {
+            Carrier::Datagram => self.datagrams.take_back(),
+            Carrier::Stream => self.streams.take_back(),
+        }
+        self.rcodes.get(usize::from(rcode.0)).unwrap_or(&self.other).take_back();
     }
 
     /// Answers sent over this carrier.

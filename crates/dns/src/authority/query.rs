@@ -8,7 +8,8 @@ use doorway_base::Reader;
 
 use crate::wire::edns::{OPT_OCTETS, check_options};
 use crate::wire::message::RawRecord;
-use crate::wire::{Class, Flags, HEADER_OCTETS, Header, Opcode, Rcode, Type};
+use crate::wire::options::code;
+use crate::wire::{Class, Flags, HEADER_OCTETS, Header, Opcode, Question, Rcode, Type};
 use crate::zone::{HashKey, Key};
 
 /// Additional records of a query at most; OPT and TSIG are the ones in use.
@@ -73,14 +74,16 @@ impl QueryEdns {
 pub enum Unanswerable {
     /// Nothing is sent; the word says why.
     Silence(&'static str),
-    /// A header alone is sent.
+    /// A header alone is sent, and an OPT record when the message had one (RFC 6891 §6.1.1).
     Header {
         /// The query's id.
         id: u16,
         /// The query's flags.
         flags: Flags,
-        /// What is wrong.
+        /// What is wrong; NOERROR for a client that only wants a cookie (RFC 7873 §5.4).
         rcode: Rcode,
+        /// The message's OPT record, when it could be read.
+        edns: Option<QueryEdns>,
     },
 }
 
@@ -139,12 +142,60 @@ pub fn any(octets: &[u8], secret: HashKey, key: &mut Key) -> Result<Query, Unans
     if header.flags.has(Flags::QR) {
         return Err(Unanswerable::Silence("a response, not a query"));
     }
-    let bare = |rcode| Unanswerable::Header { id: header.id, flags: header.flags, rcode };
+    let bare = |rcode| {
+        let edns = opt(octets);
+        let asks_for_cookie = header.counts[..3] == [0; 3]
+            && edns.is_some_and(|edns| edns.option(octets, code::COOKIE).is_some());
+        let rcode = if rcode == Rcode::FORMERR && asks_for_cookie { Rcode::NOERROR } else { rcode };
+        Unanswerable::Header { id: header.id, flags: header.flags, rcode, edns }
+    };
     if header.flags.opcode() != Opcode::QUERY {
         return Err(bare(Rcode::NOTIMP));
     }
-    let query = question(&mut reader, &header, secret, key);
-    query.ok_or(bare(Rcode::FORMERR))
+    question(&mut reader, &header, secret, key).ok_or_else(|| bare(Rcode::FORMERR))
+}
+
+// The OPT record of a message that is not a usual question, when all of the message can be read and
+// there is one.
+fn opt(octets: &[u8]) -> Option<QueryEdns> {
+    let mut reader = Reader::new(octets);
+    let Header { counts: [questions, answers, authorities, additionals], .. } =
+        Header::read(&mut reader).ok()?;
+    // Nobody who means well sends more.
+    if [questions, answers, authorities, additionals].iter().any(|&count| count > ADDITIONALS_MAX) {
+        return None;
+    }
+    for _ in 0..questions {
+        Question::read(&mut reader).ok()?;
+    }
+    for _ in 0..answers + authorities {
+        RawRecord::read(&mut reader).ok()?;
+    }
+    let mut edns = None;
+    for _ in 0..additionals {
+        let record = RawRecord::read(&mut reader).ok()?;
+        if record.kind == Type::OPT {
+            edns = Some(read_opt(&record, &reader).filter(|_| edns.is_none())?);
+        }
+    }
+    reader.finish("the end of the query").ok()?;
+    edns
+}
+
+// What the OPT record that `reader` stands behind says.
+fn read_opt(record: &RawRecord<'_>, reader: &Reader<'_>) -> Option<QueryEdns> {
+    let [_, version, high, low] = record.ttl.to_be_bytes();
+    // Options of a version that is not known may look otherwise.
+    if !record.name.is_root() || version == 0 && check_options(record.rdata).is_err() {
+        return None;
+    }
+    Some(QueryEdns {
+        udp_octets_max: record.class.0,
+        version,
+        flags: u16::from_be_bytes([high, low]),
+        options_at: (reader.position() - record.rdata.len()) as u16,
+        options_octets: record.rdata.len() as u16,
+    })
 }
 
 fn question(reader: &mut Reader<'_>, header: &Header, secret: HashKey, key: &mut Key) -> Option<Query> {
@@ -170,22 +221,7 @@ fn question(reader: &mut Reader<'_>, header: &Header, secret: HashKey, key: &mut
         if record.kind != Type::OPT {
             continue;
         }
-        if edns.is_some() || !record.name.is_root() {
-            return None;
-        }
-        let [_, version, high, low] = record.ttl.to_be_bytes();
-        // Options of a version that is not known may look otherwise.
-        if version == 0 {
-            check_options(record.rdata).ok()?;
-        }
-        let flags = u16::from_be_bytes([high, low]);
-        edns = Some(QueryEdns {
-            udp_octets_max: record.class.0,
-            version,
-            flags,
-            options_at: (reader.position() - record.rdata.len()) as u16,
-            options_octets: record.rdata.len() as u16,
-        });
+        edns = Some(read_opt(&record, reader).filter(|_| edns.is_none())?);
     }
     reader.finish("the end of the query").ok()?;
     Some(Query { flags: header.flags, question_octets: name_octets + 4, kind, class, edns })

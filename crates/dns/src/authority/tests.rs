@@ -129,6 +129,86 @@ fn a_question_keeps_its_letters_and_edns_is_answered_with_edns() {
     assert_eq!(reply.edns, Some(Edns { flags: 0x8000, ..opt() }));
 }
 
+/// What NSD 4.6 and Knot 3.2 answer to the same messages, or one of them where they differ.
+#[test]
+fn errors_carry_opt_when_the_query_did() {
+    let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8].to_vec();
+    let with = |change: &dyn Fn(&mut Message)| {
+        let mut message = Message { edns: Some(Edns { flags: 0x8000, ..opt() }), ..query() };
+        change(&mut message);
+        message.to_octets().unwrap()
+    };
+    let question = query().questions[0].clone();
+    let whole = with(&|_| {});
+    let ad_and_z = with(&|m| m.flags.0 |= Flags::AD | Flags::CD | 0x0040);
+    for (what, query, rcode, has_opt) in [
+        ("a usual query", whole.clone(), Rcode::NOERROR, true),
+        ("AD, CD and Z", ad_and_z, Rcode::NOERROR, true),
+        ("EDNS 1", with(&|m| m.edns.as_mut().unwrap().version = 1), Rcode::BADVERS, true),
+        ("opcode 15", with(&|m| m.flags.0 |= Flags::OPCODE), Rcode::NOTIMP, true),
+        (
+            "opcode 15 alone",
+            Message { flags: Flags(Flags::OPCODE), ..Message::default() }.to_octets().unwrap(),
+            Rcode::NOTIMP,
+            false,
+        ),
+        ("no question", with(&|m| m.questions.clear()), Rcode::FORMERR, true),
+        (
+            "no question but a cookie",
+            with(&|m| {
+                m.questions.clear();
+                m.edns.as_mut().unwrap().options = cookie.clone();
+            }),
+            Rcode::NOERROR,
+            true,
+        ),
+        ("two questions", with(&|m| m.questions.push(question.clone())), Rcode::FORMERR, true),
+        ("octets behind", [whole.as_slice(), &[0]].concat(), Rcode::FORMERR, false),
+        (
+            "an option cut off",
+            with(&|m| m.edns.as_mut().unwrap().options = vec![0, 99, 0, 2, 7]),
+            Rcode::FORMERR,
+            false,
+        ),
+        ("class CH", with(&|m| m.questions[0].class = Class::CH), Rcode::REFUSED, true),
+        ("AXFR in a datagram", with(&|m| m.questions[0].kind = Type::AXFR), Rcode::NOTIMP, true),
+        ("IXFR", with(&|m| m.questions[0].kind = Type::IXFR), Rcode::REFUSED, true),
+    ] {
+        let reply = Message::read(&respond(&mut engine(), &query, Carrier::Datagram).unwrap()).unwrap();
+        assert_eq!((reply.rcode(), reply.edns.is_some()), (rcode, has_opt), "{what}");
+        assert_eq!(reply.flags.0 & 0x0070, 0, "{what}: AD, CD or Z came back");
+        if let Some(edns) = reply.edns {
+            assert_eq!((edns.version, edns.flags, edns.udp_octets_max), (0, 0x8000, 1232), "{what}");
+        }
+    }
+}
+
+#[test]
+fn the_server_tells_its_name_and_that_a_name_is_not_its_own() {
+    let mut named = engine().with_identifier(b"ns1");
+    let asking = |name: &str, options: &[u8]| {
+        let edns = Some(Edns { options: options.to_vec(), ..opt() });
+        Message { edns, ..query_for(name, 1) }.to_octets().unwrap()
+    };
+    let mut options = |name: &str, asked: &[u8]| {
+        let reply = respond(&mut named, &asking(name, asked), Carrier::Datagram).unwrap();
+        let options = Message::read(&reply).unwrap().edns.unwrap().options;
+        let told: Vec<String> =
+            crate::wire::options::options(&options).map(|option| option.unwrap().to_string()).collect();
+        told.join(", ")
+    };
+    assert_eq!(options("ns.example.org", &[]), "");
+    assert_eq!(options("ns.example.org", &[0, 3, 0, 0]), "NSID: 6e 73 31 (\"ns1\")");
+    assert_eq!(options("example.com", &[]), "EDE: 20 (Not Authoritative)");
+    assert_eq!(
+        options("example.com", &[0, 3, 0, 0]),
+        "NSID: 6e 73 31 (\"ns1\"), EDE: 20 (Not Authoritative)"
+    );
+    let unnamed =
+        respond(&mut engine(), &asking("ns.example.org", &[0, 3, 0, 0]), Carrier::Datagram).unwrap();
+    assert_eq!(Message::read(&unnamed).unwrap().edns.unwrap().options, []);
+}
+
 #[test]
 fn sources_that_cannot_be_answered_get_nothing() {
     let octets = query().to_octets().unwrap();

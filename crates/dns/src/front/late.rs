@@ -26,7 +26,7 @@ pub struct Wanted {
     /// What they say.
     pub query: Query,
     /// The question.
-    pub question: Question,
+    pub question: Box<Question>,
     /// The options that the answer's OPT record carries, such as a cookie.
     pub options: Vec<u8>,
 }
@@ -37,7 +37,7 @@ impl Wanted {
     /// # Errors
     /// None when `query` was read from `octets`.
     pub fn new(octets: &[u8], query: Query, options: Vec<u8>) -> Result<Self, Malformed> {
-        let question = Question::read(&mut Reader::at(octets, HEADER_OCTETS))?;
+        let question = Box::new(Question::read(&mut Reader::at(octets, HEADER_OCTETS))?);
         let head = octets[..HEADER_OCTETS + query.question_octets].into();
         Ok(Self { head, query, question, options })
     }

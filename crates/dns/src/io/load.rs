@@ -1,9 +1,12 @@
 //! Zone files from disk, and the zone that is served when there is none.
 
+use core::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use doorway_net::memory;
 
+use super::include;
 use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
 use crate::wire::Name;
@@ -40,11 +43,14 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
     let mut loaded = Loaded::default();
     if config.zones.is_empty() {
         let read = apex(&config.local_domain)
-            .and_then(|apex| read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret));
+            .and_then(|apex| read(&apex, Path::new("built-in zone"), BUILT_IN.as_bytes(), secret));
         loaded.take(&config.local_domain, read, secret, before);
     }
     for zone in &config.zones {
-        loaded.take(&zone.name, read_file(zone, secret), secret, before);
+        // A secondary has no file.
+        if let Some(file) = &zone.file {
+            loaded.take(&zone.name, read_file(zone, file, secret), secret, before);
+        }
     }
     loaded
 }
@@ -61,6 +67,42 @@ impl Loaded {
     }
 }
 
+/// The names and addresses of the root servers in a file such as IANA publishes: one record a line,
+/// NS at the root, A and AAAA of those servers.
+///
+/// # Errors
+/// A file that cannot be read, or that names no server with an address.
+pub fn root_hints(path: &Path) -> Result<Vec<(Name, Vec<IpAddr>)>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+        zone: "root hints".to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    let hints = hints(&text);
+    if hints.is_empty() { Err(Error::Hints { path: path.to_owned() }) } else { Ok(hints) }
+}
+
+fn hints(text: &str) -> Vec<(Name, Vec<IpAddr>)> {
+    let mut hints: Vec<(Name, Vec<IpAddr>)> = Vec::new();
+    let lines = text.lines().map(|line| line.split(';').next().unwrap_or_default());
+    let mut addresses: Vec<(Name, IpAddr)> = Vec::new();
+    for line in lines {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [owner, between @ .., data] = &words[..] else { continue };
+        let (Ok(owner), Some(kind)) = (owner.parse::<Name>(), between.last()) else { continue };
+        match (kind.to_ascii_uppercase().as_str(), data.parse::<Name>(), data.parse::<IpAddr>()) {
+            ("NS", Ok(server), _) if owner.is_root() => hints.push((server, Vec::new())),
+            ("A" | "AAAA", _, Ok(address)) => addresses.push((owner, address)),
+            _ => {}
+        }
+    }
+    for (server, own) in &mut hints {
+        own.extend(addresses.iter().filter(|(name, _)| name == server).map(|(_, address)| address));
+    }
+    hints.retain(|(_, addresses)| !addresses.is_empty());
+    hints
+}
+
 fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     let name: Name = name.parse().ok()?;
     let mut key = Key::default();
@@ -68,24 +110,23 @@ fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     zones.apex(&key).cloned()
 }
 
-fn read_file(zone: &ZoneConfig, secret: HashKey) -> Result<Zone, Error> {
+fn read_file(zone: &ZoneConfig, path: &Path, secret: HashKey) -> Result<Zone, Error> {
     let apex = apex(&zone.name)?;
-    let text = std::fs::read(&zone.file).map_err(|source| Error::File {
+    let text = std::fs::read(path).map_err(|source| Error::File {
         zone: zone.name.clone(),
-        path: zone.file.clone(),
+        path: path.to_owned(),
         source,
     })?;
-    read(&apex, &zone.file.to_string_lossy(), &text, secret).map(|read| read.with_rotate(zone.rotate))
+    read(&apex, path, &text, secret).map(|read| read.with_rotate(zone.rotate))
 }
 
 fn apex(name: &str) -> Result<Name, Error> {
     name.parse().map_err(|fault| Error::Name { name: name.to_owned(), fault })
 }
 
-fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
-    let name = apex.to_string();
-    let (zone, warnings) =
-        file::read(apex, path, text, secret).map_err(|faults| Error::Zone { zone: name.clone(), faults })?;
+fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
+    let read = file::read_including(apex, &path.to_string_lossy(), text, secret, &mut include::beneath(path));
+    let (zone, warnings) = read.map_err(|faults| Error::Zone { zone: apex.to_string(), faults })?;
     for warning in &warnings.list {
         tracing::warn!(zone = %apex, "{warning}");
     }
@@ -102,7 +143,6 @@ fn read(apex: &Name, path: &str, text: &[u8], secret: HashKey) -> Result<Zone, E
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zone::Rotate;
     use doorway_base::Random;
 
     #[test]
@@ -116,6 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn root_hints_are_read_as_iana_writes_them() {
+        let text = "; formerly NS.INTERNIC.NET\n.  3600000  NS  A.ROOT-SERVERS.NET.\n\
+                    A.ROOT-SERVERS.NET. 3600000 A 198.41.0.4\na.root-servers.net. 3600000 AAAA 2001:503:ba3e::2:30\n\
+                    . 3600000 IN NS b.root-servers.net. ; without an address\n\
+                    org. 3600000 NS a.root-servers.net.\n";
+        let [(server, addresses)] = &hints(text)[..] else { panic!("one server has addresses") };
+        assert_eq!(server.to_string().to_ascii_lowercase(), "a.root-servers.net.");
+        assert_eq!(addresses.len(), 2);
+    }
+
+    #[test]
     fn a_zone_that_cannot_be_read_keeps_the_one_before() {
         let secret = HashKey::new(&mut Random::new(1));
         let config = Config::default();
@@ -124,8 +175,8 @@ mod tests {
         let before = Zones::new(secret, zones).unwrap();
         let zone = |name: &str| ZoneConfig {
             name: name.to_owned(),
-            file: "/no/such/file".into(),
-            rotate: Rotate::Cyclic,
+            file: Some("/no/such/file".into()),
+            ..ZoneConfig::default()
         };
         let config = Config { zones: vec![zone("Home.ARPA"), zone("example.org"), zone("a..b")], ..config };
         let after = load(&config, secret, Some(&before));

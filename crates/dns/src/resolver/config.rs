@@ -236,7 +236,7 @@ impl Default for Config {
             dead_max: Duration::from_secs(15 * 60),
             explore_one_in: 20,
             tries_per_delegation: 32,
-            timeouts_per_server: 3,
+            timeouts_per_server: 5,
             prefetch: true,
             serve_stale: true,
             stale_client_timeout: Duration::from_millis(1800),

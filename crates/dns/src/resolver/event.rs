@@ -111,7 +111,8 @@ impl Ask {
 pub enum Output {
     /// Send a query. The socket takes a random port of its own for each query over UDP.
     Send(Send),
-    /// Nothing is expected for this query any more; its socket may be closed.
+    /// Nothing is expected for this query any more, because it was answered or given up; its socket may
+    /// be closed. Said once for every query that was sent.
     Cancel(QueryId),
     /// Answer a client.
     Answer(Answer),

@@ -109,6 +109,18 @@ pub(super) fn with_random_case(name: &Name, random: &mut Random) -> Name {
     Name::from_wire(octets).unwrap_or_else(|_| name.clone())
 }
 
+/// The message with the name in its question in lower case.
+pub(super) fn with_plain_case(message: &[u8]) -> Vec<u8> {
+    let mut plain = message.to_vec();
+    let mut at = HEADER_OCTETS;
+    while let Some(&length @ 1..=63) = plain.get(at) {
+        let end = (at + 1 + usize::from(length)).min(plain.len());
+        plain[at + 1..end].make_ascii_lowercase();
+        at = end;
+    }
+    plain
+}
+
 /// How a message stands to a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Match {

@@ -162,7 +162,7 @@ impl Resolver {
         self.last_id
     }
 
-    // Takes a query off the books. Its socket is the caller's business.
+    // Takes a query off the books; its socket has no more to do with it.
     fn close(&mut self, number: u64) -> Option<Sent> {
         let sent = self.queries.remove(number)?;
         let server = self.servers.at_mut(sent.to);
@@ -170,14 +170,13 @@ impl Resolver {
         if let Some(job) = self.jobs.at_mut(sent.job) {
             job.in_flight.retain(|&other| other != number);
         }
+        self.outputs.push_back(Output::Cancel(QueryId(number)));
         Some(sent)
     }
 
     /// Gives a query up.
     pub(super) fn cancel(&mut self, number: u64) {
-        if self.close(number).is_some() {
-            self.outputs.push_back(Output::Cancel(QueryId(number)));
-        }
+        let _ = self.close(number);
     }
 
     // Sends the same question again to the same server in another way. The budget counts it.
@@ -196,6 +195,9 @@ impl Resolver {
         let Some(sent) = self.queries.at_mut(number) else { return };
         let matched = if from == sent.to { query::compare(sent, octets) } else { Match::No };
         let received = match matched {
+            // Names in the records may be pointers into the question; our random letter case is no
+            // part of them.
+            Match::Answer if sent.random_case => Received::read(&query::with_plain_case(octets)).ok(),
             Match::Answer => Received::read(octets).ok(),
             Match::OtherCase | Match::No => None,
         };
@@ -267,7 +269,6 @@ impl Resolver {
             return;
         }
         let Some(sent) = self.close(number) else { return };
-        self.outputs.push_back(Output::Cancel(QueryId(number)));
         if sent.transport != Transport::Udp {
             return self.trouble(now, &sent, Trouble::Malformed);
         }
@@ -293,7 +294,6 @@ impl Resolver {
     /// The time for a query is over.
     pub(super) fn timed_out(&mut self, now: Instant, number: u64) {
         if self.queries.at(number).is_some_and(|sent| sent.until <= now) {
-            self.outputs.push_back(Output::Cancel(QueryId(number)));
             self.failure(now, number, SendFailure::TimedOut);
         }
     }

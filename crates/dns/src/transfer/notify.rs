@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorway_base::{Instant, Malformed, Random};
 
-use crate::wire::{Class, Flags, Message, Name, Opcode, Question, Rcode, Record, Type};
+use crate::wire::{Class, Flags, Message, Name, Opcode, Question, Record, Type};
 use crate::zone::change;
 
 /// How often one secondary is told at most: RFC 1996 §3.6.
@@ -45,19 +45,6 @@ impl Notice {
         let soa = soa.filter(|record| record.name == question.name);
         Ok(Some(Self { apex: question.name.clone(), serial: soa.map(change::serial) }))
     }
-}
-
-/// The answer to a NOTIFY or to any other message that needs none of its own records: header,
-/// question and `rcode`.
-#[must_use]
-pub fn answer(message: &Message, rcode: Rcode) -> Vec<u8> {
-    let mut flags = message.flags.response(rcode);
-    if message.flags.opcode() == Opcode::NOTIFY && rcode == Rcode::NOERROR {
-        flags.0 |= Flags::AA;
-    }
-    let questions = message.questions.clone();
-    let answer = Message { id: message.id, flags, questions, ..Message::default() };
-    answer.to_octets().unwrap_or_default()
 }
 
 /// A NOTIFY to be sent.

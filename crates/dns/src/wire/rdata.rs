@@ -29,7 +29,7 @@ use super::compress::Compressor;
 use super::name::Name;
 use super::rtype::{Field, Type};
 
-pub use encoding::{base32hex, base64};
+pub use encoding::{base32hex, base32hex_digits, base64, from_base64};
 pub use parse::{Unexpected, Word, name_from_text, parse, seconds};
 pub use print::{Display, display};
 

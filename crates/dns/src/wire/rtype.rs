@@ -263,6 +263,10 @@ impl Type {
     /// The type that a zone file calls `text`, also in the form `TYPE731` (RFC 3597 §5).
     #[must_use]
     pub fn from_text(text: &[u8]) -> Option<Self> {
+        // No mnemonic begins with a digit, as many words beside types do.
+        if text.first().is_none_or(u8::is_ascii_digit) {
+            return None;
+        }
         let named = TABLE.iter().find(|row| text.eq_ignore_ascii_case(row.mnemonic.as_bytes()));
         named.map(|row| row.kind).or_else(|| numbered(text, b"TYPE").map(Self))
     }

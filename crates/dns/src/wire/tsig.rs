@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
-use doorway_base::{Malformed, Reader, UnixTime, Writer};
+use doorway_base::{Malformed, Reader, UnixTime};
 
+use super::answer;
 use super::code::{Class, Rcode};
 use super::header::Header;
-use super::message::{MESSAGE_OCTETS_MAX, Question, RawRecord};
+use super::message::{Question, RawRecord};
 use super::name::Name;
 use super::rtype::Type;
 
@@ -330,22 +331,7 @@ impl Refusal {
     /// The answer to `request`, which says NOTAUTH; signed where the MAC itself was right (RFC 8945 §5.2).
     #[must_use]
     pub fn answer(self, request: &[u8], now: UnixTime) -> Vec<u8> {
-        let mut answer = vec![0; MESSAGE_OCTETS_MAX];
-        let mut writer = Writer::new(&mut answer);
-        let mut reader = Reader::new(request);
-        if let Ok(header) = Header::read(&mut reader) {
-            let question = Question::read(&mut reader).ok().filter(|_| header.counts[0] == 1);
-            let counts = [u16::from(question.is_some()), 0, 0, 0];
-            let flags = header.flags.response(Rcode::NOTAUTH);
-            Header { id: header.id, flags, counts }.write(&mut writer);
-            if let Some(question) = question {
-                writer.put(question.name.as_octets());
-                writer.put_u16(question.kind.0);
-                writer.put_u16(question.class.0);
-            }
-        }
-        let length = writer.position();
-        answer.truncate(length);
+        let mut answer = answer::without_records(request, Rcode::NOTAUTH);
         let Self { mut tsig, chain } = self;
         tsig.original_id = request.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
         if tsig.error == Rcode::BADTIME {

@@ -4,6 +4,7 @@
 //! A record is the same when owner, type and RDATA are; one whose TTL alone changes is removed and
 //! added.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -187,25 +188,32 @@ pub fn decode_records(octets: &[u8]) -> Result<Vec<Record>, Malformed> {
     Ok(records)
 }
 
-// What becomes of the records of one name.
+/// What becomes of the records of one name, step by step: what goes, and what comes.
 #[derive(Debug, Default)]
-pub(super) struct Edit<'c> {
-    removed: Vec<&'c Record>,
-    added: Vec<&'c Record>,
+pub(super) struct Edit<'c>(Vec<(Step, &'c Record)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Remove,
+    Add,
 }
 
 impl Edit<'_> {
-    /// The records of a name after the edit.
+    /// The types of the records that come and go.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Type> + '_ {
+        self.0.iter().map(|(_, record)| record.kind)
+    }
+
+    /// Makes the records of a name those after the edit.
     pub(super) fn apply(&self, records: &mut Vec<Record>) -> Result<(), Unfit> {
-        for gone in &self.removed {
-            let place = records.iter().position(|record| is_same(record, gone));
-            records.remove(place.ok_or_else(|| Unfit::Missing(Box::new((*gone).clone())))?);
-        }
-        for new in &self.added {
-            if records.iter().any(|record| is_same(record, new)) {
-                return Err(Unfit::Present(Box::new((*new).clone())));
+        for &(step, record) in &self.0 {
+            let place = records.iter().position(|there| is_same(there, record));
+            match (step, place) {
+                (Step::Remove, Some(place)) => drop(records.remove(place)),
+                (Step::Remove, None) => return Err(Unfit::Missing(Box::new(record.clone()))),
+                (Step::Add, None) => records.push(record.clone()),
+                (Step::Add, Some(_)) => return Err(Unfit::Present(Box::new(record.clone()))),
             }
-            records.push((*new).clone());
         }
         Ok(())
     }
@@ -219,33 +227,51 @@ pub fn is_same(a: &Record, b: &Record) -> bool {
         && (a.rdata == b.rdata || comparable(a.kind, &a.rdata) == comparable(b.kind, &b.rdata))
 }
 
-/// The edits of a change, by owner in lower case.
-pub(super) fn edits(change: &Change) -> BTreeMap<Vec<u8>, Edit<'_>> {
+/// The edits of changes in their order, by owner in lower case.
+pub(super) fn edits<C: Borrow<Change>>(changes: &[C]) -> BTreeMap<Vec<u8>, Edit<'_>> {
     let mut edits: BTreeMap<Vec<u8>, Edit<'_>> = BTreeMap::new();
-    let owner = |record: &Record| record.name.lowered().as_octets().to_vec();
-    for record in std::iter::once(&change.old_soa).chain(&change.removed) {
-        edits.entry(owner(record)).or_default().removed.push(record);
-    }
-    for record in std::iter::once(&change.new_soa).chain(&change.added) {
-        edits.entry(owner(record)).or_default().added.push(record);
+    for change in changes {
+        let change: &Change = change.borrow();
+        let mut step = Step::Remove;
+        for (index, record) in change.records().enumerate() {
+            if index > change.removed.len() {
+                step = Step::Add;
+            }
+            let owner = record.name.lowered().as_octets().to_vec();
+            edits.entry(owner).or_default().0.push((step, record));
+        }
     }
     edits
 }
 
 impl Zone {
-    /// The zone after `change`. `secret` is the one this zone was made with.
+    /// The zone after `changes`, one after the other. `secret` is the one this zone was made with.
     ///
     /// # Errors
     /// [`Unfit`]; this zone stays as it is.
-    pub fn changed(&self, change: &Change, secret: HashKey) -> Result<Self, Unfit> {
-        if self.serial != change.from() {
-            return Err(Unfit::Serial { zone: self.serial, change: change.from() });
-        }
-        self.rebuilt(change, secret)
+    pub fn changed<C: Borrow<Change>>(&self, changes: &[C], secret: HashKey) -> Result<Self, Unfit> {
+        self.check_serials(changes)?;
+        self.rebuilt(edits(changes), secret)
     }
 
-    fn rebuilt(&self, change: &Change, secret: HashKey) -> Result<Self, Unfit> {
-        let mut edits = edits(change);
+    /// Whether each change begins where the one before ends, and the first one with this zone.
+    pub(super) fn check_serials<C: Borrow<Change>>(&self, changes: &[C]) -> Result<(), Unfit> {
+        let mut serial = self.serial;
+        for change in changes {
+            let change: &Change = change.borrow();
+            if serial != change.from() {
+                return Err(Unfit::Serial { zone: serial, change: change.from() });
+            }
+            serial = change.to();
+        }
+        Ok(())
+    }
+
+    pub(super) fn rebuilt(
+        &self,
+        mut edits: BTreeMap<Vec<u8>, Edit<'_>>,
+        secret: HashKey,
+    ) -> Result<Self, Unfit> {
         let mut draft = Draft::new(&self.apex, secret);
         let mut place = Place::default();
         while let Some(node) = self.step(&mut place) {

@@ -23,6 +23,7 @@ pub(super) fn apex(draft: &Draft, sorted: &[u32], report: &mut Report<'_>) {
     if of(Type::NS).next().is_none() {
         report(0, Severity::Error, format!("expected at least one NS record at {apex}"));
     }
+    redirects(draft, sorted, report);
     if let Some(&alias) = of(Type::CNAME).next() {
         let line = draft.record(alias).line;
         report(
@@ -44,15 +45,45 @@ pub(super) fn below_apex(draft: &Draft, node: NodeId, sorted: &[u32], report: &m
                 Severity::Error,
                 format!("expected one CNAME record at {name}; this is a second one"),
             );
-        } else if sorted.len() > 1 {
+        } else if sorted.iter().any(|&index| !beside_alias(draft.record(index).kind)) {
             let line = draft.record(first).line;
             let message = format!("{name} has a CNAME record and others; the others will not be seen");
             report(line, Severity::Warning, message);
         }
     }
+    redirects(draft, sorted, report);
     if let Some(&soa) = sorted.iter().find(|&&index| draft.record(index).kind == Type::SOA) {
         let message = format!("expected the SOA record at {}, not below it", draft.apex());
         report(draft.record(soa).line, Severity::Error, message);
+    }
+}
+
+// RFC 6672 §2.4: one DNAME record at a name, and not beside a cut.
+fn redirects(draft: &Draft, sorted: &[u32], report: &mut Report<'_>) {
+    let mut redirects = sorted.iter().filter(|&&index| draft.record(index).kind == Type::DNAME);
+    let Some(&first) = redirects.next() else { return };
+    if let Some(&second) = redirects.next() {
+        let message = "expected one DNAME record at one name; this is a second one".into();
+        report(draft.record(second).line, Severity::Error, message);
+    }
+    let apex = sorted.iter().any(|&index| draft.record(index).kind == Type::SOA);
+    if !apex && sorted.iter().any(|&index| draft.record(index).kind == Type::NS) {
+        let message = "the NS records beside this DNAME record make a zone cut; it will not be seen".into();
+        report(draft.record(first).line, Severity::Warning, message);
+    }
+}
+
+// RFC 4034 §3 and §4: an alias may be signed like anything else.
+const fn beside_alias(kind: Type) -> bool {
+    matches!(kind, Type::CNAME | Type::RRSIG | Type::NSEC)
+}
+
+/// Names below a DNAME record are called otherwise, so what they have is not seen (RFC 6672 §2.4).
+pub(super) fn below_redirect(draft: &Draft, node: NodeId, sorted: &[u32], report: &mut Report<'_>) {
+    if let Some(&first) = sorted.first() {
+        let name = Name::from_wire(draft.name(node)).unwrap_or_default();
+        let message = format!("{name} lies below a DNAME record and will not be seen");
+        report(draft.record(first).line, Severity::Warning, message);
     }
 }
 

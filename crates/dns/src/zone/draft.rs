@@ -156,6 +156,12 @@ impl Draft {
         &self.rdata[record.rdata_at as usize..][..usize::from(record.rdata_octets)]
     }
 
+    /// The type that an RRSIG record covers.
+    pub(super) fn covered(&self, record: u32) -> Option<Type> {
+        let two = self.rdata(record).first_chunk::<2>()?;
+        (self.record(record).kind == Type::RRSIG).then(|| Type(u16::from_be_bytes(*two)))
+    }
+
     pub(super) fn record(&self, record: u32) -> &DraftRecord {
         &self.records[record as usize]
     }

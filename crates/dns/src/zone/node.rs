@@ -21,10 +21,14 @@ use crate::wire::{HEADER_OCTETS, NAME_OCTETS_MAX, Type};
 
 /// The owner is a cut: it has NS records and is not the apex.
 pub(crate) const CUT: u8 = 1;
-/// The owner lies below a cut; the link leads there.
-pub(crate) const BELOW_CUT: u8 = 2;
+/// The owner lies below a cut or below a DNAME record; the link leads there.
+pub(crate) const BELOW: u8 = 2;
 /// The node has a CNAME record.
 pub(crate) const ALIAS: u8 = 4;
+/// The node has a DNAME record, so names below it are others' names.
+pub(crate) const REDIRECT: u8 = 8;
+/// The node is the hash of a name and nothing else: to a query it does not exist (RFC 5155 §7.2.8).
+pub(crate) const HASH: u8 = 16;
 
 /// Octets before the name.
 pub(crate) const HEAD_OCTETS: usize = 8;
@@ -43,6 +47,20 @@ pub const RRSET_OCTETS_MAX: usize =
     MESSAGE_OCTETS_MAX - HEADER_OCTETS - NAME_OCTETS_MAX - QUESTION_TAIL_OCTETS - OPT_OCTETS;
 /// The type under which a cut keeps the addresses that go with its NS records.
 pub(crate) const GLUE: Type = Type(0);
+
+/// The type under which a node of a zone with NSEC3 keeps where the record of its own hash is.
+pub(crate) const HASHED: Type = Type::OPT;
+
+/// What stands above a name and takes it over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Above {
+    /// Nothing: the zone answers for the name itself.
+    Nothing,
+    /// The node itself is a zone cut.
+    Here,
+    /// The cut or DNAME record at this place.
+    At(u32),
+}
 
 /// A name in a zone. From [`Zone::lookup`](super::Zone::lookup).
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +95,17 @@ impl<'z> Node<'z> {
         &self.octets[HEAD_OCTETS..HEAD_OCTETS + usize::from(self.octets[0])]
     }
 
+    /// How many labels the name has, the root not counted.
+    #[must_use]
+    pub fn labels(&self) -> usize {
+        let (name, mut at, mut labels) = (self.name(), 0, 0);
+        while name[at] != 0 {
+            at += usize::from(name[at]) + 1;
+            labels += 1;
+        }
+        labels
+    }
+
     /// Whether both are the same node of the same zone.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
@@ -87,22 +116,32 @@ impl<'z> Node<'z> {
         self.octets[4..].first_chunk::<4>().map_or(0, |four| u32::from_le_bytes(*four))
     }
 
-    /// The wildcard right below this name; nodes at or below a cut have none.
+    /// The wildcard right below this name; a node that names below do not belong to has none.
     pub(crate) fn wildcard(&self) -> Option<u32> {
         Some(self.link()).filter(|&link| link != 0)
     }
 
-    /// `None` above every cut, `Some(None)` at one, `Some(Some(where))` below one.
-    pub(crate) fn cut(&self) -> Option<Option<u32>> {
-        match self.octets[1] & (CUT | BELOW_CUT) {
-            0 => None,
-            CUT => Some(None),
-            _ => Some(Some(self.link())),
+    pub(crate) fn above(&self) -> Above {
+        match self.octets[1] & (CUT | BELOW) {
+            0 => Above::Nothing,
+            CUT => Above::Here,
+            _ => Above::At(self.link()),
         }
     }
 
-    /// Every set of the node, in order of type. At a cut: the NS records, the addresses that must go
-    /// with them, those that may, then the rest.
+    pub(crate) const fn has(&self, flag: u8) -> bool {
+        self.octets[1] & flag != 0
+    }
+
+    /// Where the NSEC3 record is whose owner is the hash of this name.
+    pub(crate) fn hashed(&self) -> Option<u32> {
+        let four = self.set(HASHED)?.records.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*four)).filter(|&at| at != 0)
+    }
+
+    /// Every set of the node, in order of type, each with its signatures behind it, in a set of their
+    /// own. At a cut: the NS records, the addresses that must go with them, those that may, then the
+    /// rest. Signatures of types that the node does not have come first.
     pub fn sets(&self) -> impl Iterator<Item = RrSet<'z>> + use<'z> {
         let octets = self.octets;
         let entries = HEAD_OCTETS + usize::from(octets[0]);
@@ -122,6 +161,11 @@ impl<'z> Node<'z> {
         })
     }
 
+    /// Where its octets lie; two nodes are the same when they lie at the same place.
+    pub(super) const fn as_ptr(&self) -> *const u8 {
+        self.octets.as_ptr()
+    }
+
     /// Octets of the node in the arena, before it is rounded up to whole units.
     pub(super) fn octets_len(&self) -> usize {
         let set = |set: RrSet<'_>| ENTRY_OCTETS + set.relocations.len() + set.records.len();
@@ -135,16 +179,24 @@ impl<'z> Node<'z> {
         self.sets().find(|set| set.kind == kind)
     }
 
-    /// The CNAME record, when the node is an alias.
+    /// The set of one type with the signatures over it.
     #[must_use]
-    pub fn alias(&self) -> Option<RrSet<'z>> {
-        if self.octets[1] & ALIAS == 0 { None } else { self.set(Type::CNAME) }
+    pub fn signed_set(&self, kind: Type) -> Option<(RrSet<'z>, Option<RrSet<'z>>)> {
+        let mut sets = self.sets();
+        let set = sets.find(|set| set.kind == kind)?;
+        Some((set, sets.next().filter(|next| next.kind == Type::RRSIG && kind != Type::RRSIG)))
+    }
+
+    /// Whether the node is an alias: it has a CNAME record.
+    #[must_use]
+    pub const fn is_alias(&self) -> bool {
+        self.has(ALIAS)
     }
 }
 
 impl<'z> RrSet<'z> {
-    pub(super) const fn negative(records: &'z [u8], relocations: &'z [u8]) -> Self {
-        Self { kind: Type::SOA, count: 1, records, relocations }
+    pub(super) const fn new(kind: Type, count: u16, records: &'z [u8], relocations: &'z [u8]) -> Self {
+        Self { kind, count, records, relocations }
     }
 
     /// The first `count` records, and the rest. Only for types whose RDATA all have one length and hold

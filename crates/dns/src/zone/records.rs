@@ -3,7 +3,7 @@
 //! Owners are in lower case, and so is what a name inside RDATA shares with its owner: a zone keeps
 //! no more than that. Not here: what changes between two zones ([`change`](super::change)).
 
-use super::node::{GLUE, Node, RECORD_HEAD_OCTETS, RrSet};
+use super::node::{GLUE, HASHED, Node, RECORD_HEAD_OCTETS, RrSet};
 use super::table::{HashKey, Key};
 use super::{Zone, node};
 use crate::wire::rtype::Field;
@@ -12,6 +12,13 @@ use crate::wire::{Class, HEADER_OCTETS, Name, Record, Type, rdata};
 /// How far a walk through a zone has come. It stays good for as long as the zone it began in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place(u32);
+
+impl Place {
+    /// In units of the arena, from its start.
+    pub(super) const fn unit(self) -> u32 {
+        self.0
+    }
+}
 
 impl Default for Place {
     /// Before the first name, which is the apex.
@@ -24,13 +31,28 @@ impl Zone {
     /// The name at `place`, which moves on; `None` behind the last. Parents come before their children,
     /// and empty non-terminals come too.
     pub fn step(&self, place: &mut Place) -> Option<Node<'_>> {
-        let at = place.0 as usize * node::UNIT_OCTETS;
-        if at >= self.arena.len() {
-            return None;
+        let units = (self.arena.len() / node::UNIT_OCTETS) as u32;
+        if place.0 < units {
+            let found = self.node(place.0);
+            place.0 += found.octets_len().div_ceil(node::UNIT_OCTETS) as u32;
+            return Some(found);
         }
-        let found = self.node(place.0);
-        place.0 += found.octets_len().div_ceil(node::UNIT_OCTETS) as u32;
-        Some(found)
+        // Behind the upper zone come the names that are the lower one's alone.
+        let overlay = self.overlay.as_ref()?;
+        let mut lower = Self::lower_place(place.0 - units);
+        loop {
+            let found = overlay.below.step(&mut lower);
+            place.0 = units + lower.0;
+            match found {
+                Some(node) if overlay.names.contains(node.name()) => {}
+                found => return found,
+            }
+        }
+    }
+
+    // A place in the lower zone: as for each zone, its first unit is empty.
+    fn lower_place(unit: u32) -> Place {
+        Place(unit.max(Place::default().0))
     }
 
     /// Every record, the SOA record first.
@@ -57,7 +79,7 @@ impl Zone {
     pub fn node_of(&self, name: &Name, secret: HashKey) -> Option<Node<'_>> {
         let mut key = Key::default();
         key.set(secret, name.as_octets()).filter(|_| name.is_within(&self.apex))?;
-        self.exact(&key, 0)
+        self.any(&key, 0)
     }
 
     /// The SOA record.
@@ -77,7 +99,7 @@ impl Node<'_> {
     pub fn records(&self) -> Vec<Record> {
         let owner = Name::from_wire(self.name()).unwrap_or_default();
         let mut records = Vec::new();
-        for set in self.sets().filter(|set| set.kind != GLUE) {
+        for set in self.sets().filter(|set| set.kind != GLUE && set.kind != HASHED) {
             set.each(self.name(), |kind, ttl, data| {
                 let rdata = data.to_vec();
                 records.push(Record { name: owner.clone(), kind, class: Class::IN, ttl, rdata });

@@ -4,17 +4,22 @@ use crate::wire::rtype::Field;
 use crate::wire::{Class, HEADER_OCTETS, Type, rdata};
 
 use super::check::{self, Report};
+use super::denial::{Chain, Denial};
 use super::draft::{Draft, NodeId};
 use super::fault::Severity;
 use super::node::{
-    ALIAS, BELOW_CUT, CUT, ENTRY_OCTETS, GLUE, HEAD_OCTETS, QNAME_POINTER, QUESTION_TAIL_OCTETS,
-    RECORD_HEAD_OCTETS, RRSET_OCTETS_MAX, UNIT_OCTETS,
+    ALIAS, BELOW, CUT, ENTRY_OCTETS, GLUE, HASH, HASHED, HEAD_OCTETS, QNAME_POINTER, QUESTION_TAIL_OCTETS,
+    RECORD_HEAD_OCTETS, REDIRECT, RRSET_OCTETS_MAX, UNIT_OCTETS,
 };
 use super::table::{Key, Table};
-use super::{Rotate, Zone};
+use super::{Negative, Rotate, Zone};
 
 /// The highest place a pointer may name, with room for the question's name to be 255 octets longer.
 const POINTER_MAX: usize = 0x3fff - 255;
+
+/// Names whose addresses go with a referral that are remembered; a zone with more is made anew for each
+/// change.
+const GLUED_MAX: usize = 65_536;
 
 // A set as it will lie in the arena.
 #[derive(Default)]
@@ -33,6 +38,8 @@ struct Renderer<'d> {
     // Reused from node to node, so that a million names do not make a million allocations.
     sets: Vec<Rendered>,
     used: usize,
+    // Hashes of the names of servers below cuts.
+    glued: Vec<u64>,
 }
 
 impl Draft {
@@ -50,7 +57,15 @@ impl Draft {
 
 impl<'d> Renderer<'d> {
     fn new(draft: &'d Draft) -> Self {
-        Self { draft, key: Key::default(), sorted: Vec::new(), glue: Vec::new(), sets: Vec::new(), used: 0 }
+        Self {
+            draft,
+            key: Key::default(),
+            sorted: Vec::new(),
+            glue: Vec::new(),
+            sets: Vec::new(),
+            used: 0,
+            glued: Vec::new(),
+        }
     }
 
     fn zone(mut self, report: &mut Report<'_>) -> Option<Zone> {
@@ -63,35 +78,56 @@ impl<'d> Renderer<'d> {
             apex_at: 1,
             apex_labels: usize::from(draft.nodes[0].labels),
             labels_max: 0,
-            negative: Vec::new(),
-            negative_relocations: Vec::new(),
+            negative: Negative::default(),
+            denial: None,
             serial: 0,
             records: 0,
             names: draft.nodes.len(),
             rotate: Rotate::default(),
+            unavailable: false,
+            parents: Vec::new(),
+            glued: None,
+            overlay: None,
         };
+        let mut children = vec![0_u32; draft.nodes.len()];
+        for node in &draft.nodes[1..] {
+            children[node.parent as usize] += 1;
+        }
         // Where each node lies, and the flags and link that its children go by.
         let mut places: Vec<(u32, u8)> = Vec::with_capacity(draft.nodes.len());
-        let mut cuts: Vec<u32> = vec![0; 1];
+        let mut links: Vec<u32> = Vec::with_capacity(draft.nodes.len());
         let mut sorted = std::mem::take(&mut self.sorted);
+        draft.group(NodeId(0), &mut sorted);
+        let chain = Chain::of(draft, &sorted, report);
+        let mut order: Vec<u32> = Vec::new();
         for (id, node) in (0..).zip(&draft.nodes) {
             draft.group(NodeId(id), &mut sorted);
             let name = draft.name(NodeId(id));
             let is_apex = id == 0;
             let wildcard = name.starts_with(b"\x01*") && !is_apex;
             let (parent_at, parent_flags) = if is_apex { (0, 0) } else { places[node.parent as usize] };
-            let mut flags = if parent_flags & (CUT | BELOW_CUT) != 0 { BELOW_CUT } else { 0 };
+            if parent_flags & HASH != 0 {
+                // It has a name below it, so it is one itself.
+                zone.arena[parent_at as usize * UNIT_OCTETS + 1] &= !HASH;
+            }
+            let mut flags = if parent_flags & (CUT | BELOW | REDIRECT) != 0 { BELOW } else { 0 };
             let mut link = 0;
-            if is_apex {
+            let of = |kind| sorted.iter().any(|&index| draft.record(index).kind == kind);
+            if chain.as_ref().is_some_and(|chain| chain.is_hash_alone(draft, &sorted)) {
+                flags = HASH;
+            } else if is_apex {
                 check::apex(draft, &sorted, report);
                 self.negative(&sorted, &mut zone);
             } else {
                 check::below_apex(draft, NodeId(id), &sorted, report);
             }
-            let of = |kind| sorted.iter().any(|&index| draft.record(index).kind == kind);
-            if flags == BELOW_CUT {
-                // A cut's own node carries itself; a node deeper down carries what its parent has.
-                link = if parent_flags & CUT != 0 { parent_at } else { cuts[node.parent as usize] };
+            if flags == BELOW {
+                // A node right below carries what it is below of; one deeper down what its parent has.
+                let here = parent_flags & BELOW == 0;
+                link = if here { parent_at } else { links[node.parent as usize] };
+                if parent_flags & (CUT | REDIRECT) == REDIRECT {
+                    check::below_redirect(draft, NodeId(id), &sorted, report);
+                }
             } else if !is_apex && of(Type::NS) {
                 // RFC 4592 §4.2 leaves open what a wildcard cut would be; here it is none.
                 if wildcard {
@@ -103,30 +139,60 @@ impl<'d> Renderer<'d> {
             if of(Type::CNAME) {
                 flags |= ALIAS;
             }
-            if !is_apex {
-                cuts.push(link);
+            if of(Type::DNAME) {
+                flags |= REDIRECT;
             }
+            links.push(link);
             self.used = 0;
+            let signatures = sorted.partition_point(|&index| draft.record(index).kind < Type::RRSIG);
+            let signatures = &sorted[signatures..];
+            let signatures =
+                &signatures[..signatures.partition_point(|&index| draft.record(index).kind == Type::RRSIG)];
+            self.signatures(name, signatures, |covered| !of(covered));
             for set in sorted.chunk_by(|&a, &b| draft.record(a).kind == draft.record(b).kind) {
-                self.set(name, set, flags, report);
+                let kind = draft.record(set[0]).kind;
+                if kind != Type::RRSIG {
+                    self.set(name, set, flags, report);
+                    self.signatures(name, signatures, |covered| covered == kind);
+                }
             }
             if flags & CUT != 0 {
                 self.cut_first();
+            }
+            let hashed = matches!(chain, Some(Chain::Nsec3 { .. })) && flags & (BELOW | HASH) == 0;
+            if hashed {
+                self.next_set(HASHED).records.extend([0; 4]);
             }
             let Ok(at) = u32::try_from(zone.arena.len() / UNIT_OCTETS) else {
                 report(0, Severity::Error, "expected a zone of at most 32 GiB".into());
                 return None;
             };
+            if children[id as usize] > 0 {
+                zone.parents.push((at, children[id as usize]));
+            }
             self.write(&mut zone.arena, name, flags, link);
             zone.table.insert(node.hash, at);
             zone.labels_max = zone.labels_max.max(usize::from(node.labels));
             zone.records += sorted.len();
             places.push((at, flags));
-            if wildcard && parent_flags & (CUT | BELOW_CUT) == 0 {
+            if wildcard && parent_flags & (CUT | BELOW | REDIRECT) == 0 {
                 let link_at = parent_at as usize * UNIT_OCTETS + 4;
                 zone.arena[link_at..link_at + 4].copy_from_slice(&at.to_le_bytes());
             }
+            if chain.as_ref().is_some_and(|chain| chain.has(draft, &sorted, flags)) {
+                order.push(at);
+            }
         }
+        zone.denial = chain.map(|chain| Denial::new(chain, order, &zone.arena, zone.apex_labels));
+        if let Some(denial) = &zone.denial {
+            for &(at, _) in &places {
+                denial.link(&mut zone.arena, at);
+            }
+        }
+        zone.parents.shrink_to_fit();
+        self.glued.sort_unstable();
+        self.glued.dedup();
+        zone.glued = (self.glued.len() < GLUED_MAX).then_some(self.glued);
         zone.arena.shrink_to_fit();
         Some(zone)
     }
@@ -140,11 +206,23 @@ impl<'d> Renderer<'d> {
         let (serial, minimum) = (numbers.first_chunk::<4>(), numbers.last_chunk::<4>());
         zone.serial = serial.map_or(0, |four| u32::from_be_bytes(*four));
         let minimum = minimum.map_or(0, |four| u32::from_be_bytes(*four));
-        let mut rendered = Rendered::default();
         let ttl = draft.record(soa).ttl.min(minimum);
-        rendered.record(draft.apex().lowered().as_octets(), QNAME_POINTER, true, Type::SOA, ttl, data);
-        zone.negative = rendered.records;
-        zone.negative_relocations = rendered.relocations.iter().flat_map(|at| at.to_le_bytes()).collect();
+        let apex = draft.apex().lowered();
+        let octets = |relocations: &[u16]| relocations.iter().flat_map(|at| at.to_le_bytes()).collect();
+        let mut rendered = Rendered::default();
+        rendered.record(apex.as_octets(), QNAME_POINTER, true, Type::SOA, ttl, data);
+        let mut signatures = Rendered::default();
+        for &index in sorted.iter().filter(|&&index| draft.covered(index) == Some(Type::SOA)) {
+            let data = draft.rdata(index);
+            signatures.record(apex.as_octets(), QNAME_POINTER, true, Type::RRSIG, ttl, data);
+        }
+        zone.negative = Negative {
+            soa_relocations: octets(&rendered.relocations),
+            soa: rendered.records,
+            signatures_relocations: octets(&signatures.relocations),
+            signatures_count: signatures.count,
+            signatures: signatures.records,
+        };
     }
 
     fn next_set(&mut self, kind: Type) -> &mut Rendered {
@@ -181,6 +259,26 @@ impl<'d> Renderer<'d> {
         }
     }
 
+    // A set of those signatures that cover one of `wanted` types, when there are any.
+    fn signatures(&mut self, owner: &[u8], signatures: &[u32], wanted: impl Fn(Type) -> bool) {
+        let draft = self.draft;
+        let covers = |index: u32| draft.covered(index).is_some_and(&wanted);
+        if !signatures.iter().any(|&index| covers(index)) {
+            return;
+        }
+        let rendered = self.next_set(Type::RRSIG);
+        for &index in signatures.iter().filter(|&&index| covers(index)) {
+            let ttl = draft.record(index).ttl;
+            rendered.record(owner, QNAME_POINTER, false, Type::RRSIG, ttl, draft.rdata(index));
+            if rendered.records.len() > RRSET_OCTETS_MAX {
+                // Signatures that fit into no message help nobody.
+                rendered.records.clear();
+                rendered.count = 0;
+                return;
+            }
+        }
+    }
+
     // The addresses of a cut's servers: those that lie below the cut must come with a referral, those
     // of other names in the zone may.
     fn glue(&mut self, cut: &[u8], servers: &[u32], required: bool, report: &mut Report<'_>) {
@@ -202,7 +300,11 @@ impl<'d> Renderer<'d> {
             if required {
                 check::glue(draft, cut, &mut self.key, server, report);
             }
-            let Some(node) = draft.find(&mut self.key, target) else { continue };
+            let found = draft.find(&mut self.key, target);
+            if self.glued.len() < GLUED_MAX {
+                self.glued.push(self.key.hash(0));
+            }
+            let Some(node) = found else { continue };
             // A name that is only a pointer is pointed past, so that no pointer leads to a pointer.
             let pointer = match ns_records[name_at..].first_chunk::<2>() {
                 Some(two) if two[0] >= 0xc0 => u16::from_be_bytes(*two),

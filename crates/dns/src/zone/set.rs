@@ -39,6 +39,32 @@ impl Zones {
         Ok(set)
     }
 
+    /// The same zones with `zone` in the place of the one of its name, or beside them.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), when there are too many.
+    pub fn with(&self, zone: Arc<Zone>) -> Result<Self, Box<Name>> {
+        let mut zones = self.zones.clone();
+        match zones.iter_mut().find(|other| other.apex == zone.apex) {
+            Some(place) => {
+                *place = zone;
+                Ok(Self { secret: self.secret, zones, table: self.table.clone(), depths: self.depths })
+            }
+            None => {
+                zones.push(zone);
+                Self::new(self.secret, zones)
+            }
+        }
+    }
+
+    /// The zone called `apex`.
+    #[must_use]
+    pub fn named(&self, apex: &Name) -> Option<&Arc<Zone>> {
+        let mut key = Key::default();
+        key.set(self.secret, apex.as_octets())?;
+        self.apex(&key)
+    }
+
     /// The secret that keys for these zones are made with.
     #[must_use]
     pub const fn secret(&self) -> HashKey {

@@ -85,8 +85,21 @@ fn errors_say_where_and_what_was_expected() {
         ("$ORIGIN", "5:1: expected a name after $ORIGIN"),
         ("$TTL soon", "5:6: expected a time after $TTL, such as 3600 or 1h"),
         ("$TTL 1h 2h", "5:9: expected the end of the line"),
-        ("$INCLUDE other", "5:1: this directive is not understood here; write the records out"),
-        ("$MAGIC x", "5:1: expected $ORIGIN or $TTL, or an owner name"),
+        ("$INCLUDE", "5:1: expected a file after $INCLUDE"),
+        ("$INCLUDE other", "5:10: cannot include `other`: no file is included here"),
+        ("$MAGIC x", "5:1: expected $ORIGIN, $TTL, $INCLUDE or $GENERATE, or an owner name"),
+        ("$GENERATE 5 h$ A 192.0.2.$", "5:11: expected a range such as 1-100 or 0-254/2"),
+        ("$GENERATE 5-1 h$ A 192.0.2.$", "5:11: expected a range that goes up, in steps of at least 1"),
+        ("$GENERATE 1-2/0 h$ A 192.0.2.$", "5:11: expected a range that goes up, in steps of at least 1"),
+        ("$GENERATE 0-2000000 h$ A 192.0.2.$", "5:11: expected a range of at most 1048576 numbers"),
+        (
+            "$GENERATE 1-2 h${0,1,q} A 192.0.2.1",
+            "5:15: expected ${offset,width,base} with a base of d, o, x, X, n or N",
+        ),
+        ("$GENERATE 1-2 ${-2} A 192.0.2.1", "5:15: expected an offset that leaves the number at 0 or above"),
+        // The column is one of the record that was made.
+        ("$GENERATE 254-300 h$ A 192.0.2.$", "5:8: expected an IPv4 address"),
+        ("$GENERATE 1-2 h$ B 192.0.2.$", "5:4: expected a type, such as A or MX, not `B`"),
         ("@ SOA other root 1 2 3 4 5", "5:1: expected one SOA record; this is a second, different one"),
         ("sub SOA ns root 1 2 3 4 5", "5:1: expected the SOA record at example.org., not below it"),
         ("@ CNAME ns", "5:1: the name of a zone cannot be an alias: it has SOA and NS records"),
@@ -115,6 +128,85 @@ fn errors_say_where_and_what_was_expected() {
     ] {
         assert_eq!(faults(format!("{START}{line}\n")), [fault], "{line}");
     }
+}
+
+/// What the lines after the start of a zone become, as named-compilezone of BIND 9.18 writes it.
+#[test]
+fn generate_makes_the_records_that_bind_makes() {
+    for (line, records) in [
+        ("$GENERATE 1-5/2 h$ A 192.0.2.$", "h1 A 192.0.2.1\nh3 A 192.0.2.3\nh5 A 192.0.2.5"),
+        ("$GENERATE 8-9 ${-8,3,d}x A 10.0.0.${0}", "000x A 10.0.0.8\n001x A 10.0.0.9"),
+        ("$GENERATE 250-256/6 ${0,4,x}.h A 10.0.0.1", "00fa.h A 10.0.0.1\n0100.h A 10.0.0.1"),
+        ("$GENERATE 7-9 ${0,0,o} 30 IN A 10.0.0.1", "7 30 A 10.0.0.1\n10 30 A 10.0.0.1\n11 30 A 10.0.0.1"),
+        ("$GENERATE 0-17/17 ${0,3,n}.nib PTR a$.b.", "0.0.nib PTR a0.b.\n1.1.nib PTR a17.b."),
+        ("$GENERATE 31-31 ${0,4,N}nib PTR a$.b.", "f.1.nib PTR a31.b."),
+        ("$GENERATE 31-31 ${0,2,n}nib PTR a$.b.", "f.1nib PTR a31.b."),
+        ("$GENERATE 0-1 m$ MX \"1$ m.x$\"", "m0 MX 10 m.x0\nm1 MX 11 m.x1"),
+        ("$GENERATE 0-1 m$ MX 1$ m.x$", "m0 MX 10 m.x0\nm1 MX 11 m.x1"),
+        ("$GENERATE 0-1 t$ TXT \"a $\"", "t0 TXT a 0\nt1 TXT a 1"),
+        ("$GENERATE 0-0 d$$ TXT a\\$b$", "d\\$ TXT a\\$b0"),
+    ] {
+        let (made, warnings) = read(format!("{START}{line}\n")).unwrap_or_else(|faults| panic!("{faults}"));
+        let (written, _) = read(format!("{START}{records}\n")).unwrap();
+        assert_eq!(warnings.list, []);
+        assert_eq!(made.arena, written.arena, "{line}");
+    }
+}
+
+/// Reads a zone whose included files are the given ones.
+fn including(text: &str, files: &[(&str, &str)]) -> Result<(Zone, Faults), Faults> {
+    let secret = HashKey::new(&mut Random::new(1));
+    let apex = "example.org".parse().unwrap();
+    file::read_including(&apex, "zones/main", text.as_bytes(), secret, &mut |name| {
+        let found = files.iter().find(|(known, _)| *known == name);
+        found.map(|(_, text)| text.as_bytes().to_vec()).ok_or_else(|| "there is none".to_owned())
+    })
+}
+
+#[test]
+fn an_included_file_has_its_own_origin_and_leaves_that_of_the_other_alone() {
+    let main =
+        format!("{START}$ORIGIN sub\na A 192.0.2.2\n$INCLUDE inner deep\n A 192.0.2.3\nb A 192.0.2.4\n");
+    let inner = "x A 192.0.2.5\n$ORIGIN other\ny A 192.0.2.6\n";
+    let (made, warnings) = including(&main, &[("inner", inner)]).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(warnings.list, []);
+    let whole = "a.sub A 192.0.2.2\nx.deep.sub A 192.0.2.5\ny.other.deep.sub A 192.0.2.6\n\
+        a.sub A 192.0.2.3\nb.sub A 192.0.2.4\n";
+    assert_eq!(made.arena, read(format!("{START}{whole}")).unwrap().0.arena);
+}
+
+#[test]
+fn faults_are_told_with_the_file_they_are_in() {
+    let main = format!("{START}$INCLUDE a\nd NS ns.d\n$INCLUDE b\n$INCLUDE c\n");
+    let faults = including(&main, &[("a", "\na A x\n$INCLUDE b"), ("b", "b NS ns.b")]);
+    let told: Vec<String> = faults.unwrap_err().list.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["zones/a:2:5: expected an IPv4 address", "zones/main:8:10: cannot include `c`: there is none"]
+    );
+    let main = format!("{START}$INCLUDE a\nd NS ns.d\n$INCLUDE b\n");
+    let warnings = including(&main, &[("a", "\n$INCLUDE b\nc NS ns.c"), ("b", "@ NS ns.b\nb NS ns.b")]);
+    let told: Vec<String> = warnings
+        .unwrap()
+        .1
+        .list
+        .iter()
+        .map(|fault| {
+            assert!(fault.text.contains("NS"), "{fault:?}");
+            format!("{}:{}", fault.file, fault.line)
+        })
+        .collect();
+    assert_eq!(told, ["zones/b:2", "zones/a:3", "zones/main:6"]);
+}
+
+#[test]
+fn files_that_include_one_another_come_to_an_end() {
+    let main = format!("{START}$INCLUDE a\n");
+    let faults = including(&main, &[("a", "$INCLUDE a")]).unwrap_err();
+    assert_eq!(faults.to_string(), "zones/a:1:10: expected at most 10 files included in one another");
+    let faults =
+        including(&main, &[("a", &"$INCLUDE b\n".repeat(2000)), ("b", "b A 192.0.2.1")]).unwrap_err();
+    assert_eq!(faults.list[0].to_string(), "zones/a:1000:10: expected at most 1000 included files");
 }
 
 #[test]
@@ -181,7 +273,7 @@ proptest! {
     fn nothing_that_looks_like_a_zone_makes_the_reader_panic(
         words in prop::collection::vec(prop::sample::select(vec![
             "@", "a", "*", "ns", "\n", "\n", "\n", " ", "(", ")", "\"", ";", "\\", "\\#", "$TTL", "$ORIGIN", "60",
-            "1h", "IN", "A", "NS", "SOA", "CNAME", "TXT", "MX", "TYPE9", "192.0.2.1", "4", "aabbccdd", ".", "x.",
+            "1h", "IN", "A", "NS", "SOA", "CNAME", "TXT", "MX", "TYPE9", "$GENERATE", "1-3", "$", "${1,2,n}", "192.0.2.1", "4", "aabbccdd", ".", "x.",
         ]), 0..60),
     ) {
         let _ = read(format!("{START}{}", words.join(" ")));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use doorway_base::Trace;
 use doorway_base::config::Listen;
 use doorway_dns::config::{Config, ZoneConfig};
+use doorway_dns::io::Surroundings;
 use doorway_dns::wire::{Edns, Flags, Message, Name, Rcode, Type};
-use doorway_dns::zone::Rotate;
 use doorway_dns::{Error, Server};
 use doorway_net::World;
 use doorway_net::ground::ListenOptions;
@@ -35,7 +35,7 @@ fn with_server<F: Future<Output = ()> + Send + 'static>(
     client: impl FnOnce(World, Server) -> F,
 ) -> Runtime {
     let runtime = Runtime::start("test", 1, Trace::recording()).unwrap();
-    let server = Server::start(runtime.world(), config).unwrap();
+    let server = Server::start(runtime.world(), config, &Surroundings::default()).unwrap();
     let world = runtime.world().clone();
     let client = client(world.clone(), server);
     let finished = runtime.block_on(async move { world.timeout(PATIENCE, client).await });
@@ -88,7 +88,7 @@ fn the_built_in_zone_answers_over_udp_and_tcp_and_is_traced() {
         runtime.world().trace().events().iter().map(|event| event.summary.clone()).collect();
     let asked = lines.iter().filter(|line| *line == "home.arpa. SOA? id 4711").count();
     let answered =
-        lines.iter().filter(|line| line.starts_with("home.arpa. SOA: NOERROR aa 1 answer")).count();
+        lines.iter().filter(|line| line.starts_with("home.arpa. SOA: NOERROR aa ra 1 answer")).count();
     assert_eq!((asked, answered), (2, 2), "{lines:?}");
 }
 
@@ -160,7 +160,8 @@ impl ZoneFile {
     }
 
     fn config(&self) -> Config {
-        let zone = ZoneConfig { name: "example.org".into(), file: self.0.clone(), rotate: Rotate::Cyclic };
+        let zone =
+            ZoneConfig { name: "example.org".into(), file: Some(self.0.clone()), ..ZoneConfig::default() };
         Config { zones: vec![zone], ..loopback() }
     }
 }
@@ -199,7 +200,7 @@ fn a_broken_zone_or_a_taken_port_keeps_the_server_from_starting() {
     let file = ZoneFile::new("start");
     file.holds(1, "broken");
     let runtime = Runtime::start("test", 1, Trace::off()).unwrap();
-    let error = Server::start(runtime.world(), &file.config()).unwrap_err();
+    let error = Server::start(runtime.world(), &file.config(), &Surroundings::default()).unwrap_err();
     assert!(error.to_string().contains(":5:1: expected a type"), "{error}");
 
     // The socket of another program, which shares its port with nobody.
@@ -207,6 +208,7 @@ fn a_broken_zone_or_a_taken_port_keeps_the_server_from_starting() {
     let other = runtime.world().udp("127.0.0.1:0".parse().unwrap(), &alone).unwrap();
     let taken = other.local().unwrap();
     let listen = vec![Listen { address: Some(taken.ip()), port: taken.port() }];
-    let error = Server::start(runtime.world(), &Config { listen, ..loopback() }).unwrap_err();
+    let error = Server::start(runtime.world(), &Config { listen, ..loopback() }, &Surroundings::default())
+        .unwrap_err();
     assert!(matches!(error, Error::Net(_)), "{error}");
 }

@@ -5,7 +5,12 @@
 mod allocation;
 mod defences;
 mod doors;
+mod internet;
+mod leases;
 mod model;
+mod moving;
+mod peers;
+mod recursion;
 mod replay;
 mod resolver;
 mod scripts;

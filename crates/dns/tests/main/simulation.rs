@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorway_base::Instant;
 use doorway_base::trace::TraceHash;
+use doorway_dns::io::Surroundings;
 use doorway_dns::io::stream::IDLE_MAX;
 use doorway_dns::wire::{Message, Rcode, Type};
 use doorway_dns::{Config, Server};
@@ -23,7 +24,7 @@ fn network(seed: u64, loss: f64) -> (Simulation, Node) {
     sim.link(server, client, Link { delay: Duration::from_millis(20), loss, ..Link::default() });
     sim.boot(server, |world, _| {
         let config = Config { listen: vec![SERVER.parse().unwrap()], ..Config::default() };
-        Server::start(world, &config).unwrap();
+        Server::start(world, &config, &Surroundings::default()).unwrap();
     });
     (sim, client)
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use doorway_base::Random;
 use doorway_base::config::Values;
+use doorway_dns::io::include;
 use doorway_dns::wire::Name;
 use doorway_dns::zone::fault::Faults;
 use doorway_dns::zone::{Fault, HashKey, Severity as Grade, file};
@@ -37,7 +38,8 @@ pub(super) fn problems(dns: &Values) -> Vec<Problem> {
                 continue;
             }
         };
-        let path = zone.path("file");
+        // A secondary has no file.
+        let Some(path) = zone.optional("file", Values::path) else { continue };
         match fs::read(path) {
             Err(why) => problems.push(error(
                 zone.at("file"),
@@ -47,7 +49,8 @@ pub(super) fn problems(dns: &Values) -> Vec<Problem> {
             Ok(text) => {
                 // The key only spreads names over the table; nothing is kept of it here.
                 let secret = HashKey::new(&mut Random::new(0));
-                let read = file::read(&apex, &path.to_string_lossy(), &text, secret);
+                let name = path.to_string_lossy();
+                let read = file::read_including(&apex, &name, &text, secret, &mut include::beneath(path));
                 let faults = read.map_or_else(|faults| faults, |(_, warnings)| warnings);
                 problems.extend(told(faults));
             }

@@ -1,6 +1,7 @@
 //! Writes the OpenMetrics 1.0 text format.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Metrics by family, in the order of their names: the samples of one family have to stand together.
 #[derive(Debug, Default)]
@@ -29,6 +30,25 @@ impl Page {
     /// A number that goes up and down.
     pub(crate) fn gauge(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
         self.sample(name, "gauge", help, "", labels, &value.to_string());
+    }
+
+    /// How many events took how long: `counts` has one more than `bounds`, for those that took longer.
+    pub(crate) fn histogram(
+        &mut self,
+        name: &str,
+        help: &'static str,
+        bounds: &[Duration],
+        counts: &[u64],
+        sum: Duration,
+    ) {
+        let mut so_far = 0;
+        for (index, count) in counts.iter().enumerate() {
+            so_far += count;
+            let bound = bounds.get(index).map_or("+Inf".to_owned(), |bound| bound.as_secs_f64().to_string());
+            self.sample(name, "histogram", help, "_bucket", &[("le", &bound)], &so_far.to_string());
+        }
+        self.sample(name, "histogram", help, "_count", &[], &so_far.to_string());
+        self.sample(name, "histogram", help, "_sum", &[], &sum.as_secs_f64().to_string());
     }
 
     fn sample(

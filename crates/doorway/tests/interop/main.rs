@@ -23,6 +23,7 @@ mod questions;
 mod reload;
 mod server;
 mod service_manager;
+mod signed;
 mod start;
 mod stop;
 mod tshark;

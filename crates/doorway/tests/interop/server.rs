@@ -31,7 +31,7 @@ impl Setup {
     /// Every door on a port that the system chooses, and a folder `public` that is served.
     pub(crate) fn new() -> Self {
         let mut setup = Self { folder: Folder::new(), keys: BTreeMap::new(), launch: None };
-        for key in ["dns.listen", "http.listen", "http.listen_tls", "metrics.listen"] {
+        for key in ["dns.listen", "dns.listen_tls", "http.listen", "http.listen_tls", "metrics.listen"] {
             setup = setup.key(key, "\"127.0.0.1:0\"");
         }
         setup.key("http.root", "\"public\"").file("public/index.html", "<h1>Hello</h1>\n")

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorway_dns::config::ZoneConfig;
-use doorway_dns::zone::Rotate;
+use doorway_dns::io::Surroundings;
 use doorway_http::Site;
 use doorway_net::{World, tcp};
 use doorway_sim::{Link, Node, Simulation};
@@ -44,14 +44,17 @@ impl Network {
 /// Starts both services as `wiring.rs` does.
 fn serve(world: &World) {
     let folder = folder();
-    let zone =
-        ZoneConfig { name: "example.org".to_owned(), file: folder.join("zone"), rotate: Rotate::Cyclic };
+    let zone = ZoneConfig {
+        name: "example.org".to_owned(),
+        file: Some(folder.join("zone")),
+        ..ZoneConfig::default()
+    };
     let dns = doorway_dns::Config {
         listen: vec![DNS.parse().unwrap()],
         zones: vec![zone],
         ..doorway_dns::Config::default()
     };
-    doorway_dns::Server::start(world, &dns).unwrap();
+    doorway_dns::Server::start(world, &dns, &Surroundings::default()).unwrap();
     let http = doorway_http::Config { root: Some(folder.join("public")), ..doorway_http::Config::default() };
     let server = Arc::new(doorway_http::Server::new(world, &http, Site::open(&http).unwrap()));
     tcp::serve(world, HTTP.parse().unwrap(), &server.tcp_options(false), &server).unwrap();

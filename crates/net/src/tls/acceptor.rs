@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::stream::Stream;
 
 /// Certificates by name, with one for clients that name none or an unknown one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Certificates {
     by_name: BTreeMap<String, Arc<CertifiedKey>>,
     default: Option<Arc<CertifiedKey>>,

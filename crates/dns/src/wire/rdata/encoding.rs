@@ -85,6 +85,15 @@ pub(super) fn write_hex(f: &mut impl fmt::Write, octets: &[u8]) -> fmt::Result {
     octets.iter().try_for_each(|octet| write!(f, "{octet:02X}"))
 }
 
+/// The octets that `text` spells in base 64; `None` when it does not.
+#[must_use]
+pub fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut digits = Digits::new(Base::Base64);
+    let mut octets = Vec::new();
+    let taken = text.split_ascii_whitespace().all(|word| digits.take(word.as_bytes(), &mut octets));
+    (taken && digits.are_whole() && !octets.is_empty()).then_some(octets)
+}
+
 /// Octets in base 64 with padding (RFC 4648 §4).
 #[must_use]
 pub fn base64(octets: &[u8]) -> impl fmt::Display {
@@ -118,6 +127,19 @@ pub fn base32hex(octets: &[u8]) -> impl fmt::Display {
         }
         Ok(())
     })
+}
+
+/// The digits of a SHA-1 hash in base 32, in lower case, as an owner name in canonical form has them.
+#[must_use]
+pub fn base32hex_digits(hash: &[u8; 20]) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (eight, five) in digits.as_chunks_mut::<8>().0.iter_mut().zip(hash.as_chunks::<5>().0) {
+        let bits = u64::from_be_bytes([0, 0, 0, five[0], five[1], five[2], five[3], five[4]]);
+        for (index, digit) in eight.iter_mut().enumerate() {
+            *digit = BASE32HEX[(bits >> (35 - 5 * index) & 31) as usize].to_ascii_lowercase();
+        }
+    }
+    digits
 }
 
 /// Prints a moment, in seconds since 1970, as `YYYYMMDDHHmmSS`.

@@ -137,7 +137,7 @@ fn parse_field(
         Field::U32 => out.extend(words.number::<u32>("a number from 0 to 4294967295")?.to_be_bytes()),
         Field::Seconds => {
             const SECONDS: &str = "a time such as 3600 or 1h30m";
-            let value = seconds(words.plain(SECONDS)?.as_bytes());
+            let value = span(words.plain(SECONDS)?.as_bytes());
             out.extend(value.ok_or_else(|| words.unexpected(SECONDS))?.to_be_bytes());
         }
         Field::Moment => {
@@ -376,6 +376,11 @@ fn mnemonic(table: &[(&str, u16)], word: &str) -> Option<u16> {
 /// Seconds as a zone file writes them: `3600`, `1h`, `1w2d3h4m5s`. At most [`SECONDS_MAX`].
 #[must_use]
 pub fn seconds(text: &[u8]) -> Option<u32> {
+    span(text).filter(|&value| value <= SECONDS_MAX)
+}
+
+// The same for the times in a SOA record, which have all 32 bits.
+fn span(text: &[u8]) -> Option<u32> {
     let (mut total, mut part, mut open) = (0_u64, 0_u64, false);
     if !text.first()?.is_ascii_digit() {
         return None;
@@ -399,5 +404,5 @@ pub fn seconds(text: &[u8]) -> Option<u32> {
         }
         total = total.checked_add(std::mem::take(&mut part).checked_mul(unit)?)?;
     }
-    u32::try_from(total.checked_add(part)?).ok().filter(|&value| value <= SECONDS_MAX)
+    u32::try_from(total.checked_add(part)?).ok()
 }

@@ -1,0 +1,117 @@
+//! Names of hosts with leases: in two zones and the store at once, and there again after a restart.
+
+use std::sync::Arc;
+
+use doorway_base::Trace;
+use doorway_dns::authority::Published;
+use doorway_dns::io::journal::Journal;
+use doorway_dns::io::transfers::{Settings, Transfers};
+use doorway_dns::leases::Lease;
+use doorway_dns::wire::{Name, Record, Type};
+use doorway_dns::zone::{Zone, Zones, file};
+use doorway_net::os::Runtime;
+use doorway_store::{Batch, Key, MemoryStore, Store, wait};
+
+use super::moving::secret;
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn zone(apex: &str, rest: &str) -> Arc<Zone> {
+    let text = format!("$TTL 60\n@ SOA ns host 1 2 3 4 5\n@ NS ns.example.org.\n{rest}");
+    Arc::new(file::read(&name(apex), "zone", text.as_bytes(), secret()).unwrap().0)
+}
+
+/// A forward and a reverse zone, over a store.
+struct Home {
+    runtime: Runtime,
+    published: Published,
+    transfers: Transfers,
+}
+
+fn home(store: &Arc<MemoryStore>) -> Home {
+    let runtime = Runtime::start("test", 1, Trace::off()).unwrap();
+    let zones = [zone("home.arpa", "nas A 10.0.0.2\n"), zone("10.in-addr.arpa", "")];
+    let published = Published::new(Zones::new(secret(), Vec::new()).unwrap());
+    let settings = zones.iter().map(|zone| Settings::primary(zone.apex())).collect();
+    let journal = Some(Journal::new(store.clone()));
+    let transfers =
+        wait(Transfers::start(runtime.world(), &published, journal, Vec::new(), settings, &zones)).unwrap();
+    Home { runtime, published, transfers }
+}
+
+impl Home {
+    fn records(&self, apex: &str, owner: &str, kind: Type) -> Vec<String> {
+        let zones = self.published.current();
+        let node = zones.named(&name(apex)).unwrap().node_of(&name(owner), secret());
+        let records: Vec<Record> = node.map(|node| node.records()).unwrap_or_default();
+        records.iter().filter(|record| record.kind == kind).map(Record::to_string).collect()
+    }
+
+    fn bound(&self, lease: &Lease) -> String {
+        let batch = Batch::new().put(Key::from("lease"), lease.client.clone());
+        wait(self.transfers.lease_bound(&name("home.arpa"), lease, batch)).unwrap().to_string()
+    }
+
+    fn ended(&self, owner: &str, lease: &Lease) {
+        wait(self.transfers.lease_ended(&name("home.arpa"), &name(owner), lease, Batch::new())).unwrap();
+    }
+}
+
+fn lease(host: &str, last: u8, client: u8) -> Lease {
+    let address = std::net::Ipv4Addr::new(10, 0, 0, last).into();
+    Lease { host: Some(host.to_owned()), address, client: vec![client; 6], seconds: 3600 }
+}
+
+#[test]
+fn a_lease_has_a_name_both_ways_until_it_ends_and_keeps_it_over_a_restart() {
+    let store = Arc::new(MemoryStore::new());
+    let first = home(&store);
+    assert_eq!(first.bound(&lease("Laptop", 7, 1)), "laptop.home.arpa.");
+    let row = store.get(&[Key::from("lease")]).wait().unwrap();
+    assert_eq!(row[0].as_ref().unwrap().value[..], [1; 6], "in the same transaction");
+    drop(first);
+    store.cut_power();
+    let second = home(&store);
+    assert_eq!(
+        second.records("home.arpa", "laptop.home.arpa", Type::A),
+        ["laptop.home.arpa. 300 IN A 10.0.0.7"]
+    );
+    let reverse = second.records("10.in-addr.arpa", "7.0.0.10.in-addr.arpa", Type::PTR);
+    assert_eq!(reverse, ["7.0.0.10.in-addr.arpa. 300 IN PTR laptop.home.arpa."]);
+    // Another address, the same name.
+    assert_eq!(second.bound(&lease("laptop", 8, 1)), "laptop.home.arpa.");
+    assert_eq!(
+        second.records("home.arpa", "laptop.home.arpa", Type::A),
+        ["laptop.home.arpa. 300 IN A 10.0.0.8"]
+    );
+    second.ended("laptop.home.arpa", &lease("laptop", 8, 1));
+    let zones = second.published.current();
+    assert!(
+        zones
+            .named(&name("home.arpa"))
+            .unwrap()
+            .node_of(&name("laptop.home.arpa"), secret())
+            .is_none_or(|node| node.records().is_empty())
+    );
+    assert!(second.records("10.in-addr.arpa", "8.0.0.10.in-addr.arpa", Type::PTR).is_empty());
+    drop(second.runtime);
+}
+
+#[test]
+fn a_name_of_the_zone_file_or_of_another_client_is_left_alone() {
+    let store = Arc::new(MemoryStore::new());
+    let home = home(&store);
+    assert_eq!(home.bound(&lease("nas", 7, 1)), "ip-10-0-0-7.home.arpa.");
+    assert_eq!(home.records("home.arpa", "nas.home.arpa", Type::A), ["nas.home.arpa. 60 IN A 10.0.0.2"]);
+    assert_eq!(home.bound(&lease("pc", 8, 1)), "pc.home.arpa.");
+    assert_eq!(home.bound(&lease("pc", 9, 2)), "ip-10-0-0-9.home.arpa.");
+    // Nor does the end of another's lease take it away.
+    home.ended("pc.home.arpa", &lease("pc", 9, 2));
+    assert_eq!(home.records("home.arpa", "pc.home.arpa", Type::A), ["pc.home.arpa. 300 IN A 10.0.0.8"]);
+    assert_eq!(
+        home.records("10.in-addr.arpa", "8.0.0.10.in-addr.arpa", Type::PTR),
+        ["8.0.0.10.in-addr.arpa. 300 IN PTR pc.home.arpa."]
+    );
+}
