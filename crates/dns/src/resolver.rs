@@ -287,6 +287,9 @@ impl Resolver {
                 }
                 job.note(now, || "another client waits for the same".to_owned());
                 job.waiters.push(waiter);
+                if stale {
+                    self.timers.add(now + self.config.stale_client_timeout, Timer::Stale(id));
+                }
                 return;
             }
             return self.answer(&waiter, &Reply::failure(None), Vec::new());

@@ -70,7 +70,7 @@ impl Resolver {
                 return;
             }
             if job.cut.is_none() {
-                if job.children > 0 || self.look(now, id) {
+                if job.priming || self.look(now, id) {
                     return;
                 }
                 match self.start(now, id) {
@@ -190,6 +190,9 @@ impl Resolver {
         }
         let iterate = self.jobs.at(id).is_some_and(|job| job.iterate);
         let pending = matches!(self.spawn(now, id, zone, Type::NS), Spawned::Pending);
+        if let Some(job) = self.jobs.at_mut(id) {
+            job.priming = pending;
+        }
         let key = self.question_key(zone, Type::NS);
         if let Some(&child) = self.by_question.get(&key).filter(|_| pending && iterate)
             && let Some(child) = self.jobs.at_mut(child)
@@ -351,6 +354,7 @@ impl Resolver {
     pub(super) fn child_done(&mut self, now: Instant, id: u64, name: &Name, addresses: &[IpAddr]) {
         let Some(job) = self.jobs.at_mut(id) else { return };
         job.children = job.children.saturating_sub(1);
+        job.priming = false;
         if let Some(cut) = job.cut.as_mut()
             && let Some(server) = cut.servers.iter_mut().find(|server| server.name == *name)
             && let Lookup::Open(count) = &mut server.lookup

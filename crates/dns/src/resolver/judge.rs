@@ -240,7 +240,10 @@ fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {
     if negative {
         // Of NS records beside a SOA nobody has a use.
         let soa = judged.authority.iter().any(|link| link.set.kind() == Type::SOA);
-        judged.authority.retain(|link| !soa || link.set.kind() != Type::NS);
+        if soa {
+            judged.authority.retain(|link| link.set.kind() != Type::NS);
+            servers.clear();
+        }
     }
     for link in &judged.answer {
         let names: fn(&[u8]) -> Option<&[u8]> = match link.set.kind() {
