@@ -95,6 +95,7 @@ pub struct Authority {
     udp_octets_max: usize,
     elsewhere: Elsewhere,
     identifier: Option<Box<[u8]>>,
+    option: Option<[u8; 28]>,
 }
 
 impl Authority {
@@ -111,6 +112,7 @@ impl Authority {
             udp_octets_max: usize::from(udp_octets_max).max(PLAIN_UDP_OCTETS_MAX),
             elsewhere: Elsewhere::No,
             identifier: None,
+            option: None,
         }
     }
 
@@ -214,7 +216,9 @@ impl Authority {
         };
         let opt_octets = match &query.edns {
             Some(edns) => {
-                OPT_OCTETS + self.identifier(edns, octets).map_or(0, |identifier| 4 + identifier.len())
+                OPT_OCTETS
+                    + self.identifier(edns, octets).map_or(0, |identifier| 4 + identifier.len())
+                    + self.option.map_or(0, |option| option.len())
             }
             None => 0,
         };
@@ -257,6 +261,13 @@ impl Authority {
         self
     }
 
+    /// An EDNS option, code and length before its value, for the answers from here on that carry OPT: a
+    /// cookie.
+    #[inline]
+    pub fn set_option(&mut self, option: Option<[u8; 28]>) {
+        self.option = option;
+    }
+
     // The server's name for itself, when it has one and the query asks for it.
     fn identifier(&self, edns: &QueryEdns, message: &[u8]) -> Option<&[u8]> {
         let identifier = self.identifier.as_deref()?;
@@ -278,6 +289,9 @@ impl Authority {
                 reply.put_u16(code::NSID);
                 reply.put_u16(identifier.len() as u16);
                 reply.put(identifier);
+            }
+            if let Some(option) = &self.option {
+                reply.put(option);
             }
             if self.elsewhere == Elsewhere::Refused {
                 // RFC 8914 §4.21: not our name, which is no reason to ask again.

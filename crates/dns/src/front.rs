@@ -65,9 +65,14 @@ pub struct Front {
     authority: Authority,
     settings: Arc<Settings>,
     accounts: Accounts,
-    refresh: Option<Box<Question>>,
+    refresh: Option<Box<Wanted>>,
     from_cache: bool,
+    // The cookie that the query at hand is answered with.
+    cookie: Option<CookieOption>,
 }
+
+/// A COOKIE option: its code, its length, the client's part and the server's.
+type CookieOption = [u8; 4 + cookie::CLIENT_OCTETS + cookie::SERVER_OCTETS];
 
 /// What is done with a query.
 #[derive(Debug)]
@@ -98,7 +103,7 @@ impl Front {
     #[must_use]
     pub fn new(authority: Authority, settings: Arc<Settings>, secret: u64) -> Self {
         let accounts = Accounts::new(settings.rate, secret);
-        Self { authority, settings, accounts, refresh: None, from_cache: false }
+        Self { authority, settings, accounts, refresh: None, from_cache: false, cookie: None }
     }
 
     /// Takes up what was published since. For a worker, once a batch.
@@ -113,7 +118,7 @@ impl Front {
     }
 
     /// The question of the last answer, when it should be looked up anew before its time is over.
-    pub fn take_refresh(&mut self) -> Option<Box<Question>> {
+    pub fn take_refresh(&mut self) -> Option<Box<Wanted>> {
         self.refresh.take()
     }
 
@@ -127,7 +132,29 @@ impl Front {
         reply: &mut Writer<'_>,
     ) -> Decision {
         self.from_cache = false;
+        self.cookie = None;
         let query = self.authority.read(octets);
+        let mut proven = false;
+        if let Ok(query @ Query { edns: Some(edns), .. }) = query
+            && let Some(baker) = &self.settings.cookies
+            && let Some(option) = edns.option(octets, COOKIE)
+        {
+            let looked = baker.look(client.wall, client.address, option);
+            proven = matches!(looked, Cookie::Good(_));
+            match looked {
+                Cookie::Malformed => return self.refuse(octets, query, Rcode::FORMERR, reply),
+                Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
+                    let mut option = [0; 28];
+                    option[1] = COOKIE as u8;
+                    option[3] = cookie.len() as u8;
+                    option[4..].copy_from_slice(&cookie);
+                    self.cookie = Some(option);
+                }
+            }
+        }
+        self.authority.set_option(self.cookie);
+        // Who has shown where it is cannot have forged its address.
+        let rate = if proven { None } else { Some(now) };
         let read = match query {
             Ok(query) if query.class == Class::IN => query,
             Err(Unanswerable::Header { flags, .. })
@@ -135,7 +162,7 @@ impl Front {
             {
                 return Decision::Upkeep;
             }
-            other => return self.authoritative(now, client, other, octets, reply),
+            other => return self.authoritative(rate, client, other, octets, reply),
         };
         // More than an OPT record behind the question may be a signature.
         let additionals = octets.get(10..12).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
@@ -144,7 +171,7 @@ impl Front {
             return Decision::Upkeep;
         }
         if !self.may_recurse(client, &read) {
-            return self.authoritative(now, client, query, octets, reply);
+            return self.authoritative(rate, client, query, octets, reply);
         }
         // Answers of our own come first: what is served here is never looked up elsewhere.
         match self.authority.reply_to(query, octets, client.carrier, reply) {
@@ -169,14 +196,17 @@ impl Front {
     // A query that gets what the zones have and nothing else.
     fn authoritative(
         &mut self,
-        now: Instant,
+        rate: Option<Instant>,
         client: Client,
         query: Result<Query, Unanswerable>,
         octets: &[u8],
         reply: &mut Writer<'_>,
     ) -> Decision {
         match self.authority.reply_to(query, octets, client.carrier, reply) {
-            Verdict::Reply => self.limited(now, client, reply),
+            Verdict::Reply => match rate {
+                Some(now) => self.limited(now, client, reply),
+                None => Decision::Reply,
+            },
             Verdict::Drop(why) => Decision::Drop(why),
             Verdict::Later => Decision::Upkeep,
         }
@@ -214,10 +244,8 @@ impl Front {
         octets: &[u8],
         reply: &mut Writer<'_>,
     ) -> Decision {
-        let options = match self.cookie(client, octets, &query) {
-            Ok(options) => options,
-            Err(rcode) => return self.refuse(octets, query, rcode, reply),
-        };
+        let options = self.cookie;
+        let options = options.as_ref().map_or(&[][..], |option| &option[..]);
         if query.kind.is_meta() && query.kind != Type::ANY {
             return self.refuse(octets, query, Rcode::NOTIMP, reply);
         }
@@ -239,14 +267,14 @@ impl Front {
                 counters.cached.add();
                 counters.answered(client.carrier, rcode(reply));
                 if let Some(edns) = query.edns {
-                    late::put_opt(edns, Rcode::NOERROR, udp_octets_max, &options, reply);
+                    late::put_opt(edns, Rcode::NOERROR, udp_octets_max, options, reply);
                 }
                 if refresh {
-                    self.refresh = Wanted::new(octets, query, Vec::new()).ok().map(|wanted| wanted.question);
+                    self.refresh = Wanted::new(octets, query, Vec::new()).ok().map(Box::new);
                 }
                 Decision::Reply
             }
-            Hit::None => match Wanted::new(octets, query, options) {
+            Hit::None => match Wanted::new(octets, query, options.to_vec()) {
                 Ok(wanted) => Decision::Resolve(Box::new(wanted)),
                 Err(_) => Decision::Drop("a question that cannot be read again"),
             },
@@ -257,22 +285,6 @@ impl Front {
     pub fn decline(&mut self, octets: &[u8], carrier: Carrier, reply: &mut Writer<'_>) {
         reply.rewind(0);
         let _ = self.authority.respond(octets, carrier, reply);
-    }
-
-    // The options that answer the query's COOKIE option.
-    fn cookie(&self, client: Client, octets: &[u8], query: &Query) -> Result<Vec<u8>, Rcode> {
-        let (Some(baker), Some(edns)) = (&self.settings.cookies, query.edns) else { return Ok(Vec::new()) };
-        let Some(option) = edns.option(octets, COOKIE) else { return Ok(Vec::new()) };
-        match baker.look(client.wall, client.address, option) {
-            Cookie::Malformed => Err(Rcode::FORMERR),
-            Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
-                let mut options = Vec::with_capacity(4 + cookie.len());
-                options.extend(COOKIE.to_be_bytes());
-                options.extend((cookie.len() as u16).to_be_bytes());
-                options.extend(cookie);
-                Ok(options)
-            }
-        }
     }
 
     // An answer of a code alone.

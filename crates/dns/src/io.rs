@@ -135,9 +135,9 @@ impl Parts {
     /// Has the last answer of `front` looked up again, if its time is nearly over.
     #[inline]
     pub fn refresh(&self, front: &mut Front) {
-        if let Some(question) = front.take_refresh() {
+        if let Some(wanted) = front.take_refresh() {
             // With much to do, it is looked up when its time is over.
-            let _ = self.ask(Asker::Refresh(question));
+            let _ = self.ask(Asker::Refresh(wanted));
         }
     }
 }

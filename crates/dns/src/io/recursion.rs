@@ -82,7 +82,7 @@ pub enum Asker {
         answer: oneshot::Sender<Answer>,
     },
     /// The ready-made answers, before the time of one is over.
-    Refresh(Box<Question>),
+    Refresh(Box<Wanted>),
 }
 
 /// What recursion is set up with.
@@ -198,8 +198,10 @@ struct Waiting {
 impl Asker {
     fn question(&self) -> &Question {
         match self {
-            Self::Datagram { wanted, .. } | Self::Stream { wanted, .. } => &wanted.question,
-            Self::Call { question, .. } | Self::Refresh(question) => question,
+            Self::Datagram { wanted, .. } | Self::Stream { wanted, .. } | Self::Refresh(wanted) => {
+                &wanted.question
+            }
+            Self::Call { question, .. } => question,
         }
     }
 
@@ -214,8 +216,9 @@ impl Asker {
     fn ask(&self, token: u64) -> Ask {
         let mut ask = Ask::new(token, self.question().clone());
         ask.client = self.client();
+        ask.refresh = matches!(self, Self::Refresh(_));
         match self {
-            Self::Datagram { wanted, .. } | Self::Stream { wanted, .. } => {
+            Self::Datagram { wanted, .. } | Self::Stream { wanted, .. } | Self::Refresh(wanted) => {
                 let variant = Variant::of(&wanted.query);
                 ask.dnssec = variant.dnssec;
                 ask.checking_disabled = variant.checking_disabled;
@@ -224,7 +227,6 @@ impl Asker {
                 ask.dnssec = *dnssec;
                 ask.explain = *explain;
             }
-            Self::Refresh(_) => ask.refresh = true,
         }
         ask
     }
@@ -630,8 +632,9 @@ impl Worker {
         }
         let question = asker.question();
         let variant = match &asker {
-            Asker::Datagram { wanted, .. } | Asker::Stream { wanted, .. } => Variant::of(&wanted.query),
-            Asker::Refresh(_) => Variant { dnssec: false, checking_disabled: false },
+            Asker::Datagram { wanted, .. } | Asker::Stream { wanted, .. } | Asker::Refresh(wanted) => {
+                Variant::of(&wanted.query)
+            }
             Asker::Call { .. } => {
                 if let Asker::Call { answer: to, .. } = asker {
                     // Whoever asked may be gone.

@@ -231,8 +231,7 @@ fn key(name: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix("key")?;
     let plain =
         digits.bytes().all(|octet| octet.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
-    // RFC 9460 §14.3.2: the last number is kept for an invalid key.
-    digits.parse().ok().filter(|&key| plain && key != u16::MAX)
+    digits.parse().ok().filter(|_| plain)
 }
 
 const fn expected(key: u16) -> &'static str {

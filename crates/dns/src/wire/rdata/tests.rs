@@ -121,7 +121,7 @@ fn what_cannot_be_a_record_is_refused_at_the_word() {
         ("SVCB 1 . alpn=", "2: alpn= with one or more protocols, such as alpn=\"h2,h3\""),
         ("SVCB 1 . alpn=h2,,h3", "2: alpn= with one or more protocols, such as alpn=\"h2,h3\""),
         ("SVCB 1 . ipv4hint=2001:db8::1", "2: ipv4hint= with IPv4 addresses between commas"),
-        ("SVCB 1 . key65535=x", "2: a parameter such as port=443 or alpn=\"h2\""),
+        ("SVCB 1 . key65536=x", "2: a parameter such as port=443 or alpn=\"h2\""),
         ("SVCB 1 . key3=x", "2: port= with a number from 0 to 65535"),
         ("CAA 0 is-sue x", "1: a word of letters and digits"),
     ] {
