@@ -617,7 +617,7 @@ impl Resolver {
             _ => true,
         };
         if cached {
-            self.store(now, sent, &judged);
+            self.store(now, sent, &zone, &judged);
         }
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
@@ -739,7 +739,7 @@ impl Resolver {
         }
     }
 
-    fn store(&self, now: Instant, sent: &Sent, judged: &Judged) {
+    fn store(&self, now: Instant, sent: &Sent, zone: &Name, judged: &Judged) {
         let (cache, ghost) = (&self.cache, self.config.ghost_protection);
         let referral = matches!(judged.meaning, Meaning::Referral(_));
         let data = if judged.authoritative { Trust::AuthoritativeAnswer } else { Trust::Answer };
@@ -754,7 +754,14 @@ impl Resolver {
                 Type::NS => Trust::Glue,
                 _ => continue,
             };
-            cache.store_set(now, &link.set, link.ttl, trust, ghost);
+            let mut ttl = link.ttl;
+            if ghost && link.set.kind() == Type::NS {
+                // A cut lives no longer than the one it was learnt through, or a zone that its parent
+                // dropped would live on in cuts of its own making.
+                let above = cache.find_set(now, zone.as_octets(), Type::NS, Trust::Glue);
+                ttl = above.map_or(ttl, |(_, hit)| ttl.min(hit.ttl(now)));
+            }
+            cache.store_set(now, &link.set, ttl, trust, ghost);
         }
         let trust = if referral { Trust::Glue } else { Trust::Additional };
         for link in &judged.additional {

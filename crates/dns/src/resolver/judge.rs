@@ -257,7 +257,8 @@ fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {
     for part in received.section(Section::Additional) {
         let address = matches!(part.kind, Type::A | Type::AAAA);
         let named = !asked.bailiwick || servers.contains(&part.owner);
-        if address && named && inside(&part.owner) {
+        let told = |link: &Link| link.set.kind() == part.kind && link.set.name() == part.owner;
+        if address && named && inside(&part.owner) && !judged.answer.iter().any(told) {
             judged.additional.push(link(part));
         }
     }
