@@ -743,8 +743,15 @@ impl Resolver {
         let (cache, ghost) = (&self.cache, self.config.ghost_protection);
         let referral = matches!(judged.meaning, Meaning::Referral(_));
         let data = if judged.authoritative { Trust::AuthoritativeAnswer } else { Trust::Answer };
+        // A cut lives no longer than the one it was learnt through, or a zone that its parent dropped
+        // would live on in cuts of its own making.
+        let end = cache.find_set(now, zone.as_octets(), Type::NS, Trust::Glue).filter(|_| ghost);
+        let lasting = |link: &Link| match &end {
+            Some((_, above)) if link.set.kind() == Type::NS => link.ttl.min(above.ttl(now)),
+            _ => link.ttl,
+        };
         for link in &judged.answer {
-            cache.store_set(now, &link.set, link.ttl, data, ghost);
+            cache.store_set(now, &link.set, lasting(link), data, ghost);
         }
         for link in &judged.authority {
             let trust = match link.set.kind() {
@@ -754,14 +761,7 @@ impl Resolver {
                 Type::NS => Trust::Glue,
                 _ => continue,
             };
-            let mut ttl = link.ttl;
-            if ghost && link.set.kind() == Type::NS {
-                // A cut lives no longer than the one it was learnt through, or a zone that its parent
-                // dropped would live on in cuts of its own making.
-                let above = cache.find_set(now, zone.as_octets(), Type::NS, Trust::Glue);
-                ttl = above.map_or(ttl, |(_, hit)| ttl.min(hit.ttl(now)));
-            }
-            cache.store_set(now, &link.set, ttl, trust, ghost);
+            cache.store_set(now, &link.set, lasting(link), trust, ghost);
         }
         let trust = if referral { Trust::Glue } else { Trust::Additional };
         for link in &judged.additional {
