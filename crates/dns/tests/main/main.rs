@@ -13,8 +13,10 @@ mod moving;
 mod peers;
 mod recursion;
 mod replay;
+mod resolver;
 mod scripts;
 mod simulation;
+mod upstream;
 
 use std::sync::Arc;
 
