@@ -111,6 +111,12 @@ impl Front {
         self.authority.take_up();
     }
 
+    /// Where the memory lies that the answer to a query of a batch will be read from.
+    #[inline]
+    pub fn ahead(&mut self, step: usize, index: usize, query: &[u8]) -> Option<*const u8> {
+        self.authority.ahead(step, index, query)
+    }
+
     /// Whether the last reply was a ready-made one.
     #[must_use]
     pub const fn was_cached(&self) -> bool {
