@@ -32,6 +32,7 @@ pub const BENCH: &[(&str, &str)] = &[
     ("unbound", "unbound"),
     ("kresd", "knot-resolver"),
     ("pdns_recursor", "pdns-recursor"),
+    ("pdns_server", "pdns-server"),
     ("ip", "iproute2"),
     ("taskset", "util-linux"),
 ];

@@ -3,6 +3,7 @@
 //! ```text
 //! load dns-data DIR                       the W1 zone and its query lists
 //! load dns PORT LIST SECONDS              closed loop over 8 sockets, 1024 in flight
+//! load tcp PORT LIST SECONDS              the same over 8 connections, 128 in flight on each
 //! load echo PORT LIST SECONDS             the same against an echo, which returns the query
 //! load resolve PORT LIST SECONDS          the same with RD, against a resolver
 //! load once PORT LIST WINDOW              with RD, each query once, so many in flight
@@ -32,6 +33,7 @@ fn main() -> std::io::Result<()> {
         ["dns-data", folder] => dns_data(Path::new(folder)),
         ["dns", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), false),
         ["echo", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), true),
+        ["tcp", port, list, seconds] => tcp(number(port), &queries(list, 0)?, number(seconds)),
         ["resolve", port, list, seconds] => {
             dns(number(port), &queries(list, 1)?, Until::after(seconds), false)
         }
@@ -251,6 +253,119 @@ fn dns(port: usize, queries: &[Query], until: Until, echo: bool) -> std::io::Res
     let quantile = |q: f64| latencies.get((latencies.len() as f64 * q) as usize).copied().unwrap_or(0);
     println!(
         "sent {sent} answered {answered} wrong {wrong} lost {lost} rate {:.0} p50_us {} p99_us {}",
+        answered as f64 / elapsed,
+        quantile(0.5),
+        quantile(0.99)
+    );
+    Ok(())
+}
+
+/// One connection with what it waits for.
+struct Pipe {
+    stream: TcpStream,
+    to_write: Vec<u8>,
+    written: usize,
+    read: Vec<u8>,
+    waiting: Vec<Option<Outstanding>>,
+    next_id: u16,
+    in_flight: usize,
+}
+
+fn tcp(port: usize, queries: &[Query], seconds: usize) -> std::io::Result<()> {
+    use std::io::{ErrorKind, Read as _};
+    let mut pipes = Vec::new();
+    for stream in open_all(port, SOCKETS)? {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        pipes.push(Pipe {
+            stream,
+            to_write: Vec::new(),
+            written: 0,
+            read: Vec::new(),
+            waiting: vec![None; 65_536],
+            next_id: 0,
+            in_flight: 0,
+        });
+    }
+    let (mut sent, mut answered, mut wrong) = (0u64, 0u64, 0u64);
+    let mut latencies: Vec<u32> = Vec::with_capacity(4 << 20);
+    let mut room = vec![0; 256 * 1024];
+    let start = Instant::now();
+    let end = start + Duration::from_secs(seconds as u64);
+    let mut at = 0;
+    while Instant::now() < end {
+        let mut moved = false;
+        for pipe in &mut pipes {
+            let now = Instant::now();
+            // In bursts of a quarter window, as a forwarder with many clients sends them.
+            if WINDOW / SOCKETS - pipe.in_flight >= WINDOW / SOCKETS / 4 {
+                while pipe.in_flight < WINDOW / SOCKETS {
+                    let index = at % queries.len();
+                    let query = &queries[index].octets;
+                    pipe.to_write.extend((query.len() as u16).to_be_bytes());
+                    pipe.to_write.extend(pipe.next_id.to_be_bytes());
+                    pipe.to_write.extend(&query[2..]);
+                    pipe.waiting[usize::from(pipe.next_id)] =
+                        Some(Outstanding { query: index as u32, sent: now });
+                    pipe.next_id = pipe.next_id.wrapping_add(1);
+                    pipe.in_flight += 1;
+                    sent += 1;
+                    at += 1;
+                }
+            }
+            while pipe.written < pipe.to_write.len() {
+                match pipe.stream.write(&pipe.to_write[pipe.written..]) {
+                    Ok(count) => pipe.written += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+                moved = true;
+            }
+            if pipe.written == pipe.to_write.len() {
+                pipe.to_write.clear();
+                pipe.written = 0;
+            }
+            let count = match pipe.stream.read(&mut room) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            moved = true;
+            pipe.read.extend_from_slice(&room[..count]);
+            let now = Instant::now();
+            let mut used = 0;
+            while let Some((length, rest)) = pipe.read[used..].split_first_chunk::<2>() {
+                let Some(octets) = rest.get(..usize::from(u16::from_be_bytes(*length))) else { break };
+                used += 2 + octets.len();
+                let id = usize::from(u16::from_be_bytes([octets[0], octets[1]]));
+                let Some(outstanding) = pipe.waiting[id].take() else { continue };
+                pipe.in_flight -= 1;
+                answered += 1;
+                latencies.push((now - outstanding.sent).as_micros() as u32);
+                let query = &queries[outstanding.query as usize];
+                let right = octets.len() >= query.octets.len()
+                    && octets[12..query.octets.len()] == query.octets[12..]
+                    && octets[3] & 15 == query.rcode
+                    && (query.rcode != 0 || octets[7] != 0);
+                wrong += u64::from(!right);
+            }
+            pipe.read.drain(..used);
+        }
+        if !moved {
+            let mut polled: Vec<libc::pollfd> = pipes
+                .iter()
+                .map(|pipe| libc::pollfd { fd: pipe.stream.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+                .collect();
+            // SAFETY: the array lives through the call and its length is passed.
+            unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as u64, 10) };
+        }
+    }
+    let elapsed = start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let quantile = |q: f64| latencies.get((latencies.len() as f64 * q) as usize).copied().unwrap_or(0);
+    println!(
+        "sent {sent} answered {answered} wrong {wrong} lost 0 rate {:.0} p50_us {} p99_us {}",
         answered as f64 / elapsed,
         quantile(0.5),
         quantile(0.99)

@@ -1,5 +1,6 @@
 //! `bench dns`: one zone of 100 000 names, asked over UDP: a mixed list, and names that do not exist.
-//! Peers: Knot DNS, NSD, gdnsd and BIND, one thread each. Floor: a UDP echo in batches.
+//! Over TCP too. Peers: Knot DNS, NSD, gdnsd, BIND and PowerDNS, one thread each. Floor: a UDP echo in
+//! batches.
 
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub fn bench() -> Outcome {
         nsd(&folder, &zone, 5404)?,
         gdnsd(&folder, &zone, 5405)?,
         named(&folder, &zone, 5406)?,
+        powerdns(&folder, &zone, 5407)?,
     ];
     println!(
         "\n`cargo xtask bench dns`: 120 000 records, one server thread on core 0, client on core 1, closed loop with 1024 queries in flight over 8 sockets, {} rounds of {SECONDS} s.",
@@ -35,6 +37,19 @@ pub fn bench() -> Outcome {
         let series = interleave(&servers, |server| load(server, "dns", &list))?;
         table::print(title, "query", &servers, &series, "doorway", "echo");
     }
+    // The echo has no TCP, and PowerDNS takes a thread for each connection.
+    let list = folder.join("mixed.txt").display().to_string();
+    let mut servers = Vec::from(servers);
+    servers.retain(|server| !matches!(server.name.as_str(), "echo" | "powerdns"));
+    let series = interleave(&servers, |server| load(server, "tcp", &list))?;
+    table::print(
+        "Authoritative over TCP, mixed, 8 connections",
+        "query",
+        &servers,
+        &series,
+        "doorway",
+        "doorway",
+    );
     Ok(())
 }
 
@@ -162,4 +177,25 @@ fn named(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
     )?;
     let line = ["named", "-f", "-n", "1", "-c", &config.display().to_string()];
     Server::start("bind", &version(&["named", "-v"]), port, Up::Udp, &line, folder)
+}
+
+fn powerdns(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
+    let home = folder.join("powerdns");
+    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
+    write(
+        &home.join("bind.conf"),
+        &format!("zone \"{ZONE}\" {{ type master; file \"{}\"; }};\n", zone.display()),
+    )?;
+    write(
+        &home.join("pdns.conf"),
+        &format!(
+            "launch=bind\nbind-config={home}/bind.conf\nlocal-address=127.0.0.1\nlocal-port={port}\nreceiver-threads=1\n\
+             distributor-threads=1\nreuseport=yes\nsocket-dir={home}\ndaemon=no\nguardian=no\nloglevel=2\nwrite-pid=no\n\
+             security-poll-suffix=\n",
+            home = home.display()
+        ),
+    )?;
+    let config = format!("--config-dir={}", home.display());
+    let line = ["pdns_server", &config];
+    Server::start("powerdns", &version(&["pdns_server", "--version"]), port, Up::Udp, &line, folder)
 }

@@ -381,3 +381,32 @@ fn nsupdate_and_knsupdate_hear_what_their_update_did() {
         }
     });
 }
+
+#[test]
+fn a_signed_zone_that_left_us_is_found_whole_by_ldns() {
+    let ours = free_port();
+    let bench = Bench::new();
+    let file = bench.write("zone", &text(7));
+    let folder = bench.folder.display().to_string();
+    let in_folder = |program: &str, arguments: &str| {
+        let line = format!("cd {folder} && {program} {arguments}");
+        run("ldnsutils", "sh", &["-c", &line], "")
+    };
+    let (made, base) = in_folder("ldns-keygen", "-a ECDSAP256SHA256 -k example.org");
+    assert!(made, "{base}; install the Debian package ldnsutils");
+    let (signed, said) =
+        in_folder("ldns-signzone", &format!("-o example.org -f signed {file} {}", base.trim()));
+    assert!(signed, "{said}");
+    let signed = fs::read_to_string(bench.folder.join("signed")).unwrap();
+    with_server(vec![zone(&signed)], primary_for(9), ours, move |_, _| async move {
+        let port = ours.to_string();
+        let key = our_key();
+        let arguments = ["@127.0.0.1", "-p", &port, "-y", &key, "+noall", "+answer", "example.org", "AXFR"];
+        let (_, got) = run("bind9-dnsutils", "dig", &arguments, "");
+        // dig prints the SOA record at both ends.
+        let lines: Vec<&str> = got.lines().collect();
+        let path = bench.write("got", &(lines[..lines.len() - 1].join("\n") + "\n"));
+        let (whole, said) = run("ldnsutils", "ldns-verify-zone", &[&path], "");
+        assert!(whole && said.contains("verified and complete"), "{said}");
+    });
+}

@@ -25,6 +25,7 @@ mod questions;
 #[path = "../interop/server.rs"]
 #[allow(dead_code, reason = "a server that is killed is asked for less")]
 mod server;
+mod updates;
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use ledger::Ledger;
 use load::Load;
 use questions::{NOERROR, Questions};
 use server::{Server, Setup};
+use updates::Updates;
 
 /// Rounds unless `DOORWAY_CRASH_ROUNDS` says otherwise.
 const ROUNDS: usize = 10;
@@ -86,4 +88,32 @@ fn what_was_acknowledged_survives_kill_9_under_load() {
     );
     assert!(ledger.acknowledged() > 0, "nothing was acknowledged before the kills, so nothing was tried");
     assert!(median < RESTART_MAX, "{median:?}");
+}
+
+#[test]
+fn what_was_added_by_update_survives_kill_9() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut setup = Setup::new().file("zone", updates::FILE).key("dns.zone", updates::ZONES);
+    let mut added = 0;
+    for round in 0..rounds {
+        let server = setup.start();
+        let load = Updates::start(server.dns(), round);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        setup = server.kill();
+        let names = load.finish();
+        added += names.len();
+        let server = setup.start();
+        let mut questions = Questions::to(server.dns());
+        for name in &names {
+            assert_eq!(questions.ask(name), (NOERROR, 1), "SEED={seed}, round {round}: {name} is lost");
+        }
+        setup = server.kill();
+    }
+    println!("{added} names were added in {rounds} rounds");
+    assert!(added > rounds, "SEED={seed}: hardly anything was added");
 }
