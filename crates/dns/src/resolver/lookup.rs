@@ -36,7 +36,8 @@ impl Resolver {
             let Some(job) = self.jobs.at(id) else { return };
             let Some(cut) = &job.cut else { return };
             let open = cut.servers.iter().filter(|server| matches!(server.lookup, Lookup::Open(_))).count();
-            if usize::from(cut.fruitless) + open >= at_once || !self.charge_lookup(id) {
+            let unasked = cut.servers.iter().any(|server| server.lookup == Lookup::Unasked);
+            if !unasked || usize::from(cut.fruitless) + open >= at_once || !self.charge_lookup(id) {
                 return;
             }
             let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut()) else { return };
