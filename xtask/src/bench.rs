@@ -26,10 +26,12 @@ pub fn bench(name: &str) -> Outcome {
     match name {
         "dns" => {
             dns::bench()?;
+            dns::zone_load()?;
             resolver::hits()?;
             resolver::misses()
         }
         "authority" => dns::bench(),
+        "zone" => dns::zone_load(),
         "resolver" => resolver::hits(),
         "misses" => resolver::misses(),
         "misses-inside" => resolver::misses_inside(),
@@ -42,7 +44,7 @@ pub fn bench(name: &str) -> Outcome {
             command(&program("doorway"), &["store", "bench", "--data", &data.display().to_string()])
         }
         "build" => cost::bench(),
-        _ => Err(Failed("there is `bench dns` (or a part of it: `authority`, `resolver`, `misses`), `http`, `idle`, `slow`, `store` and `build`".to_owned())),
+        _ => Err(Failed("there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `http`, `idle`, `slow`, `store` and `build`".to_owned())),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! load dns-data DIR                       the W1 zone and its query lists
+//! load zone FILE RECORDS                  a zone of so many records
 //! load dns PORT LIST SECONDS              closed loop over 8 sockets, 1024 in flight
 //! load tcp PORT LIST SECONDS              the same over 8 connections, 128 in flight on each
 //! load echo PORT LIST SECONDS             the same against an echo, which returns the query
@@ -31,6 +32,7 @@ fn main() -> std::io::Result<()> {
     let number = |text: &str| text.parse::<usize>().unwrap_or_else(|_| usage());
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["dns-data", folder] => dns_data(Path::new(folder)),
+        ["zone", file, records] => zone(Path::new(file), number(records)),
         ["dns", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), false),
         ["echo", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), true),
         ["tcp", port, list, seconds] => tcp(number(port), &queries(list, 0)?, number(seconds)),
@@ -97,6 +99,31 @@ fn dns_data(folder: &Path) -> std::io::Result<()> {
     }
     std::fs::write(folder.join("mixed.txt"), mixed)?;
     std::fs::write(folder.join("missing.txt"), missing)
+}
+
+/// Names with an address each, every fifth with two more records.
+fn zone(file: &Path, records: usize) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    writeln!(
+        out,
+        "$ORIGIN {ZONE}.\n$TTL 3600\n@ IN SOA ns1 hostmaster 1 3600 600 86400 300\n@ IN NS ns1\nns1 IN A 192.0.2.1\nmail IN A 192.0.2.2"
+    )?;
+    let (mut written, mut n) = (4, 0);
+    while written < records {
+        writeln!(out, "host{n:07} IN A 10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255)?;
+        written += 1;
+        if n % 5 == 0 {
+            writeln!(
+                out,
+                "host{n:07} IN AAAA 2001:db8::{:x}:{:x}\nhost{n:07} IN MX 10 mail",
+                n >> 16,
+                n & 0xffff
+            )?;
+            written += 2;
+        }
+        n += 1;
+    }
+    out.flush()
 }
 
 struct Query {
