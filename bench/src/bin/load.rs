@@ -8,6 +8,7 @@
 //! load echo PORT LIST SECONDS             the same against an echo, which returns the query
 //! load resolve PORT LIST SECONDS          the same with RD, against a resolver
 //! load once PORT LIST WINDOW              with RD, each query once, so many in flight
+//! load flood PORT ZONE RATE SECONDS       RATE names of ZONE a second, each another one, from 250 addresses
 //! load names ROUND COUNT                  prints a list of names of the small internet, others each round
 //! load idle PORT COUNT SECONDS            opens connections and keeps them silent
 //! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
@@ -26,6 +27,8 @@ const SOCKETS: usize = 8;
 const WINDOW: usize = 1024;
 const LOST_AFTER: Duration = Duration::from_millis(1000);
 const ZONE: &str = "bench.example";
+/// Addresses that a flood comes from.
+const FLOODERS: u8 = 250;
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +45,7 @@ fn main() -> std::io::Result<()> {
         ["once", port, list, window] => {
             dns(number(port), &queries(list, 1)?, Until::Once { window: number(window) }, false)
         }
+        ["flood", port, zone, rate, seconds] => flood(number(port), zone, number(rate), number(seconds)),
         ["names", round, count] => names(number(round), number(count)),
         ["idle", port, count, seconds] => idle(number(port), number(count), number(seconds)),
         ["slow", port, count, seconds] => slow(number(port), number(count), number(seconds)),
@@ -177,6 +181,42 @@ fn queries(list: &str, recursion: u8) -> std::io::Result<Vec<Query>> {
         Some(Query { octets, rcode: if words.next() == Some("NXDOMAIN") { 3 } else { 0 } })
     };
     Ok(text.lines().filter_map(query).collect())
+}
+
+/// Asks for names that are not there, at a steady rate, whether or not they are answered.
+fn flood(port: usize, zone: &str, rate: usize, seconds: usize) -> std::io::Result<()> {
+    let mut sockets = Vec::new();
+    for last in 1..=FLOODERS {
+        let socket = UdpSocket::bind((std::net::Ipv4Addr::new(127, 0, 1, last), 0))?;
+        socket.connect(("127.0.0.1", port as u16))?;
+        socket.set_nonblocking(true)?;
+        sockets.push(socket);
+    }
+    let seed = std::process::id();
+    let start = Instant::now();
+    let (mut sent, mut answered, mut room) = (0, 0, [0; 2048]);
+    while start.elapsed() < Duration::from_secs(seconds as u64) {
+        let due = (start.elapsed().as_secs_f64() * rate as f64) as usize;
+        while sent < due {
+            let mut octets = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            for label in format!("none{seed:x}x{sent:x}.{zone}").split('.') {
+                octets.push(label.len() as u8);
+                octets.extend(label.as_bytes());
+            }
+            octets.extend([0, 0, 1, 0, 1]);
+            // What the server's socket has no room for is lost on the way, as it would be in a network.
+            let _ = sockets[sent % sockets.len()].send(&octets);
+            sent += 1;
+        }
+        for socket in &sockets {
+            while socket.recv(&mut room).is_ok() {
+                answered += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    println!("sent {sent} answered {answered}");
+    Ok(())
 }
 
 #[derive(Clone, Copy)]
