@@ -269,9 +269,12 @@ impl Services {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
         };
-        let same_doors =
-            doorway_dns::config::Config { zones: old.zones.clone(), keys: old.keys.clone(), ..new.clone() }
-                == old;
+        let same_doors = doorway_dns::config::Config {
+            zones: old.zones.clone(),
+            hosts: old.hosts.clone(),
+            keys: old.keys.clone(),
+            ..new.clone()
+        } == old;
         if same_doors {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);
