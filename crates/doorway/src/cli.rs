@@ -67,7 +67,26 @@ pub(crate) enum Command {
     /// The store: users, sessions and what the protocols keep
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Ask name servers, with the words and the output of BIND's dig
+    #[command(after_help = DIG_HELP)]
+    Dig {
+        /// [@SERVER] NAME [TYPE] [CLASS] [-x ADDRESS] [-p PORT] [-y KEY] [+tcp] [+tls] [+trace] [+short] …
+        #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
+
+const DIG_HELP: &str = "\
+Words:
+  @SERVER  -p PORT  -4  -6            whom to ask; else the servers of /etc/resolv.conf
+  NAME  TYPE  CLASS  -x ADDRESS       what to ask; several names are several questions
+  -y [ALGORITHM:]NAME:SECRET          sign with a key (TSIG), the secret in base64
+  +tcp  +tls  +tls-hostname=NAME      what carries it
+  +short  +json  +annotate            the data alone; for programs; every octet with its meaning
+  +trace                              follow the delegations from the root
+  +dnssec  +cd  +norec  +noad  +aaonly  +ednsopt=CODE:HEX  +subnet=ADDRESS/LENGTH  +nsid  +cookie[=HEX]
+  +noedns  +edns=N  +bufsize=N  +ignore  +time=SECONDS  +tries=N  +qr
+  +[no]all, cmd, comments, question, answer, authority, additional, stats, ttlid, class, multiline";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {

@@ -1,6 +1,9 @@
 //! What each command does.
 
+mod annotated;
+mod asking;
 mod config;
+mod dig;
 mod live;
 mod password;
 mod store;
@@ -31,6 +34,7 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::User(command) => user::run(options, command, screen),
         Command::Store(command) => store::run(options, command, screen),
+        Command::Dig { words } => dig::dig(options, &words, screen),
     }
 }
 
