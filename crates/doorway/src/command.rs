@@ -4,8 +4,11 @@ mod annotated;
 mod asking;
 mod config;
 mod dig;
+mod dns;
 mod live;
+mod nslookup;
 mod password;
+mod ping;
 mod store;
 mod up;
 mod user;
@@ -34,6 +37,10 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::User(command) => user::run(options, command, screen),
         Command::Store(command) => store::run(options, command, screen),
+        Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
+        Command::Ping(args) => ping::ping(options, &args, screen),
+        Command::Dns(command) => dns::run(options, command, screen),
+        Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
         Command::Dig { words } => dig::dig(options, &words, screen),
     }
 }

@@ -121,6 +121,11 @@ impl Services {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The name server that serves now.
+    pub(crate) fn name_server(&self) -> Arc<dns::Server> {
+        Arc::clone(&self.parts().dns)
+    }
+
     /// Mounts `control` on the control socket.
     pub(crate) fn open_control(&self, listener: std::os::unix::net::UnixListener, control: Arc<dyn Handler>) {
         let server = handler_server(&self.world, control);

@@ -92,9 +92,8 @@ impl<'a> Picture<'a> {
         self.heading(0, "Header");
         self.put(0, 2, "ID", format!("{id}: the answer repeats that of the query"));
         self.flags(flags);
-        let counted = ["questions", "answers", "authorities", "additionals"];
         for (index, field) in ["QDCOUNT", "ANCOUNT", "NSCOUNT", "ARCOUNT"].into_iter().enumerate() {
-            self.put(4 + 2 * index, 2, field, format!("{} {}", counts[index], counted[index]));
+            self.put(4 + 2 * index, 2, field, counts[index].to_string());
         }
         for number in 0..counts[0] {
             self.section(number, "Question");
@@ -123,17 +122,31 @@ impl<'a> Picture<'a> {
 
     fn flags(&mut self, flags: Flags) {
         self.put(2, 2, "flags", format!("0x{:04x}", flags.0));
-        let said = |flag: u16, yes: &'static str, no: &'static str| if flags.has(flag) { yes } else { no };
+        let response = flags.has(Flags::QR);
+        // In a query some bits mean something else, or nothing.
+        let said = |flag: u16, in_query: &'static str, yes: &'static str, no: &'static str| {
+            let word = match (flags.has(flag), response) {
+                (false, _) => no,
+                (true, false) => in_query,
+                (true, true) => yes,
+            };
+            word.to_owned()
+        };
+        let nothing = "means nothing in a query";
         for (mask, field, value) in [
-            (Flags::QR, "QR", said(Flags::QR, "response", "query").to_owned()),
+            (Flags::QR, "QR", said(Flags::QR, "", "response", "query")),
             (Flags::OPCODE, "OPCODE", opcode(flags.opcode())),
-            (Flags::AA, "AA", said(Flags::AA, "from an authority for the name", "no authority").to_owned()),
-            (Flags::TC, "TC", said(Flags::TC, "cut short", "whole").to_owned()),
-            (Flags::RD, "RD", said(Flags::RD, "recursion desired", "no recursion wanted").to_owned()),
-            (Flags::RA, "RA", said(Flags::RA, "recursion available", "no recursion here").to_owned()),
-            (0x40, "Z", said(0x40, "set, though it is kept for later", "always 0").to_owned()),
-            (Flags::AD, "AD", said(Flags::AD, "data authenticated", "not authenticated").to_owned()),
-            (Flags::CD, "CD", said(Flags::CD, "client checks itself", "server is to check").to_owned()),
+            (Flags::AA, "AA", said(Flags::AA, nothing, "from an authority for the name", "no authority")),
+            (Flags::TC, "TC", said(Flags::TC, "cut short", "cut short", "whole")),
+            (Flags::RD, "RD", said(Flags::RD, "recursion desired", "recursion desired", "not desired")),
+            (Flags::RA, "RA", said(Flags::RA, nothing, "recursion available", "not available")),
+            (0x40, "Z", said(0x40, "set, though kept for later", "set, though kept for later", "always 0")),
+            (
+                Flags::AD,
+                "AD",
+                said(Flags::AD, "tell whether authenticated", "authenticated", "not authenticated"),
+            ),
+            (Flags::CD, "CD", said(Flags::CD, "do not validate", "not validated", "as the server wants")),
             (0x000f, "RCODE", format!("{} = {}", flags.rcode().0, flags.rcode())),
         ] {
             self.lines.push(Line::Bits { bits: bits(flags.0, mask), field, value });

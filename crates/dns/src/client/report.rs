@@ -10,7 +10,9 @@ use doorway_base::UnixTime;
 use super::words::{Lookup, Show};
 use crate::wire::rtype::Field;
 use crate::wire::tsig;
-use crate::wire::{Class, Edns, EdnsOption, Flags, Message, Name, Record, Type, edns, options, rdata};
+use crate::wire::{
+    Class, Edns, EdnsOption, Flags, Message, Name, Opcode, Record, Type, edns, options, rdata,
+};
 
 /// How an answer came.
 #[derive(Debug, Clone)]
@@ -42,10 +44,15 @@ pub fn greeting(lookup: &Lookup, words: &str, addresses: Option<usize>) -> Strin
     text
 }
 
-/// The data of the answer section, a line for each record.
+/// The data of the answer section, a line for each record, with the server where the lookup wants it.
 #[must_use]
-pub fn short(message: &Message, split: usize) -> String {
-    message.answers.iter().map(|record| format!("{}\n", data(record, split))).collect()
+pub fn short(message: &Message, lookup: &Lookup, arrival: &Arrival) -> String {
+    let from = if lookup.identify {
+        format!(" from server {} in {} ms.", arrival.server.ip(), arrival.took.as_millis())
+    } else {
+        String::new()
+    };
+    message.answers.iter().map(|record| format!("{}{from}\n", data(record, lookup.show.split))).collect()
 }
 
 /// A message as the lookup wants it shown. `octets` are those that `message` was read from; `sent` says
@@ -70,9 +77,7 @@ pub fn message(message: &Message, octets: &[u8], lookup: &Lookup, sent: bool, co
         for question in &message.questions {
             let mut line = Columns::new(show);
             line.put(0, &question.name.to_string());
-            if show.class {
-                line.put(line.class, &question.class.to_string());
-            }
+            line.put(line.class, &question.class.to_string());
             line.put(line.kind, &question.kind.to_string());
             let _ = writeln!(text, ";{}", line.text);
         }
@@ -118,7 +123,7 @@ fn header(text: &mut String, message: &Message, counts: [u16; 4], sent: bool) {
     let _ = writeln!(
         text,
         ";; ->>HEADER<<- opcode: {}, status: {}, id: {}",
-        flags.opcode(),
+        opcode(flags.opcode()),
         message.rcode(),
         message.id
     );
@@ -140,6 +145,12 @@ fn header(text: &mut String, message: &Message, counts: [u16; 4], sent: bool) {
         text.push_str(";; WARNING: recursion requested but not available\n");
     }
     text.push('\n');
+}
+
+// BIND calls the opcodes without a name reserved.
+fn opcode(opcode: Opcode) -> String {
+    let name = opcode.to_string();
+    name.strip_prefix("OPCODE").map_or_else(|| name.clone(), |number| format!("RESERVED{number}"))
 }
 
 /// Each flag of the header that has a name, in the order of its bits.

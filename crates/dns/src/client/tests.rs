@@ -31,6 +31,7 @@ fn a_command_line_says_what_is_asked_of_whom() {
         ("x mx y @z ns", "x. IN MX -; y. IN NS z"),
         ("@z x y", "x. IN A z; y. IN A z"),
         ("ixfr=7 x", "x. IN IXFR -"),
+        ("+noad +nocd x", "x. IN A -"),
     ] {
         let said: Vec<String> = lookups(line)
             .iter()
@@ -155,7 +156,7 @@ web.example.org.\t604800\tIN\tA\t192.0.2.80
 
 "
     );
-    assert_eq!(report::short(&message, 56), "web.example.org.\n192.0.2.80\n");
+    assert_eq!(report::short(&message, lookup, &arrival), "web.example.org.\n192.0.2.80\n");
     let bare = &lookups("www.example.org +noall +answer +nottlid +noclass")[0];
     assert_eq!(
         report::message(&message, &octets, bare, false, &[]),
@@ -190,12 +191,12 @@ fn every_octet_of_a_message_is_labelled() {
 .... .... 1... .... RA: recursion available
 .... .... .0.. .... Z: always 0
 .... .... ..0. .... AD: not authenticated
-.... .... ...0 .... CD: server is to check
+.... .... ...0 .... CD: as the server wants
 .... .... .... 0000 RCODE: 0 = NOERROR
-4+2 QDCOUNT: 1 questions
-6+2 ANCOUNT: 2 answers
-8+2 NSCOUNT: 0 authorities
-10+2 ARCOUNT: 1 additionals
+4+2 QDCOUNT: 1
+6+2 ANCOUNT: 2
+8+2 NSCOUNT: 0
+10+2 ARCOUNT: 1
 #Question
 12+4 QNAME: \"www\"
 16+8 : \"example\"

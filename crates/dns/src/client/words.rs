@@ -128,10 +128,14 @@ pub struct Lookup {
     pub key: Option<Arc<Key>>,
     /// What carries it.
     pub transport: Transport,
+    /// Ask by datagram even for ANY.
+    pub datagram: bool,
     /// Follow the delegations from the root.
     pub trace: bool,
     /// Print the data of the answer and nothing else.
     pub short: bool,
+    /// With it, say which server gave the answer.
+    pub identify: bool,
     /// Print JSON.
     pub json: bool,
     /// Label every octet.
@@ -194,6 +198,8 @@ impl Default for Lookup {
             transport: Transport::Udp,
             trace: false,
             short: false,
+            identify: false,
+            datagram: false,
             json: false,
             annotate: false,
             dnssec: false,
@@ -256,6 +262,12 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Vec<Lookup>, Wrong> {
             lookup.kind = Type::NS;
         }
         line.lookups.push(lookup);
+    }
+    for lookup in &mut line.lookups {
+        // RFC 8482: over UDP most servers leave nearly all of it out.
+        if lookup.kind == Type::ANY && lookup.transport == Transport::Udp && !lookup.datagram {
+            lookup.transport = Transport::Tcp;
+        }
     }
     Ok(line.lookups)
 }
@@ -495,7 +507,9 @@ fn plus(lookup: &mut Lookup, option: &str) -> Result<(), Wrong> {
                 (lookup.recursion, lookup.dnssec) = (false, true);
             }
         }
-        "tcp" | "vc" => lookup.transport = if on { Transport::Tcp } else { Transport::Udp },
+        "identify" => lookup.identify = on,
+        "tcp" | "vc" if !on => (lookup.transport, lookup.datagram) = (Transport::Udp, true),
+        "tcp" | "vc" => lookup.transport = Transport::Tcp,
         "tls" => lookup.transport = if on { Transport::Tls(None) } else { Transport::Udp },
         "tls-hostname" => {
             let host = value.ok_or_else(|| needs("dns.example.org"))?;
@@ -570,6 +584,12 @@ fn plus(lookup: &mut Lookup, option: &str) -> Result<(), Wrong> {
 fn find(typed: &str) -> Option<&'static str> {
     if let Some(exact) = OPTIONS.iter().find(|name| **name == typed) {
         return Some(exact);
+    }
+    // Two letters that BIND takes for a flag of the header, whatever else begins with them.
+    for (flag, name) in [("aa", "aaflag"), ("ad", "adflag"), ("cd", "cdflag"), ("rd", "rdflag")] {
+        if typed == flag {
+            return Some(name);
+        }
     }
     let mut begin = OPTIONS.iter().filter(|name| !typed.is_empty() && name.starts_with(typed));
     let first = begin.next()?;

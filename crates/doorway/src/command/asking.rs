@@ -117,15 +117,15 @@ impl Asking {
         let name: Name = host
             .parse()
             .map_err(|fault| Failure::new(format!("`{host}` is neither a name nor an address")).why(fault))?;
-        Ok(self.lookup_addresses(&name))
+        let servers = self.defaults(&Lookup::default());
+        Ok(self.lookup_addresses(&name, &servers))
     }
 
-    /// The addresses of a name by the machine's servers; none when there are none.
-    pub(super) fn lookup_addresses(&self, name: &Name) -> Vec<IpAddr> {
+    /// The addresses that a name has according to `servers`; none when there are none.
+    pub(super) fn lookup_addresses(&self, name: &Name, servers: &[Server]) -> Vec<IpAddr> {
         let ask = |kind| {
             let lookup = Lookup { name: name.clone(), kind, ..Lookup::default() };
-            let servers = self.servers(&lookup).unwrap_or_default();
-            self.ask(&lookup, &servers, &mut |_| {}).ok().flatten()
+            self.ask(&lookup, servers, &mut |_| {}).ok().flatten()
         };
         let answers = [Type::A, Type::AAAA].into_iter().filter_map(ask).flat_map(|got| got.message.answers);
         answers.filter_map(|record| address(&record)).collect()

@@ -98,13 +98,14 @@ impl Dig<'_> {
         } else if lookup.annotate {
             self.screen.text(&annotated::exchange(query, octets, arrival));
         } else if lookup.short {
-            self.screen.text(&report::short(message, lookup.show.split));
+            self.screen.text(&report::short(message, lookup, arrival));
         } else {
             let mut text = String::new();
             if lookup.show.query
                 && let Ok(sent) = Message::read(query)
             {
                 text.push_str(&report::message(&sent, query, lookup, true, &[]));
+                text.push_str(&format!(";; QUERY SIZE: {}\n\n", query.len()));
             }
             text.push_str(&report::message(message, octets, lookup, false, cookie));
             if lookup.show.statistics {
@@ -209,7 +210,7 @@ impl Dig<'_> {
         loop {
             let mut next = None;
             for server in &delegated {
-                let Some(got) = self.ask_delegated(lookup, server)? else { continue };
+                let Some(got) = self.ask_delegated(lookup, server, servers)? else { continue };
                 match way.step(&got.message) {
                     Step::Lame => {
                         let said = format!(";; {} knows no more: {}\n", server.name, got.message.rcode());
@@ -237,14 +238,21 @@ impl Dig<'_> {
         }
     }
 
-    fn ask_delegated(&mut self, lookup: &Lookup, server: &Delegated) -> Result<Option<Got>, Failure> {
+    // `resolvers` find the addresses of a server that came without.
+    fn ask_delegated(
+        &mut self,
+        lookup: &Lookup,
+        server: &Delegated,
+        resolvers: &[Server],
+    ) -> Result<Option<Got>, Failure> {
         let right = |address: &core::net::IpAddr| {
             let to = core::net::SocketAddr::new(*address, lookup.port());
             lookup.v6.is_none_or(|v6| v6 == address.is_ipv6()) && self.asking.world().reaches(to)
         };
         let mut addresses: Vec<_> = server.addresses.iter().copied().filter(right).collect();
         if server.addresses.is_empty() {
-            addresses = self.asking.lookup_addresses(&server.name).into_iter().filter(right).collect();
+            addresses =
+                self.asking.lookup_addresses(&server.name, resolvers).into_iter().filter(right).collect();
         }
         addresses.sort_by_key(core::net::IpAddr::is_ipv6);
         let typed = server.name.to_string().trim_end_matches('.').to_owned();
