@@ -263,7 +263,10 @@ pub fn parse<S: AsRef<str>>(words: &[S]) -> Result<Vec<Lookup>, Wrong> {
         }
         line.lookups.push(lookup);
     }
+    let short = line.lookups.last().is_some_and(|lookup| lookup.short);
     for lookup in &mut line.lookups {
+        // As with BIND, the short form is that of the whole line.
+        lookup.short = short;
         // RFC 8482: over UDP most servers leave nearly all of it out.
         if lookup.kind == Type::ANY && lookup.transport == Transport::Udp && !lookup.datagram {
             lookup.transport = Transport::Tcp;
@@ -308,6 +311,7 @@ impl Line {
             return Err(wrong("there are too many lookups on one line", "split the line"));
         }
         let mut lookup = self.before.clone();
+        lookup.short = self.current().short;
         set(&mut lookup);
         self.lookups.push(lookup);
         Ok(())

@@ -162,6 +162,7 @@ impl Talk<'_> {
         let servers = self.asking.servers(&lookup)?;
         let mut told = 0;
         let mut documents = Vec::new();
+        let mut last = None;
         for (number, kind) in kinds.iter().enumerate() {
             let lookup = Lookup { kind: *kind, ..lookup.clone() };
             let screen = &mut *self.screen;
@@ -194,16 +195,27 @@ impl Talk<'_> {
                 self.screen.text(&text);
             }
             told += self.tell(&got, number, told);
+            last = Some(got.message);
         }
         if self.screen.is_json() {
             self.screen.document(&serde_json::json!({ "answer": documents }));
-        } else if told == 0 {
+            return Ok(Exit::Done);
+        }
+        if told == 0 {
             let name = bare(&lookup.name);
             self.screen.text(&format!("*** Can't find {name}: No answer\n"));
         }
-        if !self.screen.is_json() {
-            self.screen.text("\n");
+        let mut text = "\n".to_owned();
+        let addresses = matches!(kinds.last(), Some(&Type::A | &Type::AAAA));
+        if let Some(message) = last.filter(|message| !addresses && !message.flags.has(Flags::AA)) {
+            text.push_str("Authoritative answers can be found from:\n");
+            message
+                .authorities
+                .iter()
+                .chain(&message.additionals)
+                .for_each(|record| text.push_str(&line(record)));
         }
+        self.screen.text(&text);
         Ok(Exit::Done)
     }
 
@@ -211,7 +223,7 @@ impl Talk<'_> {
     fn tell(&mut self, got: &Got, number: usize, told: usize) -> usize {
         let Message { answers, flags, .. } = &got.message;
         let mut text = String::new();
-        if !answers.is_empty() && told == 0 && !flags.has(Flags::AA) {
+        if number == 0 && !flags.has(Flags::AA) {
             text.push_str("Non-authoritative answer:\n");
         }
         // The aliases stood before the first type's addresses already.

@@ -26,5 +26,6 @@ mod service_manager;
 mod signed;
 mod start;
 mod stop;
+mod tools;
 mod tshark;
 mod wget;
