@@ -227,7 +227,8 @@ impl Resolver {
         }
         if !ask.refresh {
             if let Known::Whole(reply) = self.known(now, name, kind, false) {
-                self.answer(&waiter, &reply, step("the cache knows"));
+                let told = Step { at: now, depth: 0, what: known(&reply, name, kind) };
+                self.answer(&waiter, &reply, vec![told]);
                 if self.config.prefetch && reply.ageing && ask.recursion {
                     self.refresh(now, name, kind);
                 }
@@ -253,7 +254,9 @@ impl Resolver {
         let why = if let Value::Failure { why, .. } = hit.value { why } else { None };
         let mut reply = Reply::failure(why);
         reply.extended_error.push((extended_error::CACHED_ERROR, String::new()));
-        self.answer(waiter, &reply, vec![]);
+        let left = (hit.expires - now).as_secs();
+        let what = format!("{name} {kind} failed a moment ago, and is not asked again for another {left} s");
+        self.answer(waiter, &reply, vec![Step { at: now, depth: 0, what }]);
         true
     }
 
@@ -421,4 +424,15 @@ impl Session for Resolver {
     fn next_timeout(&self) -> Option<Instant> {
         Self::next_timeout(self)
     }
+}
+
+// What the cache has of a question, and for how long.
+fn known(reply: &Reply, name: &Name, kind: Type) -> String {
+    let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
+    let what = match (reply.rcode, reply.answer.is_empty()) {
+        (Some(Rcode::NXDOMAIN), _) => format!("the cache knows that there is no {name}"),
+        (_, true) => format!("the cache knows that {name} has no {kind}"),
+        _ => format!("the cache knows {name} {kind}"),
+    };
+    left.map_or_else(|| what.clone(), |left| format!("{what}, for another {left} s"))
 }

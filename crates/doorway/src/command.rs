@@ -1,8 +1,14 @@
 //! What each command does.
 
+mod annotated;
+mod asking;
 mod config;
+mod dig;
+mod dns;
 mod live;
+mod nslookup;
 mod password;
+mod ping;
 mod store;
 mod up;
 mod user;
@@ -31,6 +37,11 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::User(command) => user::run(options, command, screen),
         Command::Store(command) => store::run(options, command, screen),
+        Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
+        Command::Ping(args) => ping::ping(options, &args, screen),
+        Command::Dns(command) => dns::run(options, command, screen),
+        Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
+        Command::Dig { words } => dig::dig(options, &words, screen),
     }
 }
 

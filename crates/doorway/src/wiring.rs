@@ -154,6 +154,11 @@ impl Services {
         }
     }
 
+    /// The name server that serves now.
+    pub(crate) fn name_server(&self) -> Arc<dns::Server> {
+        Arc::clone(&self.parts().dns)
+    }
+
     /// Mounts `control` on the control socket.
     pub(crate) fn open_control(&self, listener: std::os::unix::net::UnixListener, control: Arc<dyn Handler>) {
         let server = handler_server(&self.world, control);

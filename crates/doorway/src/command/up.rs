@@ -265,6 +265,10 @@ impl Program for Running {
         (source, self.data.display().to_string())
     }
 
+    fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {
+        Some(self.services.name_server())
+    }
+
     fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>> {
         // Reading large zones takes a while, and a worker has connections to serve meanwhile.
         let (send, receive) = oneshot::channel();

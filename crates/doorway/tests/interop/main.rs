@@ -24,5 +24,6 @@ mod server;
 mod service_manager;
 mod start;
 mod stop;
+mod tools;
 mod tshark;
 mod wget;
