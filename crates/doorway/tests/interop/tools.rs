@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::dig::ZONE;
+use crate::dns::dig::ZONE;
 use crate::programs;
 use crate::server::{Server, Setup};
 
