@@ -138,6 +138,7 @@ impl Resolver {
                 Timer::Stale(id) => self.answer_stale(now, id),
                 Timer::Wall(id) => {
                     let why = (extended_error::NO_REACHABLE_AUTHORITY, "it takes too long".to_owned());
+                    self.tell_unfinished(id);
                     let trouble = self.jobs.at_mut(id).and_then(|job| job.trouble.take());
                     self.fail(now, id, Some(trouble.unwrap_or(why)), true);
                 }
@@ -200,6 +201,28 @@ impl Resolver {
     fn note(&mut self, now: Instant, id: u64, what: impl FnOnce() -> String) {
         if let Some(job) = self.jobs.at_mut(id) {
             job.note(now, what);
+        }
+    }
+
+    // What the jobs that `id` waits for have tried is a part of its story, though they have not ended.
+    fn tell_unfinished(&mut self, id: u64) {
+        if self.jobs.at(id).is_none_or(|job| job.steps.is_none() || job.children == 0) {
+            return;
+        }
+        let (mut waited_for, mut told) = (vec![id], Vec::new());
+        for _ in 0..usize::from(self.config.upstream_queries_max) {
+            let Some(parent) = waited_for.pop() else { break };
+            for (number, child) in self.jobs.iter().filter(|(_, child)| child.parents.contains(&parent)) {
+                if told.len() < job::STEPS_MAX {
+                    told.extend(child.steps.iter().flatten().cloned());
+                    waited_for.push(number);
+                }
+            }
+        }
+        told.sort_by_key(|step| step.at);
+        if let Some(steps) = self.jobs.at_mut(id).and_then(|job| job.steps.as_mut()) {
+            steps.extend(told);
+            steps.truncate(job::STEPS_MAX);
         }
     }
 

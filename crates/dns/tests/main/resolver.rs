@@ -55,7 +55,10 @@ fn an_explained_answer_tells_each_step() {
         ]
     );
     bench.handle(Input::Ask(ask));
-    assert_eq!(bench.answers.pop().unwrap().steps[0].what, "the cache knows www.example. A, for another 300 s");
+    assert_eq!(
+        bench.answers.pop().unwrap().steps[0].what,
+        "the cache knows www.example. A, for another 300 s"
+    );
 }
 
 #[test]
