@@ -33,6 +33,17 @@ pub trait Responder: Send {
     /// Decides about one datagram and writes the answer, if there is one, into `reply`.
     fn answer(&mut self, now: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict;
 
+    /// How often [`ahead`](Responder::ahead) is asked about each datagram of a batch; 0 for never.
+    const AHEAD_STEPS: usize = 0;
+
+    /// Where memory lies that answering datagram `index` of the batch at hand will read, so that it is on
+    /// its way before it is needed. Asked for all of the batch with `step` 0, then for all with `step` 1,
+    /// and so on, before the first is answered: each step may use what the one before has brought near.
+    fn ahead(&mut self, step: usize, index: usize, query: &[u8]) -> Option<*const u8> {
+        let _ = (step, index, query);
+        None
+    }
+
     /// Called between batches, so that a shared table is looked up once a batch, not once a datagram.
     fn refresh(&mut self, now: Instant) {
         let _ = now;

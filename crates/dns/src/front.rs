@@ -111,6 +111,12 @@ impl Front {
         self.authority.take_up();
     }
 
+    /// Where the memory lies that the answer to a query of a batch will be read from.
+    #[inline]
+    pub fn ahead(&mut self, step: usize, index: usize, query: &[u8]) -> Option<*const u8> {
+        self.authority.ahead(step, index, query)
+    }
+
     /// Whether the last reply was a ready-made one.
     #[must_use]
     pub const fn was_cached(&self) -> bool {
@@ -142,7 +148,18 @@ impl Front {
             let looked = baker.look(client.wall, client.address, option);
             proven = matches!(looked, Cookie::Good(_));
             match looked {
-                Cookie::Malformed => return self.refuse(octets, query, Rcode::FORMERR, reply),
+                Cookie::Malformed => {
+                    let decision = self.refuse(octets, query, Rcode::FORMERR, reply);
+                    if self.may_recurse(client, &query) {
+                        allow_recursion(reply);
+                        return decision;
+                    }
+                    return if let Decision::Reply = decision {
+                        self.limited(now, client, reply)
+                    } else {
+                        decision
+                    };
+                }
                 Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
                     let mut option = [0; 28];
                     option[1] = COOKIE as u8;
@@ -247,7 +264,9 @@ impl Front {
         let options = self.cookie;
         let options = options.as_ref().map_or(&[][..], |option| &option[..]);
         if query.kind.is_meta() && query.kind != Type::ANY {
-            return self.refuse(octets, query, Rcode::NOTIMP, reply);
+            let decision = self.refuse(octets, query, Rcode::NOTIMP, reply);
+            allow_recursion(reply);
+            return decision;
         }
         let udp_octets_max = self.settings.udp_octets_max;
         let octets_max = match client.carrier {
@@ -292,16 +311,21 @@ impl Front {
         let Ok(wanted) = Wanted::new(octets, query, Vec::new()) else {
             return Decision::Drop("a question that cannot be read again");
         };
-        self.fail(&wanted, rcode, reply);
+        self.put_code(&wanted, rcode, reply);
         Decision::Reply
     }
 
     /// Writes an answer of a code alone, such as SERVFAIL when the resolver has too much to do.
     pub fn fail(&self, wanted: &Wanted, rcode: Rcode, reply: &mut Writer<'_>) {
+        self.put_code(wanted, rcode, reply);
+        allow_recursion(reply);
+    }
+
+    fn put_code(&self, wanted: &Wanted, rcode: Rcode, reply: &mut Writer<'_>) {
         reply.rewind(0);
         reply.put(&wanted.head);
         if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
-            let flags = wanted.query.flags.response(rcode).0 | Flags::RA;
+            let flags = wanted.query.flags.response(rcode).0;
             head[2..4].copy_from_slice(&flags.to_be_bytes());
             head[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
         }

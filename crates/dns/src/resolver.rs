@@ -6,13 +6,15 @@
 //! | [`config`] | every choice and every bound |
 //! | [`hints`] | the root servers to begin with |
 //! | `job.rs` | one question being resolved, who waits for it, the servers it is asked of |
-//! | `iterate.rs` | a question followed down the tree, and the budgets |
+//! | `iterate.rs` | a question followed down the tree |
+//! | `lookup.rs` | addresses of servers looked up, and the budgets |
 //! | `delegation.rs` | whom to ask: the deepest cut known, forward and stub zones, hints |
 //! | `upstream.rs` | queries: which server, what is sent, how long to wait |
 //! | `server.rs` | what is known about servers |
 //! | `query.rs` | the octets of a query; whether a message answers it |
 //! | `received.rs` | a response read into sets |
 //! | `judge.rs` | what a response means, and what of it is believed |
+//! | `keep.rs` | what of a response goes into the cache |
 //! | `reply.rs` | what a client is told, from the cache or from servers |
 //! | `local.rs`, `special.rs` | zones served here, and names never asked of anybody |
 //! | `slab.rs`, `timers.rs` | numbered places; what happens when |
@@ -30,7 +32,9 @@ pub mod hints;
 mod iterate;
 mod job;
 mod judge;
+mod keep;
 mod local;
+mod lookup;
 mod query;
 mod received;
 mod reply;
@@ -290,6 +294,9 @@ impl Resolver {
                 }
                 job.note(now, || "another client waits for the same".to_owned());
                 job.waiters.push(waiter);
+                if stale {
+                    self.timers.add(now + self.config.stale_client_timeout, Timer::Stale(id));
+                }
                 return;
             }
             return self.answer(&waiter, &Reply::failure(None), Vec::new());
@@ -391,7 +398,7 @@ impl Resolver {
         if job.parents.is_empty() {
             return;
         }
-        let found = iterate::addresses(reply.answer.iter().map(|link| &*link.set));
+        let found = lookup::addresses(reply.answer.iter().map(|link| &*link.set));
         for &parent in &job.parents {
             if let Some(asked) = self.jobs.at_mut(parent).and_then(|job| job.steps.as_mut()) {
                 let room = job::STEPS_MAX.saturating_sub(asked.len());

@@ -246,6 +246,19 @@ impl Zone {
         }
     }
 
+    /// Where the table says whether there is a name of this hash.
+    #[inline]
+    pub(crate) fn slot_of(&self, hash: u64) -> *const u8 {
+        self.table.slot_of(hash)
+    }
+
+    /// Where the node of this hash lies, most probably, if there is one.
+    #[inline]
+    pub(crate) fn node_near(&self, hash: u64) -> Option<*const u8> {
+        let unit = self.table.find(hash, |_| true)?;
+        Some(self.arena.get(unit as usize * node::UNIT_OCTETS..)?.as_ptr())
+    }
+
     /// Looks up a name that lies within the zone.
     ///
     /// A name that exists costs one probe of the table. One that does not costs as many more as a

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use doorway_base::UnixTime;
 use doorway_base::config::units;
 use doorway_base::trace::Filter;
 
@@ -37,7 +38,7 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start the services and serve until told to stop
-    Up,
+    Up(UpArgs),
     /// Read the config, look at ports, folders and limits, and tell everything that is wrong
     Check {
         /// Count warnings as failure (exit code 1)
@@ -251,6 +252,24 @@ pub(crate) enum ConfigCommand {
     Show,
     /// Print the reference page of all keys, in Markdown
     Reference,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Seconds since 1970 at which the wall clock begins, in place of the system's; in test builds only
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    fake_epoch: Option<u64>,
+}
+
+impl UpArgs {
+    /// The date at which the wall clock begins, when it is not the system's.
+    pub(crate) fn date(&self) -> Option<UnixTime> {
+        #[cfg(debug_assertions)]
+        return self.fake_epoch.map(UnixTime::from_secs);
+        #[cfg(not(debug_assertions))]
+        None
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,4 +3,5 @@
 pub(crate) mod memory;
 pub(crate) mod mmsg;
 pub(crate) mod option;
+pub(crate) mod prefetch;
 pub(crate) mod user;

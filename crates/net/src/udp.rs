@@ -22,6 +22,7 @@ use crate::pulse::{Ends, Pulse};
 use crate::stream::READ_OCTETS;
 use crate::stream::with_read_buffer;
 use crate::sys::mmsg::{BATCH, Batch, Moved, send_from};
+use crate::sys::prefetch::prefetch;
 use crate::task::message;
 use crate::world::World;
 
@@ -413,6 +414,9 @@ impl<R: Responder> Shell<R> {
             let now = self.world.now();
             self.refresh(now);
             let mut received = Moved { datagrams: count as u64, octets: 0 };
+            if count > 1 {
+                self.look_ahead(&batch, count.min(BATCH));
+            }
             for index in 0..count.min(BATCH) {
                 let flow = flow_id(&self.world);
                 let (octets, _) = batch
@@ -442,6 +446,23 @@ impl<R: Responder> Shell<R> {
                 }
             }
             self.door.count_datagrams(received, sent);
+        }
+    }
+
+    /// Has the memory that a batch will need fetched while there is other work.
+    fn look_ahead(&mut self, batch: &Batch, count: usize) {
+        let responder = &mut self.responder;
+        let steps = AssertUnwindSafe(|| {
+            for step in 0..R::AHEAD_STEPS {
+                for index in 0..count {
+                    if let Some(place) = responder.ahead(step, index, batch.received(index)) {
+                        prefetch(place);
+                    }
+                }
+            }
+        });
+        if let Err(panic) = catch_unwind(steps) {
+            self.world.doors().count_panic(self.options.service, &message(&*panic));
         }
     }
 

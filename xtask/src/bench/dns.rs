@@ -1,5 +1,6 @@
 //! `bench dns`: one zone of 100 000 names, asked over UDP: a mixed list, and names that do not exist.
-//! Peers: Knot DNS, NSD, gdnsd and BIND, one thread each. Floor: a UDP echo in batches.
+//! Over TCP too. Peers: Knot DNS, NSD, gdnsd, BIND and PowerDNS, one thread each. Floor: a UDP echo in
+//! batches.
 
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub fn bench() -> Outcome {
         nsd(&folder, &zone, 5404)?,
         gdnsd(&folder, &zone, 5405)?,
         named(&folder, &zone, 5406)?,
+        powerdns(&folder, &zone, 5407)?,
     ];
     println!(
         "\n`cargo xtask bench dns`: 120 000 records, one server thread on core 0, client on core 1, closed loop with 1024 queries in flight over 8 sockets, {} rounds of {SECONDS} s.",
@@ -34,6 +36,69 @@ pub fn bench() -> Outcome {
         let list = folder.join(list).display().to_string();
         let series = interleave(&servers, |server| load(server, "dns", &list))?;
         table::print(title, "query", &servers, &series, "doorway", "echo");
+    }
+    // The echo has no TCP, and PowerDNS takes a thread for each connection.
+    let list = folder.join("mixed.txt").display().to_string();
+    let mut servers = Vec::from(servers);
+    servers.retain(|server| !matches!(server.name.as_str(), "echo" | "powerdns"));
+    let series = interleave(&servers, |server| load(server, "tcp", &list))?;
+    table::print(
+        "Authoritative over TCP, mixed, 8 connections",
+        "query",
+        &servers,
+        &series,
+        "doorway",
+        "doorway",
+    );
+    Ok(())
+}
+
+/// What loading took, round by round.
+#[derive(Default)]
+struct Loaded {
+    name: String,
+    seconds: Vec<f64>,
+    cpu: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+/// How long a zone of a million records takes from the start to the first answer, and what it needs.
+pub fn zone_load() -> Outcome {
+    prepare()?;
+    let folder = scratch("zone")?;
+    let zone = folder.join("bench.example.zone");
+    command(&program("load"), &["zone", &zone.display().to_string(), "1000000"])?;
+    type Start = fn(&Path, &Path, u16) -> Result<Server, Failed>;
+    let servers: [(Start, u16); 4] = [(doorway, 5402), (knot, 5403), (nsd, 5404), (named, 5406)];
+    let mut rows: Vec<Loaded> = Vec::new();
+    for _ in 0..super::ROUNDS {
+        for (index, (start, port)) in servers.iter().enumerate() {
+            let began = std::time::Instant::now();
+            let server = start(&folder, &zone, *port)?;
+            let seconds = began.elapsed().as_secs_f64();
+            let (cpu, memory) = (server.cpu_nanos() as f64 / 1e9, server.memory_kib() as f64 / 1024.0);
+            if rows.len() == index {
+                let name = format!("{} {}", server.name, server.version);
+                rows.push(Loaded { name, ..Loaded::default() });
+            }
+            rows[index].seconds.push(seconds);
+            rows[index].cpu.push(cpu);
+            rows[index].memory.push(memory);
+        }
+    }
+    println!("\n### A zone of 1 000 000 records: from the start to the first answer\n");
+    println!(
+        "| server | seconds | CPU seconds | memory MiB | peer ÷ Doorway (CPU) | peer ÷ Doorway (memory) |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    let ours = (table::median(&rows[0].cpu), table::median(&rows[0].memory));
+    for Loaded { name, seconds, cpu, memory } in &rows {
+        let (seconds, cpu, memory) = (table::median(seconds), table::median(cpu), table::median(memory));
+        println!(
+            "| {name} | {seconds:.2} | {cpu:.2} | {memory:.0} | {:.2} | {:.2} |",
+            cpu / ours.0,
+            memory / ours.1
+        );
     }
     Ok(())
 }
@@ -162,4 +227,25 @@ fn named(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
     )?;
     let line = ["named", "-f", "-n", "1", "-c", &config.display().to_string()];
     Server::start("bind", &version(&["named", "-v"]), port, Up::Udp, &line, folder)
+}
+
+fn powerdns(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
+    let home = folder.join("powerdns");
+    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
+    write(
+        &home.join("bind.conf"),
+        &format!("zone \"{ZONE}\" {{ type master; file \"{}\"; }};\n", zone.display()),
+    )?;
+    write(
+        &home.join("pdns.conf"),
+        &format!(
+            "launch=bind\nbind-config={home}/bind.conf\nlocal-address=127.0.0.1\nlocal-port={port}\nreceiver-threads=1\n\
+             distributor-threads=1\nreuseport=yes\nsocket-dir={home}\ndaemon=no\nguardian=no\nloglevel=2\nwrite-pid=no\n\
+             security-poll-suffix=\n",
+            home = home.display()
+        ),
+    )?;
+    let config = format!("--config-dir={}", home.display());
+    let line = ["pdns_server", &config];
+    Server::start("powerdns", &version(&["pdns_server", "--version"]), port, Up::Udp, &line, folder)
 }

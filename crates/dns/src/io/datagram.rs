@@ -6,7 +6,7 @@ use doorway_net::udp::UdpReplier;
 
 use super::Parts;
 use super::recursion::Asker;
-use crate::authority::{Carrier, is_one_host};
+use crate::authority::{Authority, Carrier, is_one_host};
 use crate::front::{Client, Decision, Front};
 
 /// What answers the datagrams of one worker.
@@ -28,6 +28,12 @@ impl Datagrams {
 }
 
 impl Responder for Datagrams {
+    const AHEAD_STEPS: usize = <Authority as Responder>::AHEAD_STEPS;
+
+    fn ahead(&mut self, step: usize, index: usize, query: &[u8]) -> Option<*const u8> {
+        self.front.ahead(step, index, query)
+    }
+
     fn answer(&mut self, now: Instant, query: Datagram<'_>, reply: &mut Writer<'_>) -> Verdict {
         let Datagram { remote, local, octets, flow } = query;
         // Answers to these would go to many, or to nobody, or round in circles.

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use doorway_base::Instant;
+use doorway_base::trace::{Direction, Transport};
 use doorway_net::ground::ListenOptions;
 use doorway_net::udp::UdpClient;
 
@@ -125,6 +126,8 @@ impl Inner {
                     let _answered_by_anybody = Chain::request(key, &mut request, self.world.wall());
                 }
                 let socket = &sockets[usize::from(remote.is_ipv6())];
+                let local = socket.as_ref().and_then(|socket| socket.local().ok());
+                self.record(self.flow(Transport::Udp, local, remote), Direction::Out, &request);
                 if let Some(socket) = socket
                     && let Err(error) = socket.send(&request, remote).await
                 {
@@ -136,6 +139,7 @@ impl Inner {
     }
 
     fn answered(&self, telling: &mut BTreeMap<Name, Telling>, remote: SocketAddr, octets: &[u8]) {
+        self.record(self.flow(Transport::Udp, None, remote), Direction::In, octets);
         let Ok(message) = Message::read(octets) else { return };
         for (apex, telling) in telling {
             if telling.answered(remote, &message) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use doorway_base::Instant;
+use doorway_base::trace::{Direction, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::transfers::{ChangeError, Inner, Moving, Remote, lock};
@@ -183,12 +184,18 @@ impl Inner {
         let mut query = incoming.query();
         let mut chain = primary.key.as_ref().map(|key| Chain::request(key, &mut query, self.world.wall()));
         let framed = [&(query.len() as u16).to_be_bytes()[..], &query].concat();
+        let flow = self.flow(Transport::Tcp, stream.local(), primary.address);
+        self.record(flow, Direction::Out, &framed);
         stream.write_all(&framed).await.map_err(Failure::Connection)?;
         stream.flush().await.map_err(Failure::Connection)?;
         let mut message = Vec::with_capacity(MESSAGE_OCTETS_MAX);
         loop {
             let read = self.world.timeout(SILENCE_MAX, next(&mut stream, &mut message)).await;
             read.ok_or(Failure::Late("the next message"))?.map_err(Failure::Connection)?;
+            if self.world.trace().is_on() {
+                let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+                self.record(flow, Direction::In, &framed);
+            }
             if let Some(chain) = &mut chain {
                 chain.verify(&mut message, self.world.wall()).map_err(Failure::Untrusted)?;
             }

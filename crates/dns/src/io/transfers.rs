@@ -4,22 +4,24 @@
 //! AXFR and IXFR, NOTIFY, UPDATE. Each zone has a lock that its changes wait at, so they are made one
 //! after the other; queries never wait at it.
 
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_base::Random;
+use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::World;
 use doorway_store::Batch;
 
-use super::SERVICE;
 use super::journal::{CHANGES_MAX, CHANGES_OCTETS_MAX, Head, Journal, JournalError, Kept};
 use super::notifier::Notifier;
 use super::secondary;
+use super::{PORT, PROTOCOL, SERVICE};
 use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
 use crate::leases::Lease;
+use crate::summary;
 use crate::transfer::grant::Grant;
 use crate::transfer::history::History;
 use crate::transfer::schedule::Schedule;
@@ -29,7 +31,7 @@ use crate::update::serial::SerialPolicy;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::tsig::Key;
 use crate::wire::{Name, Rcode, Type};
-use crate::zone::change::is_after;
+use crate::zone::change::{is_after, numbers};
 use crate::zone::{Change, Unfit, Zone};
 
 /// Another server, and the key that messages to it are signed with.
@@ -298,12 +300,12 @@ impl Transfers {
             return Ok(());
         }
         let change = Arc::new(current.difference(zone, zones.secret()));
+        state.head.file_serial = Some(zone.serial());
         if state.head.has_data()
             && let Some(journal) = &inner.journal
         {
             // From here on the file is the whole truth again.
             let mut head = state.head;
-            head.file_serial = Some(zone.serial());
             journal.keep_whole(zone.apex(), &mut head, zone).await.map_err(ChangeError::Journal)?;
             state.head = head;
         }
@@ -405,35 +407,14 @@ impl Inner {
         let mut state = State::default();
         let mut schedule = Schedule::new(now);
         match (kept, file) {
-            (Some(Kept { head, whole, changes }), file) if head.has_data() => {
-                let base = whole.as_ref().or(file.map(|zone| &**zone));
-                let replaced = matches!(settings.role, Role::Primary)
-                    && file.is_some_and(|file| head.file_serial != Some(file.serial()));
-                let newest = changes.last().map(|change| change.to());
-                let newest = newest.or(whole.as_ref().map(Zone::serial));
-                let file_is_newer = file
-                    .zip(newest)
-                    .is_some_and(|(file, newest)| replaced && is_after(file.serial(), newest));
-                if let Some(file) = file.filter(|_| file_is_newer) {
-                    tracing::info!(zone = %apex, serial = file.serial(), "the zone file is newer than what was kept, and takes its place");
-                    state.head = head;
-                    state.head.file_serial = Some(file.serial());
-                    if let Some(journal) = &self.journal {
-                        journal.keep_whole(apex, &mut state.head, file).await?;
-                    }
-                } else {
-                    let base = base.ok_or(Unfit::Unservable("its zone file is gone".into()))?;
-                    let rotate = file.map(|zone| zone.rotate()).unwrap_or_default();
-                    let zone = Arc::new(base.changed(&changes, secret)?.with_rotate(rotate));
-                    tracing::info!(zone = %apex, serial = zone.serial(), changes = changes.len(), "zone replayed");
-                    if let Some(heard) = head.heard.filter(|_| matches!(settings.role, Role::Secondary(_))) {
-                        let soa = crate::zone::change::numbers(&zone.soa()).unwrap_or_default();
-                        schedule = Schedule::resumed(now, soa, self.world.wall() - heard);
-                    }
-                    self.published.publish_zone(&zone);
-                    changes.into_iter().for_each(|change| state.history.push(change));
-                    state.head = head;
+            (Some(kept), file) if kept.head.has_data() => {
+                let heard = kept.head.heard.filter(|_| matches!(settings.role, Role::Secondary(_)));
+                let zone = self.replay(apex, kept, file, &mut state).await?;
+                if let Some(heard) = heard {
+                    let soa = numbers(&zone.soa()).unwrap_or_default();
+                    schedule = Schedule::resumed(now, soa, self.world.wall() - heard);
                 }
+                self.published.publish_zone(&zone);
             }
             (_, None) => self.published.publish_zone(&Arc::new(Zone::unavailable(apex, secret))),
             (_, Some(file)) => {
@@ -447,6 +428,46 @@ impl Inner {
             schedule: Mutex::new(schedule),
             bell: tokio::sync::Notify::new(),
         })
+    }
+
+    // The zone that comes of what was kept and of its file, of which either may be newer.
+    async fn replay(
+        &self,
+        apex: &Name,
+        kept: Kept,
+        file: Option<&Arc<Zone>>,
+        state: &mut State,
+    ) -> Result<Arc<Zone>, JournalError> {
+        let Kept { head, whole, changes } = kept;
+        let secret = self.published.current().secret();
+        let newest = changes.last().map(|change| change.to()).or(whole.as_ref().map(Zone::serial));
+        let other = file.filter(|file| head.file_serial.is_some_and(|serial| serial != file.serial()));
+        state.head = head;
+        let zone = match (other, &whole, file.map(|file| &**file)) {
+            (Some(other), ..) if newest.is_some_and(|newest| is_after(other.serial(), newest)) => {
+                tracing::info!(zone = %apex, serial = other.serial(), "the zone file is newer than what was kept, and takes its place");
+                Arc::clone(other)
+            }
+            (Some(other), None, _) => {
+                // The changes were made to a file that is no more; none that was acknowledged may be lost.
+                let merged = other.merged(&changes, secret)?.with_rotate(other.rotate());
+                tracing::warn!(zone = %apex, serial = merged.serial(), "the zone file was changed under changes made by message; they were put on top of it");
+                Arc::new(merged)
+            }
+            (_, Some(base), _) | (None, None, Some(base)) => {
+                let rotate = file.map_or_else(|| base.rotate(), |file| file.rotate());
+                let zone = Arc::new(base.changed(&changes, secret)?.with_rotate(rotate));
+                tracing::info!(zone = %apex, serial = zone.serial(), changes = changes.len(), "zone replayed");
+                changes.into_iter().for_each(|change| state.history.push(change));
+                return Ok(zone);
+            }
+            (None, None, None) => return Err(Unfit::Unservable("its zone file is gone".into()).into()),
+        };
+        if let Some(journal) = &self.journal {
+            state.head.file_serial = file.map(|file| file.serial());
+            journal.keep_whole(apex, &mut state.head, &zone).await?;
+        }
+        Ok(zone)
     }
 
     /// The state of a zone, locked for changes.
@@ -552,6 +573,33 @@ impl Inner {
     /// Tells the secondaries of a zone that it has changed.
     pub(super) fn tell(&self, moving: &Moving) {
         self.notifier.changed(&moving.settings.apex);
+    }
+
+    /// A flow to another server, for the trace.
+    pub(super) fn flow(&self, transport: Transport, local: Option<SocketAddr>, remote: SocketAddr) -> Flow {
+        let local = local.unwrap_or_else(|| SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        let id = self.world.trace().next_flow();
+        Flow { id, transport, local, remote, canonical_port: PORT, serving: false }
+    }
+
+    /// Shows a message to or from another server to whoever reads the trace; over TCP with its length
+    /// before it, as it passes.
+    pub(super) fn record(&self, flow: Flow, direction: Direction, octets: &[u8]) {
+        let world = &self.world;
+        let message = if flow.transport == Transport::Tcp { octets.get(2..) } else { Some(octets) };
+        world.trace().record(|| Event {
+            id: EventId::default(),
+            at: world.now(),
+            node: Arc::clone(world.node()),
+            flow,
+            direction,
+            step: Step::Message,
+            protocol: PROTOCOL,
+            summary: summary(message.unwrap_or_default()),
+            octets: octets.into(),
+            cause: None,
+            note: None,
+        });
     }
 
     pub(super) fn count(&self, counter: &AtomicU64) {

@@ -1,6 +1,8 @@
 //! The player itself: what it reads, what it refuses, and that its checks can fail.
 
-use super::{Outcome, run};
+use proptest::prelude::*;
+
+use super::{Outcome, arbitrary, run};
 
 const SERVERS: &str = "\
 server:
@@ -88,4 +90,16 @@ fn what_is_not_played_is_said_with_its_line() {
         Outcome::Unsupported("line 2: the option `access-control-view: 10.0.0.0/8 inside`".to_owned())
     );
     assert!(matches!(run("server:\n").outcome, Outcome::Fail(_)));
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_it_ends_within_its_bounds(octets in prop::collection::vec(any::<u8>(), 0..600)) {
+        arbitrary(&octets);
+    }
+
+    #[test]
+    fn any_text_is_played_or_refused(text in "[A-Z_ \n0-9a-z.:;\"]{0,200}") {
+        let _ = run(&text);
+    }
 }

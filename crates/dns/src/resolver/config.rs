@@ -177,19 +177,16 @@ pub struct Config {
     pub tries_per_delegation: u8,
     /// Time-outs of one server for one question before it is given up.
     pub timeouts_per_server: u8,
-    /// A second server is asked when the first takes longer than nearly always.
-    pub hedge: bool,
 
     /// Entries that are about to expire are looked up again when they are asked for.
     pub prefetch: bool,
-    /// Old data is used when nothing else can be had: RFC 8767.
+    /// Old data is used when nothing else can be had, and at once while a failure is remembered:
+    /// RFC 8767.
     pub serve_stale: bool,
     /// After this time without an answer the client gets old data; zero gives it at once.
     pub stale_client_timeout: Duration,
     /// TTL of old data.
     pub stale_ttl: Duration,
-    /// After a failure, old data is used at once for this long: RFC 8767 §5.
-    pub stale_recheck: Duration,
 }
 
 impl Default for Config {
@@ -240,12 +237,10 @@ impl Default for Config {
             explore_one_in: 20,
             tries_per_delegation: 32,
             timeouts_per_server: 5,
-            hedge: false,
             prefetch: true,
             serve_stale: true,
             stale_client_timeout: Duration::from_millis(1800),
             stale_ttl: Duration::from_secs(30),
-            stale_recheck: Duration::from_secs(30),
         }
     }
 }

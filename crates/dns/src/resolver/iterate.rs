@@ -1,23 +1,21 @@
-//! One question followed down the tree: RFC 1034 §5.3.3, RFC 9156, RFC 9609, and the budgets that keep
-//! what others wrote into their zones from making us work without end.
+//! One question followed down the tree: RFC 1034 §5.3.3, RFC 9156, RFC 9609.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use doorway_base::Instant;
 
 use super::Resolver;
 use super::config::Minimisation;
-use super::delegation::{Start, address_of};
+use super::delegation::Start;
 use super::event::SendFailure;
-use super::job::{Cut, Job, Lookup, Origin};
+use super::job::{Cut, Origin};
 use super::judge::{Asked, Judged, Link, Meaning, judge};
+use super::lookup::Spawned;
 use super::query::Sent;
 use super::received::Received;
 use super::reply::{Known, Reply, extended_error};
-use super::timers::Timer;
 use super::upstream::{Choice, Shown};
-use crate::cache::{Beside, Denial, RrSet, Trust, set};
+use crate::cache::Beside;
 use crate::wire::{Flags, Name, Rcode, Type};
 
 /// Questions with a name cut short for one lookup at most: RFC 9156 §2.3.
@@ -26,8 +24,6 @@ const MINIMISED_MAX: u8 = 10;
 const MINIMISED_ONE_LABEL: u8 = 4;
 /// Turns one call takes for one job at most; more would be a fault of ours.
 const TURNS_MAX: u32 = 64;
-/// Jobs looked at to see whether one would wait for itself.
-const WAITERS_SEEN_MAX: usize = 256;
 
 /// Stands for all servers of a zone, where it is remembered that its parent was asked again.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -54,13 +50,6 @@ enum Turn {
     Exhausted,
 }
 
-/// What came of asking for a server's address.
-enum Spawned {
-    Pending,
-    Now(Vec<IpAddr>),
-    Refused,
-}
-
 impl Resolver {
     /// Takes a job as far as it goes without waiting.
     pub(super) fn advance(&mut self, now: Instant, id: u64) {
@@ -70,7 +59,7 @@ impl Resolver {
                 return;
             }
             if job.cut.is_none() {
-                if job.children > 0 || self.look(now, id) {
+                if job.priming || self.look(now, id) {
                     return;
                 }
                 match self.start(now, id) {
@@ -193,6 +182,9 @@ impl Resolver {
         }
         let iterate = self.jobs.at(id).is_some_and(|job| job.iterate);
         let pending = matches!(self.spawn(now, id, zone, Type::NS), Spawned::Pending);
+        if let Some(job) = self.jobs.at_mut(id) {
+            job.priming = pending;
+        }
         let key = self.question_key(zone, Type::NS);
         if let Some(&child) = self.by_question.get(&key).filter(|_| pending && iterate)
             && let Some(child) = self.jobs.at_mut(child)
@@ -287,191 +279,6 @@ impl Resolver {
         name.map_or(whole, |name| shown(name, Type::A, true))
     }
 
-    // Looks up addresses of servers that are known by name only. The bounds are what keeps a referral
-    // to names that do not exist from becoming a flood of questions about them (NXNSAttack).
-    fn look_up_servers(&mut self, now: Instant, id: u64) {
-        let at_once = usize::from(self.config.server_names_per_delegation);
-        let kinds = [(Type::A, self.config.ipv4), (Type::AAAA, self.config.ipv6)];
-        loop {
-            let Some(job) = self.jobs.at(id) else { return };
-            let Some(cut) = &job.cut else { return };
-            let open = cut.servers.iter().filter(|server| matches!(server.lookup, Lookup::Open(_))).count();
-            if usize::from(cut.fruitless) + open >= at_once || !self.charge_lookup(id) {
-                return;
-            }
-            let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut()) else { return };
-            let Some(server) = cut.servers.iter_mut().find(|server| server.lookup == Lookup::Unasked) else {
-                return;
-            };
-            server.lookup = Lookup::Open(0);
-            let name = server.name.clone();
-            for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
-                match self.spawn(now, id, &name, kind) {
-                    Spawned::Pending => self.server_pending(id, &name),
-                    Spawned::Now(addresses) if addresses.is_empty() => self.last_resort(now, id, &name),
-                    Spawned::Now(addresses) => self.server_found(id, &name, &addresses),
-                    Spawned::Refused => {}
-                }
-            }
-            self.close_lookup(id, &name);
-            let found = self.jobs.at(id).and_then(|job| job.cut.as_ref());
-            if found.is_some_and(|cut| cut.targets.iter().any(|target| !target.done)) {
-                return;
-            }
-        }
-    }
-
-    fn server_pending(&mut self, id: u64, name: &Name) {
-        if let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut())
-            && let Some(server) = cut.servers.iter_mut().find(|server| server.name == *name)
-            && let Lookup::Open(count) = &mut server.lookup
-        {
-            *count += 1;
-        }
-    }
-
-    fn server_found(&mut self, id: u64, name: &Name, addresses: &[IpAddr]) {
-        let upstreams: Vec<_> = addresses.iter().map(|&address| self.upstream_at(address)).collect();
-        if let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut())
-            && let Some(server) = cut.servers.iter_mut().find(|server| server.name == *name)
-        {
-            server.found |= !upstreams.is_empty();
-            upstreams.into_iter().for_each(|upstream| cut.add(upstream));
-        }
-    }
-
-    fn close_lookup(&mut self, id: u64, name: &Name) {
-        if let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut())
-            && let Some(server) = cut.servers.iter_mut().find(|server| server.name == *name)
-            && server.lookup == Lookup::Open(0)
-        {
-            server.lookup = Lookup::Done;
-            cut.fruitless += u8::from(!server.found);
-        }
-    }
-
-    /// A job that `id` waited for has ended.
-    pub(super) fn child_done(&mut self, now: Instant, id: u64, name: &Name, addresses: &[IpAddr]) {
-        let Some(job) = self.jobs.at_mut(id) else { return };
-        job.children = job.children.saturating_sub(1);
-        if let Some(cut) = job.cut.as_mut()
-            && let Some(server) = cut.servers.iter_mut().find(|server| server.name == *name)
-            && let Lookup::Open(count) = &mut server.lookup
-        {
-            *count = count.saturating_sub(1);
-        }
-        self.server_found(id, name, addresses);
-        if addresses.is_empty() {
-            self.last_resort(now, id, name);
-        }
-        self.close_lookup(id, name);
-        self.ready.push_back(id);
-    }
-
-    // A server whose zone knows no address of it may still be where the parent said.
-    fn last_resort(&mut self, now: Instant, id: u64, name: &Name) {
-        for (kind, wanted) in [(Type::A, self.config.ipv4), (Type::AAAA, self.config.ipv6)] {
-            if let Some(set) = self.cache.find_address(now, name.as_octets(), kind).filter(|_| wanted) {
-                self.server_found(id, name, &addresses(std::iter::once(&*set)));
-            }
-        }
-    }
-
-    // Begins another question that a job needs answered.
-    fn spawn(&mut self, now: Instant, parent: u64, name: &Name, kind: Type) -> Spawned {
-        if let Some(local) = self.local(name, kind) {
-            return Spawned::Now(addresses(local.answer.iter().map(|link| &*link.set)));
-        }
-        if let Known::Whole(reply) = self.known(now, name, kind, false) {
-            return Spawned::Now(addresses(reply.answer.iter().map(|link| &*link.set)));
-        }
-        if self.cache.find_failure(now, name, kind).is_some() {
-            return Spawned::Refused;
-        }
-        let Some((depth, deadline, explain)) =
-            self.jobs.at(parent).map(|job| (job.depth + 1, job.deadline, job.steps.is_some()))
-        else {
-            return Spawned::Refused;
-        };
-        let key = self.question_key(name, kind);
-        if depth > self.config.depth_max || self.waits_for(parent, key) {
-            self.note(now, parent, || {
-                format!("{name} {kind} is not looked up: it would go round in circles")
-            });
-            return Spawned::Refused;
-        }
-        self.note(now, parent, || format!("needs {name} {kind}"));
-        let running = self.by_question.get(&key).copied().filter(|_| self.config.coalescing);
-        if let Some(running) = running
-            && let Some(job) = self.jobs.at_mut(running)
-        {
-            job.parents.push(parent);
-        } else {
-            if self.jobs.len() >= self.config.jobs_max {
-                return Spawned::Refused;
-            }
-            let mut job = Job::new(name.lowered(), kind, key, deadline);
-            job.depth = depth;
-            job.parents.push(parent);
-            job.steps = explain.then(Vec::new);
-            self.begin(job);
-        }
-        if let Some(job) = self.jobs.at_mut(parent) {
-            job.children += 1;
-        }
-        Spawned::Pending
-    }
-
-    // Whether the question `key` is among those that wait for `id`, itself included: a delegation that
-    // needs itself (TsuNAME), which would never end.
-    fn waits_for(&self, id: u64, key: u64) -> bool {
-        let mut seen = vec![id];
-        let mut next = 0;
-        while let Some(&at) = seen.get(next) {
-            next += 1;
-            let Some(job) = self.jobs.at(at) else { continue };
-            if job.key == key || seen.len() > WAITERS_SEEN_MAX {
-                return true;
-            }
-            for &parent in &job.parents {
-                if !seen.contains(&parent) {
-                    seen.push(parent);
-                }
-            }
-        }
-        false
-    }
-
-    /// Counts one more query for a job and for those that wait for it. False, and the job has failed,
-    /// when it is one too many.
-    pub(super) fn charge(&mut self, now: Instant, id: u64) -> bool {
-        let mut at = Some(id);
-        let mut over = false;
-        for _ in 0..=self.config.depth_max {
-            let Some(job) = at.and_then(|at| self.jobs.at_mut(at)) else { break };
-            job.sends = job.sends.saturating_add(1);
-            over |= job.sends > self.config.upstream_queries_max;
-            at = job.parents.first().copied();
-        }
-        if over {
-            let why = "too many queries for one question".to_owned();
-            self.fail(now, id, Some((extended_error::NO_REACHABLE_AUTHORITY, why)), true);
-        }
-        !over
-    }
-
-    fn charge_lookup(&mut self, id: u64) -> bool {
-        let mut at = Some(id);
-        let mut over = false;
-        for _ in 0..=self.config.depth_max {
-            let Some(job) = at.and_then(|at| self.jobs.at_mut(at)) else { break };
-            job.lookups = job.lookups.saturating_add(1);
-            over |= job.lookups > self.config.server_names_max;
-            at = job.parents.first().copied();
-        }
-        !over
-    }
-
     // Where to go when none of the servers was of use. False when there is nowhere.
     fn fall_back(&mut self, now: Instant, id: u64) -> bool {
         if self.try_glue(now, id) {
@@ -506,24 +313,6 @@ impl Resolver {
             job.cut = None;
         }
         first
-    }
-
-    // The addresses the parent gave, when those that the servers' own zones give are of no use.
-    fn try_glue(&mut self, now: Instant, id: u64) -> bool {
-        let kinds = [(Type::A, self.config.ipv4), (Type::AAAA, self.config.ipv6)];
-        let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return false };
-        let mut found: Vec<IpAddr> = Vec::new();
-        for server in &cut.servers {
-            for (kind, _) in kinds.into_iter().filter(|(_, wanted)| *wanted) {
-                let glue = self.cache.find_glue(now, server.name.as_octets(), kind);
-                found.extend(addresses(glue.iter().map(|set| &**set)));
-            }
-        }
-        let upstreams: Vec<_> = found.into_iter().map(|address| self.upstream_at(address)).collect();
-        let Some(cut) = self.jobs.at_mut(id).and_then(|job| job.cut.as_mut()) else { return false };
-        let before = cut.targets.len();
-        upstreams.into_iter().for_each(|upstream| cut.add(upstream));
-        cut.targets.len() > before
     }
 
     /// A server gave nothing: the next one is tried.
@@ -616,7 +405,7 @@ impl Resolver {
             _ => true,
         };
         if cached {
-            self.store(now, sent, &judged);
+            self.store(now, sent, &zone, &judged);
         }
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
@@ -687,110 +476,6 @@ impl Resolver {
         }
         self.ready.push_back(id);
     }
-
-    // Private addresses under public names would let a web page reach into the network it is read in.
-    fn guard_against_rebinding(&self, origin: Origin, zone: &Name, judged: &mut Judged) -> bool {
-        let configured = matches!(origin, Origin::Forward(_) | Origin::Stub(_)) && !zone.is_root();
-        if !self.config.rebinding_protection || configured {
-            return false;
-        }
-        let mut blocked = false;
-        judged.answer.retain_mut(|link| {
-            let kind = link.set.kind();
-            let private = |row: &[u8]| {
-                address_of(kind, row).is_some_and(|address| {
-                    self.config.private_addresses.iter().any(|net| net.contains(address))
-                })
-            };
-            if !matches!(kind, Type::A | Type::AAAA) || !link.set.data().any(private) {
-                return true;
-            }
-            let owner = link.set.name();
-            if self.config.rebinding_allowed.iter().any(|allowed| owner.is_within(allowed)) {
-                return true;
-            }
-            blocked = true;
-            let mut rows = Vec::new();
-            link.set.data().filter(|row| !private(row)).for_each(|row| set::push(&mut rows, row));
-            link.set = Arc::new(RrSet::new(&owner, kind, &rows, &[]));
-            !rows.is_empty()
-        });
-        blocked
-    }
-
-    // TTLs as the cache bounds them; of a denial the SOA's MINIMUM (RFC 2308 §5).
-    fn clamp(&self, judged: &mut Judged) {
-        let limits = self.cache.limits();
-        let negative = matches!(judged.meaning, Meaning::NoData | Meaning::NoName);
-        let bounded = |ttl: u32| {
-            let ttl = if ttl > i32::MAX as u32 { 0 } else { ttl };
-            let most = limits.ttl_max.as_secs().min(u64::from(u32::MAX)) as u32;
-            ttl.max(limits.ttl_min.as_secs() as u32).min(most)
-        };
-        for link in judged.answer.iter_mut().chain(&mut judged.authority).chain(&mut judged.additional) {
-            link.ttl = bounded(link.ttl);
-        }
-        if negative && let Some(ttl) = negative_ttl(judged) {
-            let most = limits.negative_ttl_max.as_secs() as u32;
-            let least = limits.negative_ttl_min.as_secs() as u32;
-            let ttl = ttl.max(least).min(most);
-            judged.authority.iter_mut().for_each(|link| link.ttl = ttl);
-        }
-    }
-
-    fn store(&self, now: Instant, sent: &Sent, judged: &Judged) {
-        let (cache, ghost) = (&self.cache, self.config.ghost_protection);
-        let referral = matches!(judged.meaning, Meaning::Referral(_));
-        let data = if judged.authoritative { Trust::AuthoritativeAnswer } else { Trust::Answer };
-        for link in &judged.answer {
-            cache.store_set(now, &link.set, link.ttl, data, ghost);
-        }
-        for link in &judged.authority {
-            let trust = match link.set.kind() {
-                Type::NS if referral => Trust::Referral,
-                Type::DS if referral => Trust::AuthoritativeAuthority,
-                Type::NS if judged.authoritative => Trust::AuthoritativeAuthority,
-                Type::NS => Trust::Glue,
-                _ => continue,
-            };
-            cache.store_set(now, &link.set, link.ttl, trust, ghost);
-        }
-        let trust = if referral { Trust::Glue } else { Trust::Additional };
-        for link in &judged.additional {
-            cache.store_set(now, &link.set, link.ttl, trust, ghost);
-        }
-        let (rcode, kind) = match judged.meaning {
-            Meaning::NoData => (Rcode::NOERROR, Some(sent.kind)),
-            Meaning::NoName if !sent.minimised => (Rcode::NXDOMAIN, None),
-            _ => return,
-        };
-        // RFC 2308 §5: without a SOA nobody knows how long.
-        if let Some(ttl) = negative_ttl(judged) {
-            let authority = judged.authority.iter().map(|link| Arc::clone(&link.set)).collect();
-            cache.store_denial(now, &judged.end, kind, &Arc::new(Denial { rcode, authority }), ttl);
-        }
-    }
-
-    /// Puts a job on the books; it begins when what is being handled is done.
-    pub(super) fn begin(&mut self, job: Job) -> u64 {
-        let (key, deadline) = (job.key, job.deadline);
-        let id = self.jobs.insert(job);
-        self.by_question.insert(key, id);
-        self.timers.add(deadline, Timer::Wall(id));
-        self.ready.push_back(id);
-        id
-    }
-}
-
-/// The addresses among sets.
-pub(super) fn addresses<'a>(sets: impl Iterator<Item = &'a RrSet>) -> Vec<IpAddr> {
-    sets.flat_map(|set| set.data().filter_map(|row| address_of(set.kind(), row))).collect()
-}
-
-fn negative_ttl(judged: &Judged) -> Option<u32> {
-    let soa = judged.authority.iter().find(|link| link.set.kind() == Type::SOA)?;
-    let minimum = soa.set.data().next()?.last_chunk::<4>()?;
-    Some(soa.ttl.min(u32::from_be_bytes(*minimum)))
 }
 
 fn told(judged: &Judged) -> String {

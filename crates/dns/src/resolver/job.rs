@@ -164,6 +164,8 @@ pub(super) struct Job {
     /// Names of servers looked up for it and for what it waits for.
     pub(super) lookups: u8,
     pub(super) deadline: Instant,
+    /// It waits to hear who the servers of a zone are.
+    pub(super) priming: bool,
     /// The hints are used although the root could not be primed.
     pub(super) primed: bool,
     /// The cached delegation failed and its parent is asked again.
@@ -200,6 +202,7 @@ impl Job {
             sends: 0,
             lookups: 0,
             deadline,
+            priming: false,
             primed: false,
             went_up: false,
             dead_ends: Vec::new(),

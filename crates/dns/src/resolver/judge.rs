@@ -240,7 +240,10 @@ fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {
     if negative {
         // Of NS records beside a SOA nobody has a use.
         let soa = judged.authority.iter().any(|link| link.set.kind() == Type::SOA);
-        judged.authority.retain(|link| !soa || link.set.kind() != Type::NS);
+        if soa {
+            judged.authority.retain(|link| link.set.kind() != Type::NS);
+            servers.clear();
+        }
     }
     for link in &judged.answer {
         let names: fn(&[u8]) -> Option<&[u8]> = match link.set.kind() {
@@ -254,7 +257,8 @@ fn keep_authority(received: &Received, asked: &Asked<'_>, judged: &mut Judged) {
     for part in received.section(Section::Additional) {
         let address = matches!(part.kind, Type::A | Type::AAAA);
         let named = !asked.bailiwick || servers.contains(&part.owner);
-        if address && named && inside(&part.owner) {
+        let told = |link: &Link| link.set.kind() == part.kind && link.set.name() == part.owner;
+        if address && named && inside(&part.owner) && !judged.answer.iter().any(told) {
             judged.additional.push(link(part));
         }
     }

@@ -192,6 +192,18 @@ pub fn decode_records(octets: &[u8]) -> Result<Vec<Record>, Malformed> {
 #[derive(Debug, Default)]
 pub(super) struct Edit<'c>(Vec<(Step, &'c Record)>);
 
+/// How well an edit must fit the records that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// What goes is there and what comes is not.
+    Exact,
+    /// What is already so is left so; the zone gets this serial.
+    Loose {
+        /// The serial.
+        serial: u32,
+    },
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Remove,
@@ -205,11 +217,18 @@ impl Edit<'_> {
     }
 
     /// Makes the records of a name those after the edit.
-    pub(super) fn apply(&self, records: &mut Vec<Record>) -> Result<(), Unfit> {
+    pub(super) fn apply(&self, records: &mut Vec<Record>, fit: Fit) -> Result<(), Unfit> {
+        if let Fit::Loose { serial } = fit {
+            for soa in records.iter_mut().filter(|record| record.kind == Type::SOA) {
+                *soa = with_serial(soa.clone(), serial);
+            }
+        }
         for &(step, record) in &self.0 {
             let place = records.iter().position(|there| is_same(there, record));
             match (step, place) {
+                _ if matches!(fit, Fit::Loose { .. }) && record.kind == Type::SOA => {}
                 (Step::Remove, Some(place)) => drop(records.remove(place)),
+                (Step::Remove, None) | (Step::Add, Some(_)) if matches!(fit, Fit::Loose { .. }) => {}
                 (Step::Remove, None) => return Err(Unfit::Missing(Box::new(record.clone()))),
                 (Step::Add, None) => records.push(record.clone()),
                 (Step::Add, Some(_)) => return Err(Unfit::Present(Box::new(record.clone()))),
@@ -251,7 +270,20 @@ impl Zone {
     /// [`Unfit`]; this zone stays as it is.
     pub fn changed<C: Borrow<Change>>(&self, changes: &[C], secret: HashKey) -> Result<Self, Unfit> {
         self.check_serials(changes)?;
-        self.rebuilt(edits(changes), secret)
+        self.rebuilt(edits(changes), Fit::Exact, secret)
+    }
+
+    /// This zone with `changes` that were made to another version of it, as far as they are not made in it
+    /// already. Its serial comes after all of theirs.
+    ///
+    /// # Errors
+    /// [`Unfit`]; this zone stays as it is.
+    pub fn merged<C: Borrow<Change>>(&self, changes: &[C], secret: HashKey) -> Result<Self, Unfit> {
+        let newest = changes.last().map_or(self.serial, |change| change.borrow().to());
+        let newest = if is_after(self.serial, newest) { self.serial } else { newest };
+        let mut edits = edits(changes);
+        edits.entry(self.apex.lowered().as_octets().to_vec()).or_default();
+        self.rebuilt(edits, Fit::Loose { serial: newest.wrapping_add(1) }, secret)
     }
 
     /// Whether each change begins where the one before ends, and the first one with this zone.
@@ -270,6 +302,7 @@ impl Zone {
     pub(super) fn rebuilt(
         &self,
         mut edits: BTreeMap<Vec<u8>, Edit<'_>>,
+        fit: Fit,
         secret: HashKey,
     ) -> Result<Self, Unfit> {
         let mut draft = Draft::new(&self.apex, secret);
@@ -277,13 +310,13 @@ impl Zone {
         while let Some(node) = self.step(&mut place) {
             let mut records = node.records();
             if let Some(edit) = edits.remove(node.name()) {
-                edit.apply(&mut records)?;
+                edit.apply(&mut records, fit)?;
             }
             fill(&mut draft, &records)?;
         }
         for edit in edits.values() {
             let mut records = Vec::new();
-            edit.apply(&mut records)?;
+            edit.apply(&mut records, fit)?;
             fill(&mut draft, &records)?;
         }
         Ok(Self::of_draft(&draft)?.with_rotate(self.rotate))

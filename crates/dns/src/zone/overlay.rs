@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::change::{Change, Edit, Unfit, edits, fill};
+use super::change::{Change, Edit, Fit, Unfit, edits, fill};
 use super::draft::Draft;
 use super::node::{HASH, HEAD_OCTETS, Node, UNIT_OCTETS};
 use super::table::{HashKey, Key, Table};
@@ -59,7 +59,7 @@ impl Zone {
         let edits = edits(changes);
         match self.overlaid(&edits, secret)? {
             Some(zone) => Ok(zone),
-            None => self.rebuilt(edits, secret),
+            None => self.rebuilt(edits, Fit::Exact, secret),
         }
     }
 
@@ -85,7 +85,7 @@ impl Zone {
             sheet.take(name);
         }
         for (owner, edit) in edits {
-            edit.apply(sheet.take(owner))?;
+            edit.apply(sheet.take(owner), Fit::Exact)?;
         }
         sheet.zone(below).map(Some)
     }

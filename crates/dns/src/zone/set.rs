@@ -94,6 +94,20 @@ impl Zones {
         None
     }
 
+    /// The place in [`list`](Zones::list) of the zone that [`find`](Zones::find) finds for a whole name.
+    #[inline]
+    pub(crate) fn place(&self, key: &Key) -> Option<u32> {
+        let mut depths = self.depths & (u128::MAX >> (127 - key.labels()));
+        while depths != 0 {
+            let depth = 127 - depths.leading_zeros() as usize;
+            if let Some(index) = self.index_at(key, key.labels() - depth) {
+                return Some(index - 1);
+            }
+            depths &= !(1 << depth);
+        }
+        None
+    }
+
     /// The zone that begins at the key's name.
     #[must_use]
     pub fn apex(&self, key: &Key) -> Option<&Arc<Zone>> {
@@ -101,9 +115,13 @@ impl Zones {
     }
 
     fn at_label(&self, key: &Key, label: usize) -> Option<&Arc<Zone>> {
+        self.index_at(key, label).map(|index| &self.zones[index as usize - 1])
+    }
+
+    // Counts from 1.
+    fn index_at(&self, key: &Key, label: usize) -> Option<u32> {
         let name = key.suffix(label);
-        let zone = |index: u32| &self.zones[index as usize - 1];
-        let same = |index| zone(index).apex.as_octets().eq_ignore_ascii_case(name);
-        self.table.find(key.hash(label), same).map(zone)
+        let same = |index: u32| self.zones[index as usize - 1].apex.as_octets().eq_ignore_ascii_case(name);
+        self.table.find(key.hash(label), same)
     }
 }

@@ -197,6 +197,12 @@ impl Table {
         self.taken += 1;
     }
 
+    /// Where looking for `hash` begins.
+    #[inline]
+    pub(crate) fn slot_of(&self, hash: u64) -> *const u8 {
+        std::ptr::from_ref(&self.slots[hash as usize & (self.slots.len() - 1)]).cast()
+    }
+
     /// The offset under `hash` for which `same` holds.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut same: impl FnMut(u32) -> bool) -> Option<u32> {

@@ -3,178 +3,13 @@
 //! RFC 5452 (forged answers), RFC 7873 (cookies), RFC 9520 and the work budgets (NXNSAttack, TsuNAME,
 //! alias chains), rebinding, ghost domains, the birthday attack that coalescing prevents.
 
-use core::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use core::net::IpAddr;
 use std::time::Duration;
 
-use doorway_base::{Instant, Random};
-use doorway_dns::authority::Published;
-use doorway_dns::cache::{Cache, Limits};
-use doorway_dns::resolver::{Answer, Ask, Config, Input, Output, Resolver, Send, Transport};
-use doorway_dns::wire::{Class, Edns, Flags, Message, Name, Question, Rcode, Record, Type};
-use doorway_dns::zone::{HashKey, Zones};
+use doorway_dns::resolver::{Ask, Config, Input, Send, Transport};
+use doorway_dns::wire::{Class, Edns, Message, Question, Rcode, Type};
 
-const ROOT: &str = "192.0.2.1";
-const EXAMPLE: &str = "192.0.2.2";
-const EVIL: &str = "192.0.2.66";
-
-/// The Internet of these tests: what a server answers.
-type Servers = fn(IpAddr, &Question) -> Message;
-
-struct Bench {
-    resolver: Resolver,
-    now: Instant,
-    servers: Servers,
-    sent: Vec<Send>,
-    answers: Vec<Answer>,
-}
-
-fn name(text: &str) -> Name {
-    text.parse().unwrap()
-}
-
-fn record(line: &str) -> Record {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let kind = Type::from_text(words[2].as_bytes()).unwrap();
-    let word = |text: &&'static str| doorway_dns::wire::rdata::Word { text: text.as_bytes(), quoted: false };
-    let leaked: Vec<&'static str> = words[3..].iter().map(|word| &*word.to_string().leak()).collect();
-    let rdata_words: Vec<_> = leaked.iter().map(word).collect();
-    let mut rdata = Vec::new();
-    doorway_dns::wire::rdata::parse(kind, &rdata_words, &Name::root(), &mut rdata).unwrap();
-    Record { name: name(words[0]), kind, class: Class::IN, ttl: words[1].parse().unwrap(), rdata }
-}
-
-fn authoritative(answers: &[&str]) -> Message {
-    let answers = answers.iter().map(|line| record(line)).collect();
-    Message { flags: Flags(Flags::QR | Flags::AA), answers, ..Message::default() }
-}
-
-fn referral(servers: &[&str], glue: &[&str]) -> Message {
-    let authorities = servers.iter().map(|line| record(line)).collect();
-    let additionals = glue.iter().map(|line| record(line)).collect();
-    Message { flags: Flags(Flags::QR), authorities, additionals, ..Message::default() }
-}
-
-fn refused() -> Message {
-    Message { flags: Flags(Flags::QR | Rcode::REFUSED.0), ..Message::default() }
-}
-
-/// A root that delegates example. and evil., which answer every question of their own.
-fn internet(server: IpAddr, question: &Question) -> Message {
-    let root = server.to_string() == ROOT;
-    match question.name.lowered().to_string().as_str() {
-        _ if root && question.name.is_within(&name("example.")) => {
-            referral(&["example. 3600 NS ns.example."], &["ns.example. 3600 A 192.0.2.2"])
-        }
-        _ if root && question.name.is_within(&name("evil.")) => {
-            referral(&["evil. 3600 NS ns.evil."], &["ns.evil. 3600 A 192.0.2.66"])
-        }
-        "www.example." => authoritative(&["www.example. 300 A 198.51.100.1"]),
-        "trap.evil." => {
-            let mut message = authoritative(&["trap.evil. 300 A 203.0.113.1"]);
-            message.answers.push(record("www.example. 300 A 203.0.113.66"));
-            message.authorities.push(record("example. 86400 NS ns.evil."));
-            message
-        }
-        "home.evil." => authoritative(&["home.evil. 1 A 192.168.1.1"]),
-        "nxns.evil." => {
-            let named: Vec<String> = (0..20).map(|i| format!("nxns.evil. 60 NS n{i}.example.")).collect();
-            referral(&named.iter().map(String::as_str).collect::<Vec<_>>(), &[])
-        }
-        text if text.starts_with('c') && text.ends_with(".evil.") => {
-            let next: u32 = text[1..].split('.').next().unwrap().parse().unwrap();
-            authoritative(&[&format!("{text} 60 CNAME c{}.evil.", next + 1)])
-        }
-        _ if server.to_string() == EXAMPLE => Message {
-            flags: Flags(Flags::QR | Flags::AA | Rcode::NXDOMAIN.0),
-            authorities: vec![record("example. 60 SOA . . 1 2 3 4 60")],
-            ..Message::default()
-        },
-        _ => refused(),
-    }
-}
-
-impl Bench {
-    fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config {
-            root_hints: vec![(name("root."), vec![ROOT.parse().unwrap()])],
-            prime_root: false,
-            ipv6: false,
-            explore_one_in: 0,
-            ..Config::default()
-        };
-        change(&mut config);
-        let mut random = Random::new(7);
-        let cache = Arc::new(Cache::new(Limits::default(), &mut random));
-        let zones = Zones::new(HashKey::new(&mut random), Vec::new()).unwrap();
-        let resolver = Resolver::new(Arc::new(config), cache, Published::new(zones), random);
-        let now = Instant::ZERO + Duration::from_secs(1000);
-        Self { resolver, now, servers: internet, sent: Vec::new(), answers: Vec::new() }
-    }
-
-    fn ask(&mut self, text: &str) {
-        let question = Question { name: name(text), kind: Type::A, class: Class::IN };
-        self.handle(Input::Ask(Ask::new(1, question)));
-    }
-
-    fn handle(&mut self, input: Input<'_>) {
-        self.resolver.handle(self.now, input);
-        while let Some(output) = self.resolver.poll_output() {
-            match output {
-                Output::Send(send) => self.sent.push(send),
-                Output::Answer(answer) => self.answers.push(answer),
-                Output::Cancel(_) => {}
-            }
-        }
-    }
-
-    /// The answer of the right server to the query sent as number `index`.
-    fn right_answer(&self, index: usize) -> (Send, Message) {
-        let send = self.sent[index].clone();
-        let query = Message::read(&send.octets).unwrap();
-        let mut message = (self.servers)(send.to.ip(), &query.questions[0]);
-        (message.id, message.questions) = (query.id, query.questions);
-        (send, message)
-    }
-
-    fn deliver(&mut self, send: &Send, from: SocketAddr, message: &Message) {
-        let octets = message.to_octets().unwrap();
-        self.handle(Input::Response { query: send.query, from, octets: &octets });
-    }
-
-    /// Lets every server answer until nothing is open; returns the queries that took.
-    fn run(&mut self) -> usize {
-        let mut next = 0;
-        while next < self.sent.len() {
-            let (send, message) = self.right_answer(next);
-            self.deliver(&send, send.to, &message);
-            next += 1;
-            assert!(next < 5000, "it does not end");
-        }
-        self.sent.clear();
-        next
-    }
-
-    /// The address a client is told for a name; `None` for an error or nothing.
-    fn address(&mut self, text: &str) -> Option<String> {
-        self.ask(text);
-        self.run();
-        let answer = self.answers.pop()?;
-        let last = answer.answers.last()?;
-        (answer.rcode == Rcode::NOERROR)
-            .then(|| doorway_dns::wire::rdata::display(last.kind, &last.rdata).to_string())
-    }
-
-    /// Takes a question about www.example. to the moment when its own server is asked.
-    fn until_asked(&mut self) -> (Send, Message) {
-        self.ask("www.example.");
-        let (send, message) = self.right_answer(self.sent.len() - 1);
-        self.deliver(&send, send.to, &message);
-        let last = self.right_answer(self.sent.len() - 1);
-        assert_eq!(last.0.to.ip().to_string(), EXAMPLE);
-        last
-    }
-}
+use super::upstream::{Bench, EVIL, ROOT, authoritative, internet, name, record, referral, refused};
 
 const TRUE_ADDRESS: &str = "198.51.100.1";
 const FORGED_ADDRESS: &str = "203.0.113.66";
@@ -227,18 +62,6 @@ fn guessing_ids_fails_when_they_are_random() {
         bench.run_from_last();
         assert_eq!(told(&bench).as_deref(), Some(expected), "random ids {random_id}");
         bench.answers.clear();
-    }
-}
-
-impl Bench {
-    // The newest query is answered by the right server.
-    fn run_from_last(&mut self) {
-        if self.answers.len() > 1 || self.sent.is_empty() {
-            self.answers.drain(..self.answers.len().saturating_sub(1));
-            return;
-        }
-        let (send, message) = self.right_answer(self.sent.len() - 1);
-        self.deliver(&send, send.to, &message);
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod allocation;
+mod changing;
 mod defences;
 mod doors;
 mod internet;
@@ -12,8 +13,10 @@ mod moving;
 mod peers;
 mod recursion;
 mod replay;
+mod resolver;
 mod scripts;
 mod simulation;
+mod upstream;
 
 use std::sync::Arc;
 

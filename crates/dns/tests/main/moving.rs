@@ -199,7 +199,7 @@ async fn rcode(world: &World, server: &str, name: &str) -> Option<Rcode> {
     ask(world, server, &query).await.map(|answer| answer.rcode())
 }
 
-fn update(name: &str) -> Vec<u8> {
+pub(crate) fn update(name: &str) -> Vec<u8> {
     let name: Name = name.parse().unwrap();
     let record = Record { name, kind: Type::A, class: Class::IN, ttl: 60, rdata: vec![192, 0, 2, 9] };
     let question = Question { name: apex(), kind: Type::SOA, class: Class::IN };

@@ -128,6 +128,13 @@ impl Batch {
         Ok(self.received)
     }
 
+    /// The octets of datagram `index` of the batch, as far as there was room for them.
+    pub(crate) fn received(&self, index: usize) -> &[u8] {
+        let from = index * self.receive_stride;
+        let octets_max = self.receive_stride - STAGGER_OCTETS;
+        &self.receive_octets[from..from + (self.receive_heads[index].msg_len as usize).min(octets_max)]
+    }
+
     /// Shows datagram `index` of the batch, which is of `flow`, to `answer` with room for a reply; queues
     /// the reply when `answer` returns true. Returns the octets of the datagram and of the reply.
     pub(crate) fn answer(
