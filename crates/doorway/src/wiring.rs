@@ -124,6 +124,11 @@ impl Services {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The name server that serves now.
+    pub(crate) fn name_server(&self) -> Arc<dns::Server> {
+        Arc::clone(&self.parts().dns)
+    }
+
     /// Keeps what the resolver remembers for the next start, when the config wants that.
     pub(crate) fn keep_cache(&self) {
         let parts = self.parts();
@@ -152,11 +157,6 @@ impl Services {
             Ok(entries) => tracing::info!(entries, "the resolver remembers what it knew"),
             Err(error) => tracing::warn!(%error, "the kept cache of the resolver is damaged in part"),
         }
-    }
-
-    /// The name server that serves now.
-    pub(crate) fn name_server(&self) -> Arc<dns::Server> {
-        Arc::clone(&self.parts().dns)
     }
 
     /// Mounts `control` on the control socket.

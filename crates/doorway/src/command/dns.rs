@@ -251,7 +251,8 @@ fn explained(answer: &Value, screen: &mut Screen) {
     for step in rows(&answer["steps"]) {
         let micros = step["micros"].as_u64().unwrap_or(0);
         let depth = step["depth"].as_u64().unwrap_or(0) as usize;
-        let what = text(&step["what"]);
+        // The port that name servers have anyway only gets in the way.
+        let what = text(&step["what"]).replace(":53 ", " ");
         let indent = "  ".repeat(depth.min(8));
         let mut place = format!("{:>9}  ", millis(micros));
         for line in folded(&what, STEP_COLUMNS.saturating_sub(13 + indent.len()).max(40)) {
