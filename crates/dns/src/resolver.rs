@@ -46,6 +46,7 @@ mod upstream;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorway_base::{Instant, Random, Session};
 
@@ -231,7 +232,9 @@ impl Resolver {
         let waiter = Waiter::new(ask);
         let step = |what: &str| vec![Step { at: now, depth: 0, what: format!("{what} {name} {kind}") }];
         if ask.question.class != Class::IN || (kind.is_meta() && kind != Type::ANY) {
-            let reply = Reply { rcode: Some(Rcode::NOTIMP), ..Reply::default() };
+            let transfer = matches!(kind, Type::AXFR | Type::IXFR);
+            let rcode = if transfer { Rcode::REFUSED } else { Rcode::NOTIMP };
+            let reply = Reply { rcode: Some(rcode), ..Reply::default() };
             return self.answer(&waiter, &reply, step("cannot look up"));
         }
         if let Some(local) = self.local(name, kind) {
@@ -253,7 +256,8 @@ impl Resolver {
                 let told = Step { at: now, depth: 0, what: known(&reply, name, kind) };
                 self.answer(&waiter, &reply, vec![told]);
                 if self.config.prefetch && reply.ageing && ask.recursion {
-                    self.refresh(now, name, kind);
+                    let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
+                    self.refresh(now, name, kind, Duration::from_secs(u64::from(left.unwrap_or(0))));
                 }
                 return;
             }
@@ -289,6 +293,15 @@ impl Resolver {
             if self.config.serve_stale
                 && let Known::Whole(reply) = self.known(now, name, kind, true)
             {
+                self.answer(&waiter, &reply, Vec::new());
+                if self.config.referrals {
+                    self.refresh(now, name, kind, Duration::ZERO);
+                }
+                return;
+            }
+            if self.config.referrals
+                && let Some(reply) = self.best_referral(now, name)
+            {
                 return self.answer(&waiter, &reply, Vec::new());
             }
             let why = (extended_error::NOT_AUTHORITATIVE, "recursion was not asked for".to_owned());
@@ -302,7 +315,7 @@ impl Resolver {
             if let Known::Whole(reply) = self.known(now, name, kind, true) {
                 self.answer(&waiter, &reply, Vec::new());
             }
-            return self.refresh(now, name, kind);
+            return self.refresh(now, name, kind, Duration::ZERO);
         }
         let key = self.question_key(name, kind);
         let running =
@@ -342,8 +355,9 @@ impl Resolver {
         }
     }
 
-    // Looks a question up again for nobody in particular.
-    fn refresh(&mut self, now: Instant, name: &Name, kind: Type) {
+    // Looks a question up again for nobody in particular. Delegations that end within `leeway` are asked
+    // for again on the way, at the parent; a zone in steady use would lose its cut otherwise.
+    fn refresh(&mut self, now: Instant, name: &Name, kind: Type, leeway: Duration) {
         let key = self.question_key(name, kind);
         if self.by_question.contains_key(&key)
             || self.jobs.len() >= self.config.jobs_max
@@ -352,7 +366,7 @@ impl Resolver {
             return;
         }
         let mut job = Job::new(name.lowered(), kind, key, now + self.config.wall);
-        job.refresh = true;
+        (job.refresh, job.leeway) = (true, leeway);
         self.begin(job);
     }
 
