@@ -53,7 +53,7 @@
 //! | [`tcp`], [`udp`] | the service shells |
 //! | [`limits`], [`pulse`] | who is let in, and who must go |
 //! | [`door`] | the registry of open doors; draining |
-//! | [`echo`] | ICMP echo without privileges |
+//! | [`echo`] | ICMP echo |
 //! | [`tls`] | certificates by name, reloaded while serving; the local authority |
 //! | [`proxy_protocol`], [`systemd`], [`privileges`], [`signals`] | what surrounds a daemon |
 //! | [`memory`], [`entropy`] | huge pages for large tables; octets nobody can guess |
