@@ -116,9 +116,9 @@ pub fn flood_inside() -> Outcome {
         super::ROUNDS
     );
     println!(
-        "| servers are away | alone/s | flooded/s | kept | p99 µs alone | flooded | lost | flood answered |"
+        "| servers are away | alone/s | flooded/s | kept | p99 µs alone | flooded | lost | flood answered | CPU µs/answer alone | flood alone, % of a core |"
     );
-    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     for delay in [0, 20] {
         let internet = [&program("internet"), "53", &delay.to_string()];
         let internet = Server::start_on("1", "internet", "", 53, Up::Udp, &internet, &folder)?;
@@ -126,8 +126,17 @@ pub fn flood_inside() -> Outcome {
         once(&server, &list, 64)?;
         let list = list.display().to_string();
         let (mut alone, mut flooded, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut cost, mut share) = (Vec::new(), Vec::new());
         for _ in 0..super::ROUNDS {
-            alone.push(load(&server, "resolve", &list)?);
+            let before = server.cpu_nanos();
+            let round = load(&server, "resolve", &list)?;
+            cost.push((server.cpu_nanos() - before) as f64 / 1000.0 / round.operations.max(1) as f64);
+            alone.push(round);
+            // What it costs the server tells what it would leave of a core, however busy the machine is.
+            let before = server.cpu_nanos();
+            Flood::start(server.port)?.finish()?;
+            let used = Duration::from_nanos(server.cpu_nanos() - before).as_secs_f64();
+            share.push(100.0 * used / (SECONDS + 1) as f64);
             let flood = Flood::start(server.port)?;
             flooded.push(load(&server, "resolve", &list)?);
             answers.push(flood.finish()?);
@@ -139,13 +148,15 @@ pub fn flood_inside() -> Outcome {
         let tails = [&alone, &flooded].map(|rounds| median(rounds, |round| round.p99_micros));
         let lost: u64 = flooded.iter().map(|round| round.lost + round.wrong).sum();
         println!(
-            "| {delay} ms | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} | {lost} | {:.0} % |",
+            "| {delay} ms | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} | {lost} | {:.0} % | {:.2} | {:.0} % |",
             rates[0],
             rates[1],
             100.0 * rates[1] / rates[0],
             tails[0],
             tails[1],
-            table::median(&answers)
+            table::median(&answers),
+            table::median(&cost),
+            table::median(&share)
         );
         drop((server, internet));
     }
