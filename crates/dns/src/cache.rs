@@ -16,7 +16,7 @@ pub mod persist;
 pub mod set;
 pub mod shard;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,6 +138,7 @@ pub struct Cache {
     secret: HashKey,
     shards: Box<[Mutex<Shard>]>,
     epoch: AtomicU64,
+    dnames: AtomicBool,
 }
 
 impl Cache {
@@ -146,7 +147,13 @@ impl Cache {
     pub fn new(limits: Limits, random: &mut Random) -> Self {
         let room = limits.octets_max / SHARDS;
         let shards = (0..SHARDS).map(|_| Mutex::new(Shard::new(room))).collect();
-        Self { limits, secret: HashKey::new(random), shards, epoch: AtomicU64::new(0) }
+        Self {
+            limits,
+            secret: HashKey::new(random),
+            shards,
+            epoch: AtomicU64::new(0),
+            dnames: AtomicBool::new(false),
+        }
     }
 
     /// The bounds in force.
@@ -159,6 +166,12 @@ impl Cache {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Whether a DNAME was ever stored; until then nobody need look for one.
+    #[must_use]
+    pub fn has_dnames(&self) -> bool {
+        self.dnames.load(Ordering::Relaxed)
     }
 
     fn name_hash(&self, name: &[u8]) -> u64 {
@@ -272,9 +285,18 @@ impl Cache {
 
     /// Keeps a set for `ttl` seconds, unless a better one is there.
     ///
+    /// What ends before `ended` counts as gone: `now`, or later for one that renews what is about to end.
     /// With `ghost` off, the servers of a zone may prolong their own delegation for ever; it exists to
     /// show just that.
-    pub fn store_set(&self, now: Instant, set: &Arc<RrSet>, ttl: u32, trust: Trust, ghost: bool) {
+    pub fn store_set(
+        &self,
+        now: Instant,
+        ended: Instant,
+        set: &Arc<RrSet>,
+        ttl: u32,
+        trust: Trust,
+        ghost: bool,
+    ) {
         let life = self.life(ttl, self.limits.ttl_min, self.limits.ttl_max);
         let hash = self.name_hash(set.owner());
         let mut shard = self.shard(hash);
@@ -282,10 +304,12 @@ impl Cache {
         let glue = trust == Trust::Glue && matches!(set.kind(), Type::A | Type::AAAA);
         let sort = if glue { Sort::Glue } else { Sort::Data };
         if let Some(before) = shard.find(now, hash, set.owner(), sort, set.kind())
-            && before.expires > now
+            && before.expires > ended
         {
-            // RFC 2181 §5.4.1: what is less trusted does not replace what is more.
-            if before.trust > trust {
+            // RFC 2181 §5.4.1: what is less trusted does not replace what is more. What merely stands
+            // beside an answer lives no longer for being said again.
+            let same = || matches!(&before.value, Value::Set(known) if **known == **set);
+            if before.trust > trust || before.trust == trust && trust < Trust::Answer && same() {
                 return;
             }
             // A delegation ends when the parent said it would.
@@ -295,6 +319,9 @@ impl Cache {
         }
         if trust >= Trust::Answer {
             shard.remove(hash, set.owner(), Sort::Data, Type(0));
+        }
+        if set.kind() == Type::DNAME {
+            self.dnames.store(true, Ordering::Relaxed);
         }
         let entry = Entry::new(set.owner(), set.kind(), Value::Set(Arc::clone(set)), trust, now, expires);
         shard.store(hash, sort, entry, expires + self.limits.stale_max);

@@ -152,13 +152,8 @@ impl Front {
                     let decision = self.refuse(octets, query, Rcode::FORMERR, reply);
                     if self.may_recurse(client, &query) {
                         allow_recursion(reply);
-                        return decision;
                     }
-                    return if let Decision::Reply = decision {
-                        self.limited(now, client, reply)
-                    } else {
-                        decision
-                    };
+                    return self.limited(decision, Some(now), client, reply);
                 }
                 Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
                     let mut option = [0; 28];
@@ -198,11 +193,12 @@ impl Front {
         }
         if self.authority.elsewhere() == Elsewhere::No || read.edns.is_some_and(|edns| edns.version != 0) {
             allow_recursion(reply);
-            return Decision::Reply;
+            return self.limited(Decision::Reply, rate, client, reply);
         }
         self.authority.counters().withdrawn(client.carrier, rcode(reply));
         reply.rewind(0);
-        self.recurse(now, client, read, octets, reply)
+        let decision = self.recurse(now, client, read, octets, reply);
+        self.limited(decision, rate, client, reply)
     }
 
     fn may_recurse(&self, client: Client, query: &Query) -> bool {
@@ -220,27 +216,33 @@ impl Front {
         reply: &mut Writer<'_>,
     ) -> Decision {
         match self.authority.reply_to(query, octets, client.carrier, reply) {
-            Verdict::Reply => match rate {
-                Some(now) => self.limited(now, client, reply),
-                None => Decision::Reply,
-            },
+            Verdict::Reply => self.limited(Decision::Reply, rate, client, reply),
             Verdict::Drop(why) => Decision::Drop(why),
             Verdict::Later => Decision::Upkeep,
         }
     }
 
-    // RRL: what may go out of the answer that was written.
-    fn limited(&mut self, now: Instant, client: Client, reply: &mut Writer<'_>) -> Decision {
+    // RRL: what may go out of the answer that was written; `rate` is the time, unless the client has shown
+    // where it is.
+    #[inline]
+    fn limited(
+        &mut self,
+        decision: Decision,
+        rate: Option<Instant>,
+        client: Client,
+        reply: &mut Writer<'_>,
+    ) -> Decision {
         let settings = &self.settings;
+        let (Decision::Reply, Some(now)) = (&decision, rate) else { return decision };
         if settings.rate.per_second == 0
             || client.carrier == Carrier::Stream
             || settings.rate_exempt.allows(client.address)
         {
-            return Decision::Reply;
+            return decision;
         }
         let subject = self.authority.subject(rcode(reply));
         match self.accounts.count(now, client.address, subject) {
-            Allowed::Whole => Decision::Reply,
+            Allowed::Whole => decision,
             Allowed::Nothing => {
                 self.authority.counters().limited.add();
                 Decision::Drop("over the rate for equal answers")

@@ -46,6 +46,7 @@ mod upstream;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorway_base::{Instant, Random, Session};
 
@@ -138,6 +139,7 @@ impl Resolver {
                 Timer::Stale(id) => self.answer_stale(now, id),
                 Timer::Wall(id) => {
                     let why = (extended_error::NO_REACHABLE_AUTHORITY, "it takes too long".to_owned());
+                    self.tell_unfinished(id);
                     let trouble = self.jobs.at_mut(id).and_then(|job| job.trouble.take());
                     self.fail(now, id, Some(trouble.unwrap_or(why)), true);
                 }
@@ -203,12 +205,36 @@ impl Resolver {
         }
     }
 
+    // What the jobs that `id` waits for have tried is a part of its story, though they have not ended.
+    fn tell_unfinished(&mut self, id: u64) {
+        if self.jobs.at(id).is_none_or(|job| job.steps.is_none() || job.children == 0) {
+            return;
+        }
+        let (mut waited_for, mut told) = (vec![id], Vec::new());
+        for _ in 0..usize::from(self.config.upstream_queries_max) {
+            let Some(parent) = waited_for.pop() else { break };
+            for (number, child) in self.jobs.iter().filter(|(_, child)| child.parents.contains(&parent)) {
+                if told.len() < job::STEPS_MAX {
+                    told.extend(child.steps.iter().flatten().cloned());
+                    waited_for.push(number);
+                }
+            }
+        }
+        told.sort_by_key(|step| step.at);
+        if let Some(steps) = self.jobs.at_mut(id).and_then(|job| job.steps.as_mut()) {
+            steps.extend(told);
+            steps.truncate(job::STEPS_MAX);
+        }
+    }
+
     fn ask(&mut self, now: Instant, ask: &Ask) {
         let (name, kind) = (&ask.question.name, ask.question.kind);
         let waiter = Waiter::new(ask);
         let step = |what: &str| vec![Step { at: now, depth: 0, what: format!("{what} {name} {kind}") }];
         if ask.question.class != Class::IN || (kind.is_meta() && kind != Type::ANY) {
-            let reply = Reply { rcode: Some(Rcode::NOTIMP), ..Reply::default() };
+            let transfer = matches!(kind, Type::AXFR | Type::IXFR);
+            let rcode = if transfer { Rcode::REFUSED } else { Rcode::NOTIMP };
+            let reply = Reply { rcode: Some(rcode), ..Reply::default() };
             return self.answer(&waiter, &reply, step("cannot look up"));
         }
         if let Some(local) = self.local(name, kind) {
@@ -230,7 +256,8 @@ impl Resolver {
                 let told = Step { at: now, depth: 0, what: known(&reply, name, kind) };
                 self.answer(&waiter, &reply, vec![told]);
                 if self.config.prefetch && reply.ageing && ask.recursion {
-                    self.refresh(now, name, kind);
+                    let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
+                    self.refresh(now, name, kind, Duration::from_secs(u64::from(left.unwrap_or(0))));
                 }
                 return;
             }
@@ -266,6 +293,15 @@ impl Resolver {
             if self.config.serve_stale
                 && let Known::Whole(reply) = self.known(now, name, kind, true)
             {
+                self.answer(&waiter, &reply, Vec::new());
+                if self.config.referrals {
+                    self.refresh(now, name, kind, Duration::ZERO);
+                }
+                return;
+            }
+            if self.config.referrals
+                && let Some(reply) = self.best_referral(now, name)
+            {
                 return self.answer(&waiter, &reply, Vec::new());
             }
             let why = (extended_error::NOT_AUTHORITATIVE, "recursion was not asked for".to_owned());
@@ -279,7 +315,7 @@ impl Resolver {
             if let Known::Whole(reply) = self.known(now, name, kind, true) {
                 self.answer(&waiter, &reply, Vec::new());
             }
-            return self.refresh(now, name, kind);
+            return self.refresh(now, name, kind, Duration::ZERO);
         }
         let key = self.question_key(name, kind);
         let running =
@@ -319,8 +355,9 @@ impl Resolver {
         }
     }
 
-    // Looks a question up again for nobody in particular.
-    fn refresh(&mut self, now: Instant, name: &Name, kind: Type) {
+    // Looks a question up again for nobody in particular. Delegations that end within `leeway` are asked
+    // for again on the way, at the parent; a zone in steady use would lose its cut otherwise.
+    fn refresh(&mut self, now: Instant, name: &Name, kind: Type, leeway: Duration) {
         let key = self.question_key(name, kind);
         if self.by_question.contains_key(&key)
             || self.jobs.len() >= self.config.jobs_max
@@ -329,7 +366,7 @@ impl Resolver {
             return;
         }
         let mut job = Job::new(name.lowered(), kind, key, now + self.config.wall);
-        job.refresh = true;
+        (job.refresh, job.leeway) = (true, leeway);
         self.begin(job);
     }
 

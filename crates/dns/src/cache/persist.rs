@@ -73,7 +73,7 @@ impl Cache {
                 SET => {
                     let set = Arc::new(take_set(&mut reader)?);
                     if left > 0 {
-                        self.store_set(now, &set, left, trust, true);
+                        self.store_set(now, now, &set, left, trust, true);
                     }
                 }
                 DENIAL => {

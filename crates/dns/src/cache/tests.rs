@@ -31,7 +31,7 @@ fn data(hit: Option<Hit>) -> Option<Vec<u8>> {
 #[test]
 fn an_entry_ends_with_its_ttl_and_stays_for_staleness() {
     let cache = cache(1 << 20);
-    cache.store_set(at(0), &set("www.example.", Type::A, &[192, 0, 2, 1]), 60, Trust::Answer, true);
+    cache.store_set(at(0), at(0), &set("www.example.", Type::A, &[192, 0, 2, 1]), 60, Trust::Answer, true);
     assert_eq!(cache.find(at(59), &name("WWW.example."), Type::A).map(|hit| hit.ttl(at(59))), Some(1));
     assert_eq!(cache.find(at(60), &name("www.example."), Type::A), None);
     assert!(cache.find_stale(at(3600), &name("www.example."), Type::A).is_some());
@@ -41,10 +41,10 @@ fn an_entry_ends_with_its_ttl_and_stays_for_staleness() {
 #[test]
 fn what_is_less_trusted_does_not_replace_what_is_more() {
     let cache = cache(1 << 20);
-    cache.store_set(at(0), &set("a.", Type::A, &[1; 4]), 60, Trust::AuthoritativeAnswer, true);
-    cache.store_set(at(1), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
+    cache.store_set(at(0), at(0), &set("a.", Type::A, &[1; 4]), 60, Trust::AuthoritativeAnswer, true);
+    cache.store_set(at(1), at(1), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
     assert_eq!(data(cache.find(at(2), &name("a."), Type::A)), Some(vec![1; 4]));
-    cache.store_set(at(61), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
+    cache.store_set(at(61), at(61), &set("a.", Type::A, &[2; 4]), 60, Trust::Answer, true);
     assert_eq!(data(cache.find(at(62), &name("a."), Type::A)), Some(vec![2; 4]));
 }
 
@@ -52,13 +52,13 @@ fn what_is_less_trusted_does_not_replace_what_is_more() {
 fn glue_leads_to_servers_and_never_into_answers() {
     let cache = cache(1 << 20);
     let address = |now| cache.find_address(now, name("ns.").as_octets(), Type::A);
-    cache.store_set(at(0), &set("ns.", Type::A, &[1; 4]), 60, Trust::Glue, true);
+    cache.store_set(at(0), at(0), &set("ns.", Type::A, &[1; 4]), 60, Trust::Glue, true);
     assert_eq!(cache.find(at(1), &name("ns."), Type::A), None);
     assert!(address(at(1)).is_some());
     let denial = Arc::new(Denial { rcode: Rcode::NOERROR, authority: Vec::new() });
     cache.store_denial(at(2), &name("ns."), Some(Type::A), &denial, 60);
     assert!(address(at(3)).is_some(), "the parent's glue is a last resort");
-    cache.store_set(at(4), &set("ns.", Type::A, &[2; 4]), 60, Trust::AuthoritativeAnswer, true);
+    cache.store_set(at(4), at(4), &set("ns.", Type::A, &[2; 4]), 60, Trust::AuthoritativeAnswer, true);
     assert_eq!(address(at(5)).unwrap().data().next(), Some(&[2; 4][..]));
 }
 
@@ -66,8 +66,15 @@ fn glue_leads_to_servers_and_never_into_answers() {
 fn a_delegation_ends_when_the_parent_said_so() {
     for (ghost, alive) in [(true, false), (false, true)] {
         let cache = cache(1 << 20);
-        cache.store_set(at(0), &set("gone.", Type::NS, b"\x02ns\0"), 60, Trust::Referral, ghost);
-        cache.store_set(at(50), &set("gone.", Type::NS, b"\x02ns\0"), 60, Trust::AuthoritativeAnswer, ghost);
+        cache.store_set(at(0), at(0), &set("gone.", Type::NS, b"\x02ns\0"), 60, Trust::Referral, ghost);
+        cache.store_set(
+            at(50),
+            at(50),
+            &set("gone.", Type::NS, b"\x02ns\0"),
+            60,
+            Trust::AuthoritativeAnswer,
+            ghost,
+        );
         assert_eq!(cache.find(at(70), &name("gone."), Type::NS).is_some(), alive);
     }
 }
@@ -83,7 +90,7 @@ fn a_name_that_does_not_exist_has_no_type_at_all() {
     }
     assert_eq!(cache.find(at(3600), &name("no.example."), Type::A), None, "an hour at most");
     cache.store_denial(at(0), &name("no.example."), None, &denial, 60);
-    cache.store_set(at(1), &set("no.example.", Type::A, &[1; 4]), 60, Trust::Answer, true);
+    cache.store_set(at(1), at(1), &set("no.example.", Type::A, &[1; 4]), 60, Trust::Answer, true);
     assert_eq!(cache.find(at(2), &name("no.example."), Type::MX), None, "it exists after all");
 }
 
@@ -109,11 +116,18 @@ fn a_scan_does_not_push_out_what_is_asked_for() {
     let cache = cache(1 << 20);
     let hot: Vec<Name> = (0..200).map(|index| name(&format!("hot{index}."))).collect();
     for name in &hot {
-        cache.store_set(at(0), &Arc::new(RrSet::of_one(name, Type::A, &[1; 4])), 9999, Trust::Answer, true);
+        cache.store_set(
+            at(0),
+            at(0),
+            &Arc::new(RrSet::of_one(name, Type::A, &[1; 4])),
+            9999,
+            Trust::Answer,
+            true,
+        );
     }
     for index in 0..50_000 {
         let scanned = Arc::new(RrSet::of_one(&name(&format!("scan{index}.")), Type::A, &[2; 4]));
-        cache.store_set(at(1), &scanned, 9999, Trust::Answer, true);
+        cache.store_set(at(1), at(1), &scanned, 9999, Trust::Answer, true);
         let _ = cache.find(at(1), &hot[index % hot.len()], Type::A);
     }
     let kept = hot.iter().filter(|name| cache.find(at(2), name, Type::A).is_some()).count();
@@ -127,9 +141,9 @@ fn a_flush_takes_what_it_names_and_moves_the_epoch() {
     let filled = || {
         let cache = cache(1 << 20);
         for owner in ["example.", "www.example.", "www.other."] {
-            cache.store_set(at(0), &set(owner, Type::A, &[1; 4]), 60, Trust::Answer, true);
+            cache.store_set(at(0), at(0), &set(owner, Type::A, &[1; 4]), 60, Trust::Answer, true);
         }
-        cache.store_set(at(0), &set("example.", Type::MX, b"\0\x05\0"), 60, Trust::Answer, true);
+        cache.store_set(at(0), at(0), &set("example.", Type::MX, b"\0\x05\0"), 60, Trust::Answer, true);
         cache
     };
     let dropped = |filter: Filter| {
@@ -149,8 +163,8 @@ fn a_flush_takes_what_it_names_and_moves_the_epoch() {
 #[test]
 fn a_snapshot_comes_back_older_and_none_of_its_prefixes_does() {
     let before = cache(1 << 20);
-    before.store_set(at(0), &set("a.", Type::A, &[1; 4]), 100, Trust::Answer, true);
-    before.store_set(at(0), &set("short.", Type::A, &[1; 4]), 20, Trust::Answer, true);
+    before.store_set(at(0), at(0), &set("a.", Type::A, &[1; 4]), 100, Trust::Answer, true);
+    before.store_set(at(0), at(0), &set("short.", Type::A, &[1; 4]), 20, Trust::Answer, true);
     let denial = Arc::new(Denial { rcode: Rcode::NXDOMAIN, authority: vec![set(".", Type::SOA, b"soa")] });
     before.store_denial(at(0), &name("no."), None, &denial, 100);
     let octets = before.snapshot(at(10));
@@ -176,7 +190,7 @@ proptest! {
             let owner = name(&format!("n{owner}."));
             let trust = Trust::from_number(trust).unwrap();
             let stored = Arc::new(RrSet::of_one(&owner, Type::TXT, &vec![step as u8; length]));
-            cache.store_set(now, &stored, ttl, trust, true);
+            cache.store_set(now, now, &stored, ttl, trust, true);
             let keep = model.get(&owner).is_some_and(|(_, end, before)| *end > now && *before > trust);
             if !keep {
                 model.insert(owner.clone(), (step as u8, now + Duration::from_secs(u64::from(ttl)), trust));

@@ -221,8 +221,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "7.1.168.192.in-addr.arpa.",
                 reverse,
+                "7.1.168.192.in-addr.arpa.",
                 "8.1.168.192.in-addr.arpa.",
                 "alias.example.com.",
                 "home.arpa.",

@@ -25,10 +25,19 @@ pub struct Setup {
     pub limits: Limits,
     /// What was passed over and may matter.
     pub notes: Vec<String>,
+    /// How answers are made and compared.
+    pub marks: Marks,
+}
+
+/// What is put into answers, and what of them is compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks {
     /// Whether extended errors are put into answers.
     pub extended_errors: bool,
     /// Whether old data is marked with one.
     pub stale_extended_error: bool,
+    /// The script is for a resolver that validates: AD is not looked at.
+    pub validates: bool,
 }
 
 struct Zone {
@@ -47,13 +56,7 @@ struct Zone {
 /// # Errors
 /// An option that would change answers and is not known.
 pub fn setup(script: &Script) -> Result<Setup, Refusal> {
-    let mut setup = Setup {
-        config: bare(),
-        limits: limits(),
-        notes: Vec::new(),
-        extended_errors: false,
-        stale_extended_error: false,
-    };
+    let mut setup = Setup { config: bare(), limits: limits(), notes: Vec::new(), marks: Marks::default() };
     let mut zones: Vec<Zone> = Vec::new();
     for setting in &script.settings {
         match setting.clause.as_str() {
@@ -84,6 +87,8 @@ pub fn setup(script: &Script) -> Result<Setup, Refusal> {
 fn bare() -> Config {
     Config {
         prime_root: true,
+        hides_type: true,
+        aliases_together: false,
         random_case: false,
         cookies: false,
         rebinding_protection: false,
@@ -127,6 +132,9 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
         "qname-minimisation" if !yes => config.minimisation = Minimisation::Off,
         "qname-minimisation" => {}
         "qname-minimisation-strict" if yes => config.minimisation = Minimisation::Strict,
+        // These two are words of our own, for scripts about what is chosen otherwise above.
+        "hide-type" => config.hides_type = yes,
+        "aliases-together" => config.aliases_together = yes,
         "minimal-responses" => config.minimal_responses = yes,
         "use-caps-for-id" => config.random_case = yes,
         "caps-exempt" | "caps-whitelist" => config.random_case_except.push(name()?),
@@ -155,13 +163,18 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
         }
         "serve-expired-reply-ttl" => config.stale_ttl = seconds()?,
         "serve-expired-ttl" if value != "0" => setup.limits.stale_max = seconds()?,
-        "ede" => setup.extended_errors = yes,
-        "ede-serve-expired" => setup.stale_extended_error = yes,
+        "ede" => setup.marks.extended_errors = yes,
+        "ede-serve-expired" => setup.marks.stale_extended_error = yes,
+        "msg-cache-size" => {
+            // Only a cache too small for the script is of interest; `4m` and the like are not.
+            if let Ok(octets @ ..1024) = value.parse() {
+                setup.limits.octets_max = octets;
+            }
+        }
         "cache-min-ttl" => setup.limits.ttl_min = seconds()?,
         "cache-max-ttl" => setup.limits.ttl_max = seconds()?,
         "cache-max-negative-ttl" => setup.limits.negative_ttl_max = seconds()?,
         "outbound-msg-retry" => config.timeouts_per_server = value.parse().map_err(|_| malformed())?,
-        "harden-glue" => config.bailiwick = yes,
         "local-zone" if setting.values.get(1).is_some_and(|kind| kind == "nodefault") => {
             config.special_names_except.push(name()?);
         }
@@ -171,8 +184,12 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
                 return unsupported(setting, format!("modules `{value}`"));
             }
         }
+        "access-control" if setting.values.get(1).is_some_and(|action| action == "allow_snoop") => {
+            config.referrals = true;
+        }
         "access-control" if setting.values.get(1).is_some_and(|action| action.starts_with("allow")) => {}
         key if is_about_validation(key) => {
+            setup.marks.validates |= key.starts_with("trust-anchor") && key != "trust-anchor-signaling";
             let note = format!("`{key}` is passed over: nothing is validated");
             if !setup.notes.contains(&note) {
                 setup.notes.push(note);
@@ -212,7 +229,6 @@ fn is_beside_the_point(key: &str) -> bool {
                 | "qname-minimisation-strict"
                 | "rrset-roundrobin"
                 | "verbosity"
-                | "msg-cache-size"
                 | "rrset-cache-size"
                 | "key-cache-size"
                 | "neg-cache-size"
@@ -228,6 +244,7 @@ fn is_beside_the_point(key: &str) -> bool {
                 | "serve-expired-ttl"
                 | "serve-expired-ttl-reset"
                 | "harden-large-queries"
+                | "harden-glue"
                 | "harden-short-bufsize"
                 | "harden-referral-path"
                 | "harden-unverified-glue"

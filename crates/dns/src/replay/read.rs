@@ -54,13 +54,16 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// Reads a script.
+/// Reads a script; `accept` looks at its options before the rest of it is read, which may be written for
+/// what the options ask for.
 ///
 /// # Errors
-/// A line that the form does not have, or one that asks for what is not played here.
-pub fn script(text: &str) -> Result<Script, Refusal> {
+/// A line that the form does not have, or one that asks for what is not played here; or what `accept`
+/// says.
+pub fn script(text: &str, accept: impl FnOnce(&Script) -> Result<(), Refusal>) -> Result<Script, Refusal> {
     let mut lines = Lines { lines: text.lines().collect(), next: 0 };
     let mut script = Script { settings: settings(&mut lines)?, ..Script::default() };
+    accept(&script)?;
     while let Some(line) = lines.next() {
         let mut words = line.split_whitespace();
         match words.next().unwrap_or_default() {
@@ -174,7 +177,7 @@ fn range(lines: &mut Lines<'_>, first: u64, last: u64) -> Result<Range, Refusal>
         match line.split_once(char::is_whitespace).unwrap_or((line, "")) {
             ("RANGE_END", _) => return Ok(range),
             ("ADDRESS", address) => range.addresses.push(address_of(lines, address)?),
-            ("ENTRY_BEGIN", _) => range.entries.push(entry(lines)?),
+            (word, _) if word.starts_with("ENTRY_BEGIN") => range.entries.push(entry(lines)?),
             (word, _) => return lines.unsupported(format!("`{word}` in a range")),
         }
     }
@@ -251,7 +254,7 @@ fn step_address(lines: &mut Lines<'_>) -> Result<Option<IpAddr>, Refusal> {
 fn step_entry(lines: &mut Lines<'_>) -> Result<(Entry, Option<IpAddr>), Refusal> {
     let address = step_address(lines)?;
     match lines.next() {
-        Some("ENTRY_BEGIN") => Ok((entry(lines)?, address)),
+        Some(word) if word.starts_with("ENTRY_BEGIN") => Ok((entry(lines)?, address)),
         _ => lines.malformed("ENTRY_BEGIN"),
     }
 }
@@ -268,9 +271,9 @@ fn entry(lines: &mut Lines<'_>) -> Result<Entry, Refusal> {
     let mut entry = Entry {
         line: lines.number(),
         criteria: Criteria::default(),
-        copy_id: false,
         copy_query: false,
         message: Message::default(),
+        octets: None,
     };
     let mut place = Place::Question;
     loop {
@@ -282,8 +285,9 @@ fn entry(lines: &mut Lines<'_>) -> Result<Entry, Refusal> {
             "ADJUST" => {
                 for word in rest.split_whitespace() {
                     match word {
-                        "copy_id" => entry.copy_id = true,
                         "copy_query" => entry.copy_query = true,
+                        // A reply has the id of its query in any case.
+                        "copy_id" => {}
                         word if word.starts_with("sleep=") || word.starts_with("packet_sleep=") => {}
                         word => return lines.unsupported(format!("`ADJUST {word}`")),
                     }
@@ -300,12 +304,30 @@ fn entry(lines: &mut Lines<'_>) -> Result<Entry, Refusal> {
                 }
             }
             "EXTRA_PACKET" => return lines.unsupported("`EXTRA_PACKET`"),
-            "HEX_ANSWER_BEGIN" | "HEX_EDNSDATA_BEGIN" | "HEX_EDNS_BEGIN" => {
-                return lines.unsupported(format!("`{word}`"));
+            "HEX_EDNSDATA_BEGIN" => {
+                let options = octets(lines, "HEX_EDNSDATA_END")?;
+                entry.message.edns.get_or_insert_with(Edns::default).options.extend(options);
             }
+            "HEX_ANSWER_BEGIN" => entry.octets = Some(octets(lines, "HEX_ANSWER_END")?),
             _ => record(lines, line, place, &mut entry.message)?,
         }
     }
+}
+
+// Octets in hexadecimal, up to a line with `end`.
+fn octets(lines: &mut Lines<'_>, end: &str) -> Result<Vec<u8>, Refusal> {
+    let mut digits = Vec::new();
+    loop {
+        let Some(line) = lines.next() else { return lines.malformed(end) };
+        if line == end {
+            break;
+        }
+        for digit in line.chars().filter(|character| !character.is_whitespace()) {
+            let Some(digit) = digit.to_digit(16) else { return lines.malformed("hexadecimal digits") };
+            digits.push(digit as u8);
+        }
+    }
+    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 fn criteria(lines: &Lines<'_>, words: &str, criteria: &mut Criteria) -> Result<(), Refusal> {
@@ -325,6 +347,7 @@ fn criteria(lines: &Lines<'_>, words: &str, criteria: &mut Criteria) -> Result<(
             "TCP" => criteria.tcp = true,
             "DO" => criteria.dnssec = true,
             "noedns" => criteria.no_edns = true,
+            "ednsdata" => criteria.edns_options = true,
             "id" | "none" => {}
             word => match word.strip_prefix("ede=") {
                 Some("any") => criteria.extended_error = Some(None),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use doorway_base::{Instant, Random};
 
-use super::options::{Setup, setup};
+use super::options::{Marks, Setup, setup};
 use super::script::{Action, Criteria, Entry, Refusal, Script, Step};
 use crate::authority::Published;
 use crate::cache::Cache;
@@ -60,10 +60,14 @@ pub fn run(text: &str) -> Report {
         Refusal::Unsupported { .. } => Outcome::Unsupported(refusal.to_string()),
         Refusal::Malformed { .. } => Outcome::Fail(refusal.to_string()),
     };
-    let script = match super::read::script(text) {
+    let script = match super::read::script(text, |script| setup(script).map(|_| ())) {
         Ok(script) => script,
         Err(refusal) => return report("", refused(refusal), Vec::new()),
     };
+    if let Some(class) = script.foreign_class() {
+        let why = format!("questions of class {class}, which no resolver follows");
+        return report(&script.title, Outcome::Unsupported(why), Vec::new());
+    }
     let setup = match setup(&script) {
         Ok(setup) => setup,
         Err(refusal) => return report(&script.title, refused(refusal), Vec::new()),
@@ -89,7 +93,7 @@ struct Asked {
 
 struct Player<'a> {
     script: &'a Script,
-    setup: (bool, bool),
+    setup: Marks,
     resolver: Resolver,
     now: Instant,
     at: usize,
@@ -106,7 +110,7 @@ impl<'a> Player<'a> {
         let cache = Arc::new(Cache::new(setup.limits, &mut random));
         let secret = HashKey::new(&mut random);
         let zones = Zones::new(secret, Vec::new()).unwrap_or_else(|_| unreachable!("no zone is there twice"));
-        let marks = (setup.extended_errors, setup.stale_extended_error);
+        let marks = setup.marks;
         Self {
             script,
             setup: marks,
@@ -192,16 +196,17 @@ impl<'a> Player<'a> {
         let Some(pending) = self.pending.remove(index) else { return };
         let number = pending.number;
         let mut message = entry.message.clone();
-        if entry.copy_id {
-            message.id = pending.message.id;
-        }
+        message.id = pending.message.id;
         if entry.copy_query {
             message.questions = pending.message.questions.clone();
         } else if message.questions == pending.message.questions {
             // Names are compared without regard to case, but servers give it back as it was.
             message.questions = pending.message.questions.clone();
         }
-        let octets = message.to_octets().unwrap_or_default();
+        let octets = match &entry.octets {
+            Some(octets) => [&message.id.to_be_bytes()[..], octets.get(2..).unwrap_or_default()].concat(),
+            None => message.to_octets().unwrap_or_default(),
+        };
         let answers = message.answers.len();
         self.log.push(format!("{} answers {} with {answers} records", pending.to, told(&pending.octets)));
         let input = Input::Response { query: number, from: pending.to, octets: &octets };
@@ -261,7 +266,7 @@ impl<'a> Player<'a> {
             flags |= Flags::AA;
         }
         flags |= answer.rcode.0 & 15;
-        let (every, stale) = self.setup;
+        let Marks { extended_errors: every, stale_extended_error: stale, .. } = self.setup;
         let mut options = Vec::new();
         for (code, text) in &answer.extended_error {
             if every && (stale || !answer.stale || !matches!(code, 3 | 19)) && options.is_empty() {
@@ -304,7 +309,16 @@ impl<'a> Player<'a> {
         match &step.action {
             Action::Query(entry, client) => self.ask(entry, *client),
             Action::CheckAnswer(entry) => self.check_answer(entry),
-            Action::CheckOutQuery(entry, address) => self.check_query(entry, *address),
+            Action::CheckOutQuery(entry, address) => {
+                self.check_query(entry, *address)?;
+                // An entry that is a response is the answer, too.
+                if entry.message.flags.has(Flags::QR)
+                    && let Some(at) = self.open_for(entry, *address)
+                {
+                    self.reply(at, entry);
+                }
+                Ok(())
+            }
             Action::Reply(entry, address) => {
                 let at = self.open_for(entry, *address).ok_or("no open query that this reply is for")?;
                 self.reply(at, entry);
@@ -354,8 +368,12 @@ impl<'a> Player<'a> {
 
     fn check_answer(&mut self, entry: &Entry) -> Result<(), String> {
         let mut first = None;
+        let mut expected = entry.message.clone();
+        if self.setup.validates {
+            expected.flags.0 &= !Flags::AD;
+        }
         for (index, (answer, tcp)) in self.answers.iter().enumerate() {
-            match fits(&entry.criteria, &entry.message, answer, *tcp) {
+            match fits(&entry.criteria, &expected, answer, *tcp) {
                 Ok(()) => {
                     self.answers.remove(index);
                     return Ok(());
@@ -438,6 +456,10 @@ fn fits(criteria: &Criteria, expected: &Message, message: &Message, tcp: bool) -
     }
     if criteria.no_edns && message.edns.is_some() {
         return Err("there is an OPT record".to_owned());
+    }
+    let options = |message: &Message| message.edns.as_ref().map(|edns| edns.options.clone());
+    if criteria.edns_options && options(expected) != options(message) {
+        return Err("other EDNS options".to_owned());
     }
     if let Some(code) = criteria.extended_error {
         let edns = message.edns.as_ref();

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::time::Duration;
 
-use crate::wire::Message;
+use crate::wire::{Class, Message};
 
 /// Why a script is not played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct Criteria {
     pub dnssec: bool,
     /// There is no OPT record.
     pub no_edns: bool,
+    /// The options in the OPT record are these and no others.
+    pub edns_options: bool,
     /// An extended error with this code; `Some(None)` for any.
     pub extended_error: Option<Option<u16>>,
 }
@@ -92,12 +94,12 @@ pub struct Entry {
     pub line: u32,
     /// How it is compared.
     pub criteria: Criteria,
-    /// The id of the query is put into the reply.
-    pub copy_id: bool,
     /// The question of the query is put into the reply.
     pub copy_query: bool,
     /// The message.
     pub message: Message,
+    /// What is sent in place of it, octet for octet but for the id.
+    pub octets: Option<Vec<u8>>,
 }
 
 /// What servers answer during some steps.
@@ -160,4 +162,17 @@ pub struct Script {
     pub ranges: Vec<Range>,
     /// The steps, in order.
     pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// The class of a client's question that is not of the Internet, if there is one.
+    #[must_use]
+    pub fn foreign_class(&self) -> Option<Class> {
+        self.steps
+            .iter()
+            .filter_map(|step| if let Action::Query(entry, _) = &step.action { Some(entry) } else { None })
+            .flat_map(|entry| &entry.message.questions)
+            .map(|question| question.class)
+            .find(|class| *class != Class::IN)
+    }
 }

@@ -100,6 +100,12 @@ pub struct Config {
     pub server_port: u16,
     /// RFC 9156.
     pub minimisation: Minimisation,
+    /// The servers on the way do not see the type either: unless A is asked for, a whole name is asked
+    /// for A first (RFC 9156 §2.1). One query more for each name.
+    pub hides_type: bool,
+    /// Of an alias and what it leads to in the same zone both are taken from one answer. Otherwise the
+    /// second is asked for again, which is the strict reading of RFC 2181 §5.4.1.
+    pub aliases_together: bool,
     /// Random letter case in questions over UDP, to be echoed.
     pub random_case: bool,
     /// Names (and what is below) whose questions keep their letter case.
@@ -139,6 +145,10 @@ pub struct Config {
     pub special_names_except: Vec<Name>,
     /// Answers have no more than they must (no NS records and addresses beside them).
     pub minimal_responses: bool,
+    /// A question without RD that the cache has no answer to gets the deepest delegation known, as
+    /// RFC 1034 §4.3.2 has it, and what is past its end is looked up again. Otherwise it is refused:
+    /// nobody needs to see what others asked about.
+    pub referrals: bool,
 
     /// Upstream queries for one client's question at most.
     pub upstream_queries_max: u16,
@@ -200,6 +210,8 @@ impl Default for Config {
             stub_zones: Vec::new(),
             server_port: 53,
             minimisation: Minimisation::Relaxed,
+            hides_type: false,
+            aliases_together: true,
             random_case: true,
             random_case_except: Vec::new(),
             random_id: true,
@@ -219,6 +231,7 @@ impl Default for Config {
             special_names: true,
             special_names_except: Vec::new(),
             minimal_responses: true,
+            referrals: false,
             upstream_queries_max: 100,
             aliases_max: 12,
             server_names_max: 20,

@@ -58,7 +58,7 @@ impl Resolver {
         {
             below = cut.zone.parent();
         }
-        let cached = self.cached_cut(now, below.as_ref().unwrap_or(name));
+        let cached = self.cached_cut(now + job.leeway, below.as_ref().unwrap_or(name));
         let stub = if job.iterate { None } else { self.stub(now, name) };
         match (cached, stub) {
             (Some(cut), Some(stub)) if cut.zone != stub.zone && cut.zone.is_within(&stub.zone) => {
@@ -135,7 +135,7 @@ impl Resolver {
     }
 
     // The deepest cut at or above `name` whose servers can be asked.
-    fn cached_cut(&self, now: Instant, name: &Name) -> Option<Cut> {
+    pub(super) fn cached_cut(&self, now: Instant, name: &Name) -> Option<Cut> {
         let mut zone = name.clone();
         loop {
             if let Some((set, _)) = self.cache.find_set(now, zone.as_octets(), Type::NS, Trust::Glue) {

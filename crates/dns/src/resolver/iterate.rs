@@ -14,6 +14,7 @@ use super::lookup::Spawned;
 use super::query::Sent;
 use super::received::Received;
 use super::reply::{Known, Reply, extended_error};
+use super::server::Server;
 use super::upstream::{Choice, Shown};
 use crate::cache::Beside;
 use crate::wire::{Flags, Name, Rcode, Type};
@@ -22,6 +23,9 @@ use crate::wire::{Flags, Name, Rcode, Type};
 const MINIMISED_MAX: u8 = 10;
 /// Of those, the ones that show one label more each.
 const MINIMISED_ONE_LABEL: u8 = 4;
+/// Of those, the ones without an answer after which the whole name is shown: there are servers that drop
+/// what they do not serve.
+const MINIMISED_SILENT_MAX: u8 = 3;
 /// Turns one call takes for one job at most; more would be a fault of ours.
 const TURNS_MAX: u32 = 64;
 
@@ -273,7 +277,8 @@ impl Resolver {
             _ => left,
         };
         if step >= left {
-            return whole;
+            let hidden = self.config.hides_type && left > 0 && !matches!(job.kind, Type::A | Type::DS);
+            return if hidden { shown(job.current.clone(), Type::A, true) } else { whole };
         }
         let name = Name::from_labels(job.current.labels().skip(labels - known - step));
         name.map_or(whole, |name| shown(name, Type::A, true))
@@ -318,14 +323,17 @@ impl Resolver {
     /// A server gave nothing: the next one is tried.
     pub(super) fn trouble(&mut self, now: Instant, sent: &Sent, trouble: Trouble) {
         let timeouts_max = self.config.timeouts_per_server;
+        let relaxed = self.config.minimisation == Minimisation::Relaxed;
+        let given_up = self.servers.at(sent.to).is_some_and(Server::was_silent);
         let Some(job) = self.jobs.at_mut(sent.job) else { return };
         let zone = job.cut.as_ref().map(|cut| cut.zone.clone());
         let mut lame = false;
         if let Some(target) = job.cut.as_mut().and_then(|cut| cut.target(sent.to)) {
             match trouble {
                 Trouble::Silent | Trouble::Failed(_) => {
+                    // One that was silent for others is tried once, to see whether it is back.
                     target.timeouts += 1;
-                    target.done = target.timeouts >= timeouts_max;
+                    target.done = target.timeouts >= timeouts_max || given_up && target.timeouts == 1;
                 }
                 Trouble::Lame("only recurses") if !target.recurses => {
                     target.recurses = true;
@@ -337,6 +345,10 @@ impl Resolver {
                 }
                 Trouble::Malformed | Trouble::Rcode(_) => target.done = true,
             }
+        }
+        if sent.minimised && trouble == Trouble::Silent {
+            job.minimised_silent += 1;
+            job.whole_name |= relaxed && job.minimised_silent >= MINIMISED_SILENT_MAX;
         }
         let said = match trouble {
             Trouble::Silent => "no answer".to_owned(),
@@ -368,7 +380,7 @@ impl Resolver {
             recursion,
             resort: !recursion && sent.flags & Flags::RD != 0,
             bailiwick: self.config.bailiwick,
-            aliases_max: self.config.aliases_max,
+            aliases_max: if self.config.aliases_together { self.config.aliases_max } else { 0 },
         };
         let mut judged = judge(received, &asked);
         // What leads no deeper leads round in circles.
@@ -405,7 +417,7 @@ impl Resolver {
             _ => true,
         };
         if cached {
-            self.store(now, sent, &zone, &judged);
+            self.store(now, sent, &zone, &mut judged);
         }
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
@@ -429,7 +441,8 @@ impl Resolver {
             Meaning::Alias(target) => {
                 let count = judged.answer.iter().filter(|link| link.set.kind() == Type::CNAME).count();
                 job.aliases = job.aliases.saturating_add(count as u8);
-                job.chain.extend(judged.answer);
+                job.lengthen(judged.answer);
+                job.proofs.extend(judged.authority.into_iter().filter(|link| link.is_proof()));
                 job.turn_to(target);
                 if !self.too_many_aliases(now, id) {
                     self.ready.push_back(id);
@@ -458,10 +471,17 @@ impl Resolver {
             let beside = Beside { authority: sets(&judged.authority), additional: sets(&judged.additional) };
             self.cache.store_beside(now, &job.name, job.kind, beside);
         }
-        let mut answer = std::mem::take(&mut job.chain);
-        answer.extend(judged.answer);
+        job.lengthen(judged.answer);
+        let answer = std::mem::take(&mut job.chain);
         let mut reply = Reply { rcode: Some(rcode), answer, ..Reply::default() };
         (reply.authority, reply.additional) = (judged.authority, judged.additional);
+        for proof in std::mem::take(&mut job.proofs) {
+            let same =
+                |link: &Link| link.set.kind() == proof.set.kind() && link.set.name() == proof.set.name();
+            if !reply.authority.iter().any(same) {
+                reply.authority.push(proof);
+            }
+        }
         if blocked {
             reply
                 .extended_error

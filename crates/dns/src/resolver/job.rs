@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::fmt;
+use std::time::Duration;
 
 use doorway_base::Instant;
 
@@ -145,16 +146,22 @@ pub(super) struct Job {
     pub(super) depth: u8,
     /// The cache does not answer the first name.
     pub(super) refresh: bool,
+    /// What ends within this time counts as ended: it would not outlive what is looked up again.
+    pub(super) leeway: Duration,
     /// The name asked about now: the last alias' target.
     pub(super) current: Name,
     /// What is answered so far.
     pub(super) chain: Vec<Link>,
+    /// What shows that the wildcards behind the aliases were the nearest there is.
+    pub(super) proofs: Vec<Link>,
     pub(super) aliases: u8,
     pub(super) cut: Option<Cut>,
     /// Labels of `current` that servers have been shown, the root not counted.
     pub(super) revealed: usize,
     /// Questions with a name cut short, so far.
     pub(super) minimised: u8,
+    /// Of those, the ones that were not answered in time.
+    pub(super) minimised_silent: u8,
     /// The whole name is shown from here on.
     pub(super) whole_name: bool,
     /// Queries under way.
@@ -192,11 +199,14 @@ impl Job {
             children: 0,
             depth: 0,
             refresh: false,
+            leeway: Duration::ZERO,
             chain: Vec::new(),
+            proofs: Vec::new(),
             aliases: 0,
             cut: None,
             revealed: 0,
             minimised: 0,
+            minimised_silent: 0,
             whole_name: false,
             in_flight: Vec::new(),
             sends: 0,
@@ -220,6 +230,16 @@ impl Job {
         }
     }
 
+    /// Adds to the answer so far; a DNAME that made two of its aliases stands there once.
+    pub(super) fn lengthen(&mut self, links: Vec<Link>) {
+        for link in links {
+            let twice = |before: &Link| before.set.kind() == Type::DNAME && before.set == link.set;
+            if !self.chain.iter().any(twice) {
+                self.chain.push(link);
+            }
+        }
+    }
+
     /// Another name is to be asked about: RFC 1034 §5.3.3 step 4c.
     pub(super) fn turn_to(&mut self, name: Name) {
         self.current = name;
@@ -231,7 +251,7 @@ impl Job {
 
     /// The next servers are shown as little as they must know.
     pub(super) const fn start_over_minimising(&mut self) {
-        (self.revealed, self.minimised, self.whole_name) = (0, 0, false);
+        (self.revealed, self.minimised, self.minimised_silent, self.whole_name) = (0, 0, 0, false);
     }
 }
 

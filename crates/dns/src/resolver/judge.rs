@@ -17,6 +17,13 @@ pub(super) struct Link {
     pub(super) ttl: u32,
 }
 
+impl Link {
+    /// Whether it shows that something does not exist: RFC 4035 §3.1.3.
+    pub(super) fn is_proof(&self) -> bool {
+        matches!(self.set.kind(), Type::NSEC | Type::NSEC3)
+    }
+}
+
 /// What was asked, and of whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
@@ -76,7 +83,7 @@ fn link(part: &Part) -> Link {
 }
 
 /// The name that `dname` makes of `name`: `None` when it is too long.
-fn substituted(name: &Name, owner: &Name, target: &Name) -> Option<Name> {
+pub(super) fn substituted(name: &Name, owner: &Name, target: &Name) -> Option<Name> {
     let keep = name.label_count().saturating_sub(owner.label_count());
     Name::from_labels(name.labels().take(keep).chain(target.labels()))
 }
@@ -97,7 +104,14 @@ pub(super) fn judge(received: &Received, asked: &Asked<'_>) -> Judged {
         judged.meaning = Meaning::Failed(received.rcode);
         return judged;
     }
-    let data = follow(received, asked, &mut judged);
+    let mut data = follow(received, asked, &mut judged);
+    if asked.kind == Type::DS && judged.answer.is_empty() {
+        // A referral to the zone itself brings its DS along: RFC 4035 §3.1.4.
+        let mut beside = received.section(Section::Authority);
+        let set = beside.find(|part| part.kind == Type::DS && part.owner == *asked.name);
+        judged.answer.extend(set.filter(|part| part.owner.is_within(asked.zone)).map(link));
+        data = !judged.answer.is_empty();
+    }
     let aliased = judged.answer.len() > usize::from(data);
     let inside = |name: &Name| !asked.bailiwick || name.is_within(asked.zone);
     let end_inside = inside(&judged.end);
@@ -178,7 +192,7 @@ fn follow(received: &Received, asked: &Asked<'_>, judged: &mut Judged) -> bool {
             return false;
         };
         judged.end = next;
-        if asked.bailiwick && !judged.end.is_within(asked.zone) {
+        if asked.bailiwick && !judged.end.is_within(asked.zone) || asked.aliases_max == 0 {
             return false;
         }
         // Round and round: the caller counts its own aliases and ends it.
@@ -208,7 +222,7 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
             }
             return if asked.recursion { Meaning::NoData } else { Meaning::Referral(part.owner.clone()) };
         }
-        return if asked.recursion { Meaning::NoData } else { Meaning::Lame("refers upwards") };
+        return Meaning::Lame("refers upwards");
     }
     if lame { Meaning::Lame("only recurses") } else { Meaning::NoData }
 }

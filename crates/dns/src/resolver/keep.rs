@@ -3,6 +3,7 @@
 //! RFC 2181 §5.4.1 (trust), RFC 2308 §5 (denials), rebinding protection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorway_base::Instant;
 
@@ -11,7 +12,7 @@ use super::delegation::address_of;
 use super::job::Origin;
 use super::judge::{Judged, Link, Meaning};
 use super::query::Sent;
-use crate::cache::{Denial, RrSet, Trust, set};
+use crate::cache::{Denial, RrSet, Trust, Value, set};
 use crate::wire::{Name, Rcode, Type};
 
 impl Resolver {
@@ -65,21 +66,22 @@ impl Resolver {
         }
     }
 
-    pub(super) fn store(&self, now: Instant, sent: &Sent, zone: &Name, judged: &Judged) {
+    pub(super) fn store(&self, now: Instant, sent: &Sent, zone: &Name, judged: &mut Judged) {
         let (cache, ghost) = (&self.cache, self.config.ghost_protection);
+        let ended = now + self.jobs.at(sent.job).map_or(Duration::ZERO, |job| job.leeway);
         let referral = matches!(judged.meaning, Meaning::Referral(_));
         let data = if judged.authoritative { Trust::AuthoritativeAnswer } else { Trust::Answer };
         // A cut lives no longer than the one it was learnt through, or a zone that its parent dropped
         // would live on in cuts of its own making.
-        let end = cache.find_set(now, zone.as_octets(), Type::NS, Trust::Glue).filter(|_| ghost);
+        let end = cache.find_set(ended, zone.as_octets(), Type::NS, Trust::Glue).filter(|_| ghost);
         let lasting = |link: &Link| match &end {
             Some((_, above)) if link.set.kind() == Type::NS => link.ttl.min(above.ttl(now)),
             _ => link.ttl,
         };
         for link in &judged.answer {
-            cache.store_set(now, &link.set, lasting(link), data, ghost);
+            cache.store_set(now, ended, &link.set, lasting(link), data, ghost);
         }
-        for link in &judged.authority {
+        for link in &mut judged.authority {
             let trust = match link.set.kind() {
                 Type::NS if referral => Trust::Referral,
                 Type::DS if referral => Trust::AuthoritativeAuthority,
@@ -87,11 +89,13 @@ impl Resolver {
                 Type::NS => Trust::Glue,
                 _ => continue,
             };
-            cache.store_set(now, &link.set, lasting(link), trust, ghost);
+            cache.store_set(now, ended, &link.set, lasting(link), trust, ghost);
+            self.say_no_more_than_kept(now, link);
         }
         let trust = if referral { Trust::Glue } else { Trust::Additional };
-        for link in &judged.additional {
-            cache.store_set(now, &link.set, link.ttl, trust, ghost);
+        for link in &mut judged.additional {
+            cache.store_set(now, ended, &link.set, link.ttl, trust, ghost);
+            self.say_no_more_than_kept(now, link);
         }
         let (rcode, kind) = match judged.meaning {
             Meaning::NoData => (Rcode::NOERROR, Some(sent.kind)),
@@ -102,6 +106,17 @@ impl Resolver {
         if let Some(ttl) = negative_ttl(judged) {
             let authority = judged.authority.iter().map(|link| Arc::clone(&link.set)).collect();
             cache.store_denial(now, &judged.end, kind, &Arc::new(Denial { rcode, authority }), ttl);
+        }
+    }
+
+    // A client is told the time that the cache keeps to.
+    fn say_no_more_than_kept(&self, now: Instant, link: &mut Link) {
+        if self.config.minimal_responses {
+            return;
+        }
+        let kept = self.cache.find_beside_set(now, link.set.owner(), link.set.kind());
+        if let Some(hit) = kept.filter(|hit| matches!(&hit.value, Value::Set(set) if *set == link.set)) {
+            link.ttl = link.ttl.min(hit.ttl(now));
         }
     }
 }

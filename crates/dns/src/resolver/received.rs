@@ -84,9 +84,24 @@ impl Received {
                 received.record(section, asked, &mut reader)?;
             }
         }
+        if received.parts.iter().any(|part| part.data.is_empty()) {
+            received.bring_signatures_home();
+        }
         // Signatures over nothing are of no use.
         received.parts.retain(|part| !part.data.is_empty());
         Ok(received)
+    }
+
+    // Signatures are at times in another section than what they sign.
+    fn bring_signatures_home(&mut self) {
+        for index in 0..self.parts.len() {
+            let Some(astray) = self.parts.get(index).filter(|part| part.data.is_empty()) else { continue };
+            let (owner, kind, signatures) = (astray.owner.clone(), astray.kind, astray.signatures.clone());
+            let home = |part: &&mut Part| part.kind == kind && !part.data.is_empty() && part.owner == owner;
+            if let Some(part) = self.parts.iter_mut().take(LOOK_BACK).find(home) {
+                part.signatures.extend(signatures);
+            }
+        }
     }
 
     fn record(&mut self, section: Section, asked: Type, reader: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -105,7 +120,8 @@ impl Received {
             return Ok(());
         }
         let covered = raw.rdata.first_chunk::<2>().map_or(0, |covered| u16::from_be_bytes(*covered));
-        let signature = raw.kind == Type::RRSIG && !matches!(asked, Type::RRSIG | Type::ANY);
+        let wanted = section == Section::Answer && matches!(asked, Type::RRSIG | Type::ANY);
+        let signature = raw.kind == Type::RRSIG && !wanted;
         let kind = if signature { Type(covered) } else { raw.kind };
         let start = self.parts.len().saturating_sub(LOOK_BACK);
         let same = |part: &&mut Part| part.section == section && part.kind == kind && part.owner == raw.name;

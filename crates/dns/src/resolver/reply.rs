@@ -7,7 +7,7 @@ use doorway_base::Instant;
 use super::Resolver;
 use super::event::{Answer, Output, Step};
 use super::job::Waiter;
-use super::judge::Link;
+use super::judge::{Link, substituted};
 use crate::cache::{Hit, Trust, Value};
 use crate::wire::{Name, Rcode, Record, Type};
 
@@ -39,6 +39,8 @@ pub(super) struct Reply {
     pub(super) extended_error: Vec<(u16, String)>,
     pub(super) stale: bool,
     pub(super) authoritative: bool,
+    /// It says whom else to ask.
+    pub(super) referral: bool,
     /// Something in it is about to end, or has ended.
     pub(super) ageing: bool,
 }
@@ -88,6 +90,12 @@ impl Resolver {
             let Some(target) = target.filter(|_| hit.trust >= Trust::Answer) else { break };
             let link = self.aged(now, &hit, stale, &mut reply);
             let seen = reply.answer.iter().any(|link| link.set.name() == target) || target == current;
+            if let Some(dname) = self.known_dname(&current, &target, find)
+                && let Some(dname) = self.aged(now, &dname, stale, &mut reply)
+                && !reply.answer.iter().any(|link| link.set == dname.set)
+            {
+                reply.answer.push(dname);
+            }
             reply.answer.extend(link);
             if seen {
                 let why = (0, "an alias that leads back to itself".to_owned());
@@ -96,6 +104,49 @@ impl Resolver {
             current = target;
         }
         Known::Part(reply.answer, current)
+    }
+
+    // The DNAME that an alias was made of; without it nobody could check the alias (RFC 6672 §5.3.1).
+    fn known_dname(
+        &self,
+        alias: &Name,
+        target: &Name,
+        find: impl Fn(&Name, Type) -> Option<Hit>,
+    ) -> Option<Hit> {
+        if !self.cache.has_dnames() {
+            return None;
+        }
+        let mut owner = alias.parent()?;
+        loop {
+            if let Some(hit) = find(&owner, Type::DNAME)
+                && let Value::Set(set) = &hit.value
+                && let Some(leads_to) = set.data().next().and_then(|row| Name::from_wire(row).ok())
+                && substituted(alias, &owner, &leads_to).as_ref() == Some(target)
+            {
+                return Some(hit);
+            }
+            owner = owner.parent()?;
+        }
+    }
+
+    /// The deepest delegation known, for a client that does its own walking.
+    pub(super) fn best_referral(&self, now: Instant, name: &Name) -> Option<Reply> {
+        let cut = self.cached_cut(now, name)?;
+        let mut reply = Reply { rcode: Some(Rcode::NOERROR), referral: true, ..Reply::default() };
+        for kind in [Type::NS, Type::DS] {
+            let found = self.cache.find_set(now, cut.zone.as_octets(), kind, Trust::Glue);
+            let link = found.and_then(|(_, hit)| self.aged(now, &hit, false, &mut reply));
+            reply.authority.extend(link);
+        }
+        for server in &cut.servers {
+            for kind in [Type::A, Type::AAAA] {
+                let hit = self.cache.find_beside_set(now, server.name.as_octets(), kind);
+                let hit = hit.filter(|hit| hit.expires > now);
+                let link = hit.and_then(|hit| self.aged(now, &hit, false, &mut reply));
+                reply.additional.extend(link);
+            }
+        }
+        Some(reply)
     }
 
     // A link with the time its entry has left.
@@ -155,10 +206,10 @@ impl Resolver {
     pub(super) fn answer(&mut self, waiter: &Waiter, reply: &Reply, steps: Vec<Step>) {
         let dnssec = waiter.dnssec;
         let mut shortest = u32::MAX;
-        let mut section = |links: &[Link], proofs: bool| {
+        let mut section = |links: &[Link], all: bool, proofs: bool| {
             let mut records: Vec<Record> = Vec::new();
-            for link in links {
-                let proof = matches!(link.set.kind(), Type::NSEC | Type::NSEC3 | Type::DS);
+            for link in links.iter().filter(|_| all) {
+                let proof = link.is_proof() || link.set.kind() == Type::DS;
                 if proof && !proofs {
                     continue;
                 }
@@ -172,10 +223,11 @@ impl Resolver {
         };
         let minimal = self.config.minimal_responses;
         let has_soa = reply.authority.iter().any(|link| link.set.kind() == Type::SOA);
-        let none: &[Link] = &[];
-        let answers = section(&reply.answer, true);
-        let authorities = section(if minimal && !has_soa { none } else { &reply.authority }, dnssec);
-        let additionals = section(if minimal { none } else { &reply.additional }, false);
+        let answers = section(&reply.answer, true, true);
+        // Proofs are no luxury: RFC 4035 §3.2.1.
+        let proven = dnssec && reply.authority.iter().any(Link::is_proof);
+        let authorities = section(&reply.authority, !minimal || has_soa || proven || reply.referral, dnssec);
+        let additionals = section(&reply.additional, !minimal || reply.referral, false);
         let rcode = reply.rcode.unwrap_or(Rcode::SERVFAIL);
         let cacheable =
             matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && shortest != u32::MAX && shortest > 0;

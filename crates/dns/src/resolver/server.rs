@@ -79,6 +79,11 @@ impl Server {
         self.silent_until > now
     }
 
+    /// Whether it was given up before the time-out that was just counted.
+    pub(super) const fn was_silent(&self) -> bool {
+        self.silent > SILENT_AFTER
+    }
+
     pub(super) fn has_edns(&self, now: Instant) -> bool {
         self.edns_broken_until <= now
     }

@@ -236,6 +236,10 @@ impl Resolver {
             self.again(now, &sent, Transport::Tcp, sent.edns);
             return;
         }
+        if received.flags.has(Flags::TC) {
+            // RFC 2181 §9: what is missing is not known, and there is no way to ask for more.
+            return self.trouble(now, &sent, Trouble::Malformed);
+        }
         if received.rcode == Rcode::BADCOOKIE && sent.cookie.is_some() && sent.transport == Transport::Udp {
             // The answer brought the cookie to use; the second time only TCP shows who we are.
             let transport = if sent.cookie_refused { Transport::Tcp } else { Transport::Udp };
