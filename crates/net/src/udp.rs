@@ -142,6 +142,18 @@ impl UdpClient {
         }
     }
 
+    /// Has to do with this peer alone from here on. Over the operating system, receiving then tells
+    /// when nobody listens there.
+    ///
+    /// # Errors
+    /// As the operating system gives them, such as that there is no way to it.
+    pub async fn connect(&self, to: SocketAddr) -> io::Result<()> {
+        match &self.0 {
+            Started::Os(socket) => socket.connect(to).await,
+            Started::Virtual(_) => Ok(()),
+        }
+    }
+
     /// Sends one datagram. UDP may lose it; that is no error.
     ///
     /// # Errors

@@ -207,6 +207,14 @@ pub fn record_line(record: &Record, show: &Show) -> String {
     line.text
 }
 
+/// The line of the signature on a message, empty when it has none: for transfers, which are shown
+/// record by record.
+#[must_use]
+pub fn signature(octets: &[u8], show: &Show) -> String {
+    let found = tsig::find(octets).ok().flatten().filter(|_| show.additional);
+    found.map(|(signature, _)| signature_line(&signature, show)).unwrap_or_default()
+}
+
 fn signature_line(signature: &tsig::Tsig, show: &Show) -> String {
     let mut line = Columns::new(show);
     line.put(0, &signature.key.to_string());

@@ -264,6 +264,20 @@ proptest! {
         }
         check_covers(&octets);
     }
+
+    #[test]
+    fn octets_of_any_kind_are_shown_to_their_end(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+        check_covers(&octets);
+        check_covers(&[&[0, 0, 0, 0, 0, 1, 0, 1, 0, 1, 0, 1], &octets[..]].concat());
+    }
+
+    #[test]
+    fn no_command_line_is_too_strange_to_be_answered(words in prop::collection::vec("[-+@]?[a-z0-9=:./]{0,12}", 0..6)) {
+        match words::parse(&words) {
+            Ok(lookups) => assert!(!lookups.is_empty() && lookups.len() <= words.len().max(1)),
+            Err(wrong) => assert!(!wrong.what.is_empty() && !wrong.fix.is_empty()),
+        }
+    }
 }
 
 #[test]

@@ -156,6 +156,8 @@ pub struct Lookup {
     pub opcode: u8,
     /// The EDNS version; `None` for a query without OPT.
     pub edns: Option<u8>,
+    /// Ask again with the version that a server knows.
+    pub negotiate: bool,
     /// Flags of OPT beside DO.
     pub edns_flags: u16,
     /// The UDP payload size in OPT, in octets.
@@ -210,6 +212,7 @@ impl Default for Lookup {
             reserved: false,
             opcode: 0,
             edns: Some(0),
+            negotiate: true,
             edns_flags: 0,
             udp_octets: 1232,
             cookie: Cookie::Random,
@@ -511,6 +514,7 @@ fn plus(lookup: &mut Lookup, option: &str) -> Result<(), Wrong> {
                 (lookup.recursion, lookup.dnssec) = (false, true);
             }
         }
+        "ednsnegotiation" => lookup.negotiate = on,
         "identify" => lookup.identify = on,
         "tcp" | "vc" if !on => (lookup.transport, lookup.datagram) = (Transport::Udp, true),
         "tcp" | "vc" => lookup.transport = Transport::Tcp,

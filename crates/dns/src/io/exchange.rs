@@ -26,6 +26,7 @@ pub async fn datagram(world: &World, to: SocketAddr, query: &[u8], span: Duratio
     let options = ListenOptions { share: false, ..ListenOptions::default() };
     let client = world.udp(SocketAddr::new(any, 0), &options)?.start()?;
     let answered = async {
+        client.connect(to).await?;
         client.send(query, to).await?;
         let mut room = vec![0; MESSAGE_OCTETS_MAX];
         loop {

@@ -40,6 +40,8 @@ pub(super) struct Got {
     /// The cookie that was sent.
     pub(super) cookie: Vec<u8>,
     pub(super) query: Vec<u8>,
+    /// Its signature is right, or none was wanted.
+    pub(super) trusted: bool,
 }
 
 /// The world of a command, for as long as it runs.
@@ -163,7 +165,7 @@ impl Asking {
                     None => Query::new(&lookup, &mut self.world().random(), now),
                 };
                 let query = query.ok_or_else(|| Failure::new("the options do not fit into a message"))?;
-                let got = match self.once(&lookup, server, query.clone())? {
+                let mut got = match self.once(&lookup, server, query.clone())? {
                     Ok(got) => got,
                     Err(error) => {
                         note(&failed(&lookup, server, &error));
@@ -175,11 +177,17 @@ impl Asking {
                     && let Err(why) = chain.verify(&mut got.octets.clone(), self.world().wall())
                 {
                     note(&format!(";; Couldn't verify signature: {why}\n"));
+                    got.trusted = false;
                 }
+                let version = got.message.edns.as_ref().map_or(0, |edns| edns.version);
                 let fresh =
                     got.message.edns.as_ref().and_then(|edns| options::find(&edns.options, code::COOKIE));
                 let cut = got.message.flags.has(Flags::TC) && lookup.transport == Transport::Udp;
-                if got.message.rcode() == Rcode::BADCOOKIE && again == 0 && fresh.is_some() {
+                let newer = lookup.edns.is_some_and(|asked| asked > version) && lookup.negotiate;
+                if got.message.rcode() == Rcode::BADVERS && newer {
+                    note(&format!(";; BADVERS, retrying with EDNS version {version}.\n"));
+                    lookup.edns = Some(version);
+                } else if got.message.rcode() == Rcode::BADCOOKIE && again == 0 && fresh.is_some() {
                     note(";; BADCOOKIE, retrying.\n");
                     cookie = fresh.map(<[u8]>::to_vec);
                 } else if cut && !lookup.ignore_truncation {
@@ -222,7 +230,7 @@ impl Asking {
             Err(malformed) => return Ok(Err(io::Error::other(format!("bad packet: {malformed}")))),
         };
         let arrival = self.arrival(lookup, server, since);
-        Ok(Ok(Got { octets, message, arrival, cookie: query.cookie, query: query.octets }))
+        Ok(Ok(Got { octets, message, arrival, cookie: query.cookie, query: query.octets, trusted: true }))
     }
 
     /// How an answer came that was asked for `since`.
@@ -279,7 +287,9 @@ pub(super) fn failed(lookup: &Lookup, server: &Server, error: &io::Error) -> Str
         return report::failed(server.address, &why);
     }
     let (ip, port, typed) = (server.address.ip(), server.address.port(), &server.typed);
-    format!(";; Connection to {ip}#{port}({typed}) for {} failed: {why}.\n", lookup.name)
+    let name = lookup.name.to_string();
+    let name = if lookup.name.is_root() { &name } else { name.trim_end_matches('.') };
+    format!(";; Connection to {ip}#{port}({typed}) for {name} failed: {why}.\n")
 }
 
 // The address that the configured server is asked at from here.

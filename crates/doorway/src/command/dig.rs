@@ -63,8 +63,7 @@ impl Dig<'_> {
             return self.trace(lookup, &servers);
         }
         if lookup.is_transfer() {
-            self.screen.text(&greeting);
-            return self.transfer(lookup, &servers);
+            return self.transfer(lookup, &servers, greeting);
         }
         let (screen, json) = (&mut *self.screen, lookup.json);
         let mut note = |line: &str| {
@@ -73,7 +72,10 @@ impl Dig<'_> {
             }
         };
         let got = self.asking.ask(lookup, &servers, &mut note)?;
-        self.screen.text(&greeting);
+        // BIND's dig greets over streams only when somebody is there.
+        if got.is_some() || lookup.transport == Transport::Udp {
+            self.screen.text(&greeting);
+        }
         let Some(got) = got else {
             self.unanswered(lookup);
             return Ok(false);
@@ -92,7 +94,7 @@ impl Dig<'_> {
     }
 
     fn show(&mut self, lookup: &Lookup, got: &Got) {
-        let Got { octets, message, arrival, cookie, query } = got;
+        let Got { octets, message, arrival, cookie, query, trusted } = got;
         if lookup.json {
             self.replies.push(document(got));
         } else if lookup.annotate {
@@ -110,13 +112,23 @@ impl Dig<'_> {
             text.push_str(&report::message(message, octets, lookup, false, cookie));
             if lookup.show.statistics {
                 text.push_str(&report::statistics(arrival, octets.len()));
+                if !trusted {
+                    // In the place of the empty line at the end.
+                    text.pop();
+                    text.push_str(";; WARNING -- Some TSIG could not be validated\n\n");
+                }
             }
             self.screen.text(&text);
         }
     }
 
     // RFC 5936, RFC 1995: records until the SOA comes back.
-    fn transfer(&mut self, lookup: &Lookup, servers: &[Server]) -> Result<bool, Failure> {
+    fn transfer(
+        &mut self,
+        lookup: &Lookup,
+        servers: &[Server],
+        mut greeting: String,
+    ) -> Result<bool, Failure> {
         let lookup = &Lookup {
             transport: match &lookup.transport {
                 Transport::Udp => Transport::Tcp,
@@ -160,8 +172,10 @@ impl Dig<'_> {
                         return Ok(false);
                     }
                 };
+                self.screen.text(&std::mem::take(&mut greeting));
                 messages += 1;
                 octets += came.len();
+                let signature = report::signature(&came, &lookup.show);
                 if let Some(chain) = &mut chain
                     && let Err(why) = chain.verify(&mut came, self.asking.world().wall())
                 {
@@ -176,6 +190,7 @@ impl Dig<'_> {
                 for record in &message.answers {
                     self.screen.text(&report::record_line(record, &lookup.show));
                 }
+                self.screen.text(&signature);
                 let mut is_over = false;
                 message.answers.iter().for_each(|record| is_over |= end.take(record));
                 if is_over || message.answers.is_empty() || end.is_current(lookup.serial, messages) {

@@ -182,11 +182,12 @@ pub(super) fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A value as it stands in a cell.
+/// A value as it stands in a cell. What a terminal might take for an order becomes a dot: some of it was
+/// said by others.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.chars().map(|c| if c.is_control() { '.' } else { c }).collect(),
         other => other.to_string(),
     }
 }

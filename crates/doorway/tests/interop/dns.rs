@@ -7,4 +7,5 @@ mod kdig;
 mod load;
 mod peer;
 mod signed;
+mod tools;
 mod transfers;

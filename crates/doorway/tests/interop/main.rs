@@ -24,6 +24,5 @@ mod server;
 mod service_manager;
 mod start;
 mod stop;
-mod tools;
 mod tshark;
 mod wget;
