@@ -26,13 +26,17 @@ pub fn bench(name: &str) -> Outcome {
     match name {
         "dns" => {
             dns::bench()?;
+            dns::zone_load()?;
             resolver::hits()?;
             resolver::misses()
         }
         "authority" => dns::bench(),
+        "zone" => dns::zone_load(),
         "resolver" => resolver::hits(),
         "misses" => resolver::misses(),
         "misses-inside" => resolver::misses_inside(),
+        "flood" => resolver::flood(),
+        "flood-inside" => resolver::flood_inside(),
         "http" => http::bench(),
         "idle" => http::idle(),
         "slow" => http::slow(),
@@ -42,7 +46,10 @@ pub fn bench(name: &str) -> Outcome {
             command(&program("doorway"), &["store", "bench", "--data", &data.display().to_string()])
         }
         "build" => cost::bench(),
-        _ => Err(Failed("there is `bench dns` (or a part of it: `authority`, `resolver`, `misses`), `http`, `idle`, `slow`, `store` and `build`".to_owned())),
+        _ => Err(Failed(
+            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `idle`, `slow`, `store` and `build`"
+                .to_owned(),
+        )),
     }
 }
 

@@ -21,7 +21,7 @@ cargo xtask COMMAND
   fuzz NAME [SEC]  one fuzz target for SEC seconds (default 60); needs a nightly toolchain and cargo-fuzz
   interop [NAME]   real clients and peers from Debian packages, on loopback
   crash [ROUNDS]   kill -9 under load, ROUNDS times (default 200)
-  bench NAME       dns | http | store | idle | slow | build: side by side with the peers
+  bench NAME       dns | flood | http | store | idle | slow | build: side by side with the peers
   docs             the generated reference pages
 ";
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         ["fuzz", name, seconds] => fuzz(name, seconds),
         ["interop"] => interop(""),
         ["interop", name] => interop(name),
+        ["replay", ref files @ ..] => replay(files),
         ["crash"] => crash("200"),
         ["crash", rounds] => crash(rounds),
         ["bench", name] => bench::bench(name),
@@ -142,4 +143,12 @@ fn docs() -> Outcome {
     run::write("docs/reference/config.md", &page)?;
     println!("wrote docs/reference/config.md");
     Ok(())
+}
+/// Plays resolution scripts against the resolver, in virtual time.
+fn replay(files: &[&str]) -> Outcome {
+    if files.is_empty() {
+        return Err(Failed("name the scripts: `cargo xtask replay FILE…`".to_owned()));
+    }
+    let run = ["run", "--quiet", "--release", "-p", "doorway-dns", "--example", "replay", "--"];
+    run::cargo(&[&run[..], files].concat())
 }

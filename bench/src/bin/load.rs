@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! load dns-data DIR                       the W1 zone and its query lists
+//! load zone FILE RECORDS                  a zone of so many records
 //! load dns PORT LIST SECONDS              closed loop over 8 sockets, 1024 in flight
 //! load tcp PORT LIST SECONDS              the same over 8 connections, 128 in flight on each
 //! load echo PORT LIST SECONDS             the same against an echo, which returns the query
 //! load resolve PORT LIST SECONDS          the same with RD, against a resolver
 //! load once PORT LIST WINDOW              with RD, each query once, so many in flight
+//! load flood PORT ZONE RATE SECONDS       RATE names of ZONE a second, each another one, from 250 addresses
 //! load names ROUND COUNT                  prints a list of names of the small internet, others each round
 //! load idle PORT COUNT SECONDS            opens connections and keeps them silent
 //! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
@@ -25,12 +27,15 @@ const SOCKETS: usize = 8;
 const WINDOW: usize = 1024;
 const LOST_AFTER: Duration = Duration::from_millis(1000);
 const ZONE: &str = "bench.example";
+/// Addresses that a flood comes from.
+const FLOODERS: u8 = 250;
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |text: &str| text.parse::<usize>().unwrap_or_else(|_| usage());
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["dns-data", folder] => dns_data(Path::new(folder)),
+        ["zone", file, records] => zone(Path::new(file), number(records)),
         ["dns", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), false),
         ["echo", port, list, seconds] => dns(number(port), &queries(list, 0)?, Until::after(seconds), true),
         ["tcp", port, list, seconds] => tcp(number(port), &queries(list, 0)?, number(seconds)),
@@ -40,6 +45,7 @@ fn main() -> std::io::Result<()> {
         ["once", port, list, window] => {
             dns(number(port), &queries(list, 1)?, Until::Once { window: number(window) }, false)
         }
+        ["flood", port, zone, rate, seconds] => flood(number(port), zone, number(rate), number(seconds)),
         ["names", round, count] => names(number(round), number(count)),
         ["idle", port, count, seconds] => idle(number(port), number(count), number(seconds)),
         ["slow", port, count, seconds] => slow(number(port), number(count), number(seconds)),
@@ -99,6 +105,31 @@ fn dns_data(folder: &Path) -> std::io::Result<()> {
     std::fs::write(folder.join("missing.txt"), missing)
 }
 
+/// Names with an address each, every fifth with two more records.
+fn zone(file: &Path, records: usize) -> std::io::Result<()> {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file)?);
+    writeln!(
+        out,
+        "$ORIGIN {ZONE}.\n$TTL 3600\n@ IN SOA ns1 hostmaster 1 3600 600 86400 300\n@ IN NS ns1\nns1 IN A 192.0.2.1\nmail IN A 192.0.2.2"
+    )?;
+    let (mut written, mut n) = (4, 0);
+    while written < records {
+        writeln!(out, "host{n:07} IN A 10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255)?;
+        written += 1;
+        if n % 5 == 0 {
+            writeln!(
+                out,
+                "host{n:07} IN AAAA 2001:db8::{:x}:{:x}\nhost{n:07} IN MX 10 mail",
+                n >> 16,
+                n & 0xffff
+            )?;
+            written += 2;
+        }
+        n += 1;
+    }
+    out.flush()
+}
+
 struct Query {
     octets: Vec<u8>,
     rcode: u8,
@@ -150,6 +181,42 @@ fn queries(list: &str, recursion: u8) -> std::io::Result<Vec<Query>> {
         Some(Query { octets, rcode: if words.next() == Some("NXDOMAIN") { 3 } else { 0 } })
     };
     Ok(text.lines().filter_map(query).collect())
+}
+
+/// Asks for names that are not there, at a steady rate, whether or not they are answered.
+fn flood(port: usize, zone: &str, rate: usize, seconds: usize) -> std::io::Result<()> {
+    let mut sockets = Vec::new();
+    for last in 1..=FLOODERS {
+        let socket = UdpSocket::bind((std::net::Ipv4Addr::new(127, 0, 1, last), 0))?;
+        socket.connect(("127.0.0.1", port as u16))?;
+        socket.set_nonblocking(true)?;
+        sockets.push(socket);
+    }
+    let seed = std::process::id();
+    let start = Instant::now();
+    let (mut sent, mut answered, mut room) = (0, 0, [0; 2048]);
+    while start.elapsed() < Duration::from_secs(seconds as u64) {
+        let due = (start.elapsed().as_secs_f64() * rate as f64) as usize;
+        while sent < due {
+            let mut octets = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+            for label in format!("none{seed:x}x{sent:x}.{zone}").split('.') {
+                octets.push(label.len() as u8);
+                octets.extend(label.as_bytes());
+            }
+            octets.extend([0, 0, 1, 0, 1]);
+            // What the server's socket has no room for is lost on the way, as it would be in a network.
+            let _ = sockets[sent % sockets.len()].send(&octets);
+            sent += 1;
+        }
+        for socket in &sockets {
+            while socket.recv(&mut room).is_ok() {
+                answered += 1;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    println!("sent {sent} answered {answered}");
+    Ok(())
 }
 
 #[derive(Clone, Copy)]

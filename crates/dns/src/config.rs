@@ -1,6 +1,7 @@
 //! The `[dns]` table of the config file; [`resolver`] has the tables of the resolver, [`zones`] those of
 //! zones and keys.
 
+pub mod hosts;
 pub mod resolver;
 pub mod zones;
 
@@ -12,6 +13,7 @@ use doorway_net::proxy_protocol::ProxySources;
 
 use crate::front::access::Access;
 use crate::front::rate::Rate;
+pub use hosts::HostConfig;
 pub use resolver::{Resolver, Wrong};
 pub use zones::{KeyConfig, ZoneConfig};
 
@@ -82,6 +84,12 @@ pub const SECTION: Section = Section {
             help: "A zone that this server has authority for.",
         },
         Key {
+            name: "host",
+            kind: Kind::Tables(hosts::KEYS),
+            default: Preset::List(&[]),
+            help: "A name with addresses, such as that of a printer, without a zone file.",
+        },
+        Key {
             name: "key",
             kind: Kind::Tables(zones::KEY_KEYS),
             default: Preset::List(&[]),
@@ -143,6 +151,8 @@ pub struct Config {
     pub local_domain: String,
     /// The zones; when there is none, the built-in one is served.
     pub zones: Vec<ZoneConfig>,
+    /// Single names.
+    pub hosts: Vec<HostConfig>,
     /// Keys shared with other servers.
     pub keys: Vec<KeyConfig>,
     /// What is let in over TCP. Not of this table: the program sets it for all its listeners, and
@@ -170,6 +180,8 @@ impl Config {
         let keys: Vec<KeyConfig> =
             values.tables("key").iter().map(KeyConfig::read).collect::<Result<_, _>>()?;
         zones::check_keys(&zones, &keys)?;
+        let hosts = values.tables("host").iter().map(|host| HostConfig::read(host, &zones));
+        let hosts: Vec<HostConfig> = hosts.collect::<Result<_, _>>()?;
         Ok(Self {
             listen: values.listen("listen").to_vec(),
             listen_tls: values.listen("listen_tls").to_vec(),
@@ -183,6 +195,7 @@ impl Config {
             receive_buffer_octets: usize::try_from(values.size("rcvbuf")).unwrap_or(RECEIVE_BUFFER_OCTETS),
             local_domain: values.text("local_domain").to_owned(),
             zones,
+            hosts,
             keys,
             limits: TcpLimits::default(),
             proxies: ProxySources::default(),

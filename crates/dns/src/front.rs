@@ -148,7 +148,13 @@ impl Front {
             let looked = baker.look(client.wall, client.address, option);
             proven = matches!(looked, Cookie::Good(_));
             match looked {
-                Cookie::Malformed => return self.refuse(octets, query, Rcode::FORMERR, reply),
+                Cookie::Malformed => {
+                    let decision = self.refuse(octets, query, Rcode::FORMERR, reply);
+                    if self.may_recurse(client, &query) {
+                        allow_recursion(reply);
+                    }
+                    return self.limited(decision, Some(now), client, reply);
+                }
                 Cookie::Fresh(cookie) | Cookie::Good(cookie) => {
                     let mut option = [0; 28];
                     option[1] = COOKIE as u8;
@@ -187,11 +193,12 @@ impl Front {
         }
         if self.authority.elsewhere() == Elsewhere::No || read.edns.is_some_and(|edns| edns.version != 0) {
             allow_recursion(reply);
-            return Decision::Reply;
+            return self.limited(Decision::Reply, rate, client, reply);
         }
         self.authority.counters().withdrawn(client.carrier, rcode(reply));
         reply.rewind(0);
-        self.recurse(now, client, read, octets, reply)
+        let decision = self.recurse(now, client, read, octets, reply);
+        self.limited(decision, rate, client, reply)
     }
 
     fn may_recurse(&self, client: Client, query: &Query) -> bool {
@@ -209,27 +216,33 @@ impl Front {
         reply: &mut Writer<'_>,
     ) -> Decision {
         match self.authority.reply_to(query, octets, client.carrier, reply) {
-            Verdict::Reply => match rate {
-                Some(now) => self.limited(now, client, reply),
-                None => Decision::Reply,
-            },
+            Verdict::Reply => self.limited(Decision::Reply, rate, client, reply),
             Verdict::Drop(why) => Decision::Drop(why),
             Verdict::Later => Decision::Upkeep,
         }
     }
 
-    // RRL: what may go out of the answer that was written.
-    fn limited(&mut self, now: Instant, client: Client, reply: &mut Writer<'_>) -> Decision {
+    // RRL: what may go out of the answer that was written; `rate` is the time, unless the client has shown
+    // where it is.
+    #[inline]
+    fn limited(
+        &mut self,
+        decision: Decision,
+        rate: Option<Instant>,
+        client: Client,
+        reply: &mut Writer<'_>,
+    ) -> Decision {
         let settings = &self.settings;
+        let (Decision::Reply, Some(now)) = (&decision, rate) else { return decision };
         if settings.rate.per_second == 0
             || client.carrier == Carrier::Stream
             || settings.rate_exempt.allows(client.address)
         {
-            return Decision::Reply;
+            return decision;
         }
         let subject = self.authority.subject(rcode(reply));
         match self.accounts.count(now, client.address, subject) {
-            Allowed::Whole => Decision::Reply,
+            Allowed::Whole => decision,
             Allowed::Nothing => {
                 self.authority.counters().limited.add();
                 Decision::Drop("over the rate for equal answers")
@@ -253,7 +266,9 @@ impl Front {
         let options = self.cookie;
         let options = options.as_ref().map_or(&[][..], |option| &option[..]);
         if query.kind.is_meta() && query.kind != Type::ANY {
-            return self.refuse(octets, query, Rcode::NOTIMP, reply);
+            let decision = self.refuse(octets, query, Rcode::NOTIMP, reply);
+            allow_recursion(reply);
+            return decision;
         }
         let udp_octets_max = self.settings.udp_octets_max;
         let octets_max = match client.carrier {
@@ -298,16 +313,21 @@ impl Front {
         let Ok(wanted) = Wanted::new(octets, query, Vec::new()) else {
             return Decision::Drop("a question that cannot be read again");
         };
-        self.fail(&wanted, rcode, reply);
+        self.put_code(&wanted, rcode, reply);
         Decision::Reply
     }
 
     /// Writes an answer of a code alone, such as SERVFAIL when the resolver has too much to do.
     pub fn fail(&self, wanted: &Wanted, rcode: Rcode, reply: &mut Writer<'_>) {
+        self.put_code(wanted, rcode, reply);
+        allow_recursion(reply);
+    }
+
+    fn put_code(&self, wanted: &Wanted, rcode: Rcode, reply: &mut Writer<'_>) {
         reply.rewind(0);
         reply.put(&wanted.head);
         if let Some(head) = reply.written_mut().first_chunk_mut::<HEADER_OCTETS>() {
-            let flags = wanted.query.flags.response(rcode).0 | Flags::RA;
+            let flags = wanted.query.flags.response(rcode).0;
             head[2..4].copy_from_slice(&flags.to_be_bytes());
             head[4..].copy_from_slice(&[0, 1, 0, 0, 0, 0, 0, 0]);
         }

@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | [`exchange`] | one query and its answer, for commands |
 //! | [`include`] | the files that a zone file includes |
 //! | [`journal`] | zones and their changes in the store |
 //! | [`load`] | zone files from disk, and the built-in zone |
@@ -19,6 +20,7 @@
 //! | [`upkeep`] | the way of a message to those zones, and back |
 
 pub mod datagram;
+pub mod exchange;
 pub mod include;
 pub mod journal;
 pub mod link;

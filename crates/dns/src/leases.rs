@@ -73,23 +73,10 @@ impl Lease {
         (self.seconds / 3).min(TTL_SECONDS_MAX)
     }
 
-    /// The name that the address has: RFC 1035 §3.5, RFC 3596 §2.5.
+    /// The name that leads back from the address to the name.
     #[must_use]
     pub fn reverse_name(&self) -> Name {
-        let labels: Vec<String> = match self.address {
-            IpAddr::V4(address) => address.octets().iter().rev().map(u8::to_string).collect(),
-            IpAddr::V6(address) => {
-                let nibbles = address.octets().into_iter().rev();
-                nibbles
-                    .flat_map(|octet| [octet & 15, octet >> 4])
-                    .map(|nibble| format!("{nibble:x}"))
-                    .collect()
-            }
-        };
-        let zone: &[&str] = if self.address.is_ipv4() { &["in-addr", "arpa"] } else { &["ip6", "arpa"] };
-        let labels =
-            labels.iter().map(|label| label.as_bytes()).chain(zone.iter().map(|label| label.as_bytes()));
-        Name::from_labels(labels).unwrap_or_default()
+        reverse_name(self.address)
     }
 
     fn record(&self, name: &Name, kind: Type, rdata: Vec<u8>) -> Record {
@@ -177,6 +164,21 @@ fn nothing_at(name: &Name) -> Record {
 
 fn whole_set(name: &Name, kind: Type) -> Record {
     Record { name: name.clone(), kind, class: Class::ANY, ttl: 0, rdata: Vec::new() }
+}
+
+/// The name below `in-addr.arpa` or `ip6.arpa` that leads back from `address`: RFC 1035 §3.5, RFC 3596 §2.5.
+#[must_use]
+pub fn reverse_name(address: IpAddr) -> Name {
+    let labels: Vec<String> = match address {
+        IpAddr::V4(address) => address.octets().iter().rev().map(u8::to_string).collect(),
+        IpAddr::V6(address) => {
+            let nibbles = address.octets().into_iter().rev();
+            nibbles.flat_map(|octet| [octet & 15, octet >> 4]).map(|nibble| format!("{nibble:x}")).collect()
+        }
+    };
+    let zone: &[&str] = if address.is_ipv4() { &["in-addr", "arpa"] } else { &["ip6", "arpa"] };
+    let labels = labels.iter().map(|label| label.as_bytes()).chain(zone.iter().map(|label| label.as_bytes()));
+    Name::from_labels(labels).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! | [`wire`] | octets to types and back: names, records, compression, EDNS |
 //! | [`zone`] | zone files read into snapshots that answers are copied out of |
 //! | [`authority`] | the authoritative server as a pure engine |
+//! | [`client`] | what `dig` and its like need: queries, printed answers, labelled octets |
 //! | [`cache`] | RRsets, denials and failures with their ends, under the resolver |
 //! | [`replay`] | resolutions replayed from scripts in virtual time |
 //! | [`resolver`] | the resolver as a pure engine |
@@ -23,6 +24,7 @@
 
 pub mod authority;
 pub mod cache;
+pub mod client;
 pub mod config;
 pub mod error;
 pub mod front;

@@ -139,6 +139,7 @@ impl Resolver {
                 Timer::Stale(id) => self.answer_stale(now, id),
                 Timer::Wall(id) => {
                     let why = (extended_error::NO_REACHABLE_AUTHORITY, "it takes too long".to_owned());
+                    self.tell_unfinished(id);
                     let trouble = self.jobs.at_mut(id).and_then(|job| job.trouble.take());
                     self.fail(now, id, Some(trouble.unwrap_or(why)), true);
                 }
@@ -204,6 +205,28 @@ impl Resolver {
         }
     }
 
+    // What the jobs that `id` waits for have tried is a part of its story, though they have not ended.
+    fn tell_unfinished(&mut self, id: u64) {
+        if self.jobs.at(id).is_none_or(|job| job.steps.is_none() || job.children == 0) {
+            return;
+        }
+        let (mut waited_for, mut told) = (vec![id], Vec::new());
+        for _ in 0..usize::from(self.config.upstream_queries_max) {
+            let Some(parent) = waited_for.pop() else { break };
+            for (number, child) in self.jobs.iter().filter(|(_, child)| child.parents.contains(&parent)) {
+                if told.len() < job::STEPS_MAX {
+                    told.extend(child.steps.iter().flatten().cloned());
+                    waited_for.push(number);
+                }
+            }
+        }
+        told.sort_by_key(|step| step.at);
+        if let Some(steps) = self.jobs.at_mut(id).and_then(|job| job.steps.as_mut()) {
+            steps.extend(told);
+            steps.truncate(job::STEPS_MAX);
+        }
+    }
+
     fn ask(&mut self, now: Instant, ask: &Ask) {
         let (name, kind) = (&ask.question.name, ask.question.kind);
         let waiter = Waiter::new(ask);
@@ -230,7 +253,8 @@ impl Resolver {
         }
         if !ask.refresh {
             if let Known::Whole(reply) = self.known(now, name, kind, false) {
-                self.answer(&waiter, &reply, step("the cache knows"));
+                let told = Step { at: now, depth: 0, what: known(&reply, name, kind) };
+                self.answer(&waiter, &reply, vec![told]);
                 if self.config.prefetch && reply.ageing && ask.recursion {
                     let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
                     let left = u64::from(left.unwrap_or(0));
@@ -258,7 +282,9 @@ impl Resolver {
         let why = if let Value::Failure { why, .. } = hit.value { why } else { None };
         let mut reply = Reply::failure(why);
         reply.extended_error.push((extended_error::CACHED_ERROR, String::new()));
-        self.answer(waiter, &reply, vec![]);
+        let left = (hit.expires - now).as_secs();
+        let what = format!("{name} {kind} failed a moment ago, and is not asked again for another {left} s");
+        self.answer(waiter, &reply, vec![Step { at: now, depth: 0, what }]);
         true
     }
 
@@ -436,4 +462,15 @@ impl Session for Resolver {
     fn next_timeout(&self) -> Option<Instant> {
         Self::next_timeout(self)
     }
+}
+
+// What the cache has of a question, and for how long.
+fn known(reply: &Reply, name: &Name, kind: Type) -> String {
+    let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
+    let what = match (reply.rcode, reply.answer.is_empty()) {
+        (Some(Rcode::NXDOMAIN), _) => format!("the cache knows that there is no {name}"),
+        (_, true) => format!("the cache knows that {name} has no {kind}"),
+        _ => format!("the cache knows {name} {kind}"),
+    };
+    left.map_or_else(|| what.clone(), |left| format!("{what}, for another {left} s"))
 }

@@ -22,6 +22,8 @@ use crate::config::{self, At, Config, Problem, Severity};
 use crate::first_run;
 use crate::services::{DOORS, DoorKey};
 
+pub(crate) use zones::problems as zones;
+
 /// Descriptors that the process needs besides those of connections: store, listeners, logs.
 const DESCRIPTORS_SPARE: u64 = 256;
 
@@ -59,7 +61,7 @@ fn files(config: &Config) -> Vec<Problem> {
         problems.extend(usable(certificate));
     }
     problems.extend(served_folder(config.section("http")));
-    problems.extend(zones::problems(config.section("dns")));
+    problems.extend(zones(config.section("dns"), |_| true));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use doorway_base::UnixTime;
 use doorway_base::config::units;
 use doorway_base::trace::Filter;
 
@@ -37,7 +38,7 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start the services and serve until told to stop
-    Up,
+    Up(UpArgs),
     /// Read the config, look at ports, folders and limits, and tell everything that is wrong
     Check {
         /// Count warnings as failure (exit code 1)
@@ -67,7 +68,177 @@ pub(crate) enum Command {
     /// The store: users, sessions and what the protocols keep
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Ask name servers, with the words and the output of BIND's dig
+    #[command(after_help = DIG_HELP)]
+    Dig {
+        /// [@SERVER] NAME [TYPE] [CLASS] [-x ADDRESS] [-p PORT] [-y KEY] [+tcp] [+tls] [+trace] [+short] …
+        #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Ask a name server about a name, once or in a conversation, as BIND's nslookup does
+    Nslookup {
+        /// [-OPTION…] [NAME [SERVER]]; without a name it reads commands, and `help` lists them
+        #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Resolve a name, tell who knew it, and send it echoes
+    Ping(PingArgs),
+    /// The name server that runs: its cache, its zones, and how it finds an answer
+    #[command(subcommand)]
+    Dns(DnsCommand),
+    /// /displaydns shows the cache of the name server, /flushdns empties it
+    Ipconfig {
+        /// /displaydns or /flushdns
+        #[arg(value_name = "WHAT", allow_hyphen_values = true)]
+        what: String,
+    },
 }
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PingArgs {
+    /// A name or an address
+    pub(crate) host: String,
+    /// How many echoes
+    #[arg(short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: u32,
+    /// Time from one echo to the next, in seconds
+    #[arg(short, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) interval: Duration,
+    /// How long an answer is waited for, in seconds
+    #[arg(short = 'W', value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    pub(crate) wait: Duration,
+    /// Only IPv4
+    #[arg(short = '4', conflicts_with = "v6")]
+    pub(crate) v4: bool,
+    /// Only IPv6
+    #[arg(short = '6')]
+    pub(crate) v6: bool,
+}
+
+// As `ping` takes them: `1`, `0.2`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .filter(|span| (Duration::from_millis(2)..=Duration::from_secs(3600)).contains(span))
+        .ok_or_else(|| "seconds from 0.002 to 3600, such as 1 or 0.2".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DnsCommand {
+    /// What the resolver remembers
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// The zones that are served
+    #[command(subcommand)]
+    Zone(ZoneCommand),
+    /// Records of a zone that may be changed
+    #[command(subcommand)]
+    Record(RecordCommand),
+    /// Look a name up and tell every step: cache, zone, referral, server, time
+    Explain {
+        /// The name
+        name: String,
+        /// The type of records
+        #[arg(value_name = "TYPE", default_value = "A")]
+        kind: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// What is in it, with the time that is left
+    Show(CacheArgs),
+    /// How full it is, and how often it had the answer
+    Stats,
+    /// Forget a name, a subtree, a type, or everything
+    Flush {
+        #[command(flatten)]
+        which: CacheArgs,
+        /// Everything
+        #[arg(long, conflicts_with_all = ["name", "subtree", "kind"])]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CacheArgs {
+    /// This name; without it every name
+    pub(crate) name: Option<String>,
+    /// And everything below the name
+    #[arg(long, requires = "name")]
+    pub(crate) subtree: bool,
+    /// Only records of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ZoneCommand {
+    /// The zones, their serials and sizes
+    List,
+    /// Read the zone files as the server would, and tell every fault with its line
+    Check {
+        /// The zone; without it all of them
+        name: Option<String>,
+    },
+    /// The records of a zone
+    Show {
+        /// The zone
+        name: String,
+    },
+    /// Read the files again, without losing a query
+    Reload {
+        /// Show this zone alone afterwards
+        name: Option<String>,
+    },
+    /// Write a zone as a zone file, changes by message included
+    Export {
+        /// The zone
+        name: String,
+        /// The file; without it standard output
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    /// Add a record beside those that are there
+    Add {
+        /// The owner, in full
+        name: String,
+        /// [TTL] TYPE DATA…
+        #[arg(required = true, value_name = "WORDS")]
+        words: Vec<String>,
+    },
+    /// Put a record in the place of those of its type
+    Set {
+        /// The owner, in full
+        name: String,
+        /// [TTL] TYPE DATA…
+        #[arg(required = true, value_name = "WORDS")]
+        words: Vec<String>,
+    },
+    /// Delete a record, or all of a type, or all of a name
+    Del {
+        /// The owner, in full
+        name: String,
+        /// [TYPE [DATA…]]
+        #[arg(value_name = "WORDS")]
+        words: Vec<String>,
+    },
+}
+
+const DIG_HELP: &str = "\
+Words:
+  @SERVER  -p PORT  -4  -6            whom to ask; else the servers of /etc/resolv.conf
+  NAME  TYPE  CLASS  -x ADDRESS       what to ask; several names are several questions
+  -y [ALGORITHM:]NAME:SECRET          sign with a key (TSIG), the secret in base64
+  +tcp  +tls  +tls-hostname=NAME      what carries it
+  +short  +json  +annotate            the data alone; for programs; every octet with its meaning
+  +trace                              follow the delegations from the root
+  +dnssec  +cd  +norec  +noad  +aaonly  +ednsopt=CODE:HEX  +subnet=ADDRESS/LENGTH  +nsid  +cookie[=HEX]
+  +noedns  +edns=N  +bufsize=N  +ignore  +time=SECONDS  +tries=N  +qr
+  +[no]all, cmd, comments, question, answer, authority, additional, stats, ttlid, class, multiline";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -81,6 +252,24 @@ pub(crate) enum ConfigCommand {
     Show,
     /// Print the reference page of all keys, in Markdown
     Reference,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct UpArgs {
+    /// Seconds since 1970 at which the wall clock begins, in place of the system's; in test builds only
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    fake_epoch: Option<u64>,
+}
+
+impl UpArgs {
+    /// The date at which the wall clock begins, when it is not the system's.
+    pub(crate) fn date(&self) -> Option<UnixTime> {
+        #[cfg(debug_assertions)]
+        return self.fake_epoch.map(UnixTime::from_secs);
+        #[cfg(not(debug_assertions))]
+        None
+    }
 }
 
 #[derive(Debug, Subcommand)]

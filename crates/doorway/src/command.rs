@@ -1,13 +1,19 @@
 //! What each command does.
 
+mod annotated;
+mod asking;
 mod config;
+mod dig;
+mod dns;
 mod live;
+mod nslookup;
 mod password;
+mod ping;
 mod store;
 mod up;
 mod user;
 
-use crate::cli::{Cli, Command, Options};
+use crate::cli::{Cli, Command, Options, UpArgs};
 use crate::config::{Config, Problem, Severity, find, problems_document, render};
 use crate::control::Client;
 use crate::exit::Exit;
@@ -18,8 +24,8 @@ use crate::screen::Screen;
 /// Runs the command that was typed.
 pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
     let options = &cli.options;
-    match cli.command.unwrap_or(Command::Up) {
-        Command::Up => up::up(options, screen),
+    match cli.command.unwrap_or_else(|| Command::Up(UpArgs::default())) {
+        Command::Up(arguments) => up::up(options, &arguments, screen),
         Command::Check { strict } => config::check(options, strict, screen),
         Command::Init { file } => config::init(&file, screen),
         Command::Config(command) => config::run(options, command, screen),
@@ -31,6 +37,11 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         }
         Command::User(command) => user::run(options, command, screen),
         Command::Store(command) => store::run(options, command, screen),
+        Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
+        Command::Ping(args) => ping::ping(options, &args, screen),
+        Command::Dns(command) => dns::run(options, command, screen),
+        Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
+        Command::Dig { words } => dig::dig(options, &words, screen),
     }
 }
 

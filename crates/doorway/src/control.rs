@@ -10,6 +10,10 @@
 //! | `POST /v1/reload` | the config read again |
 //! | `GET\|POST /v1/users`, `PUT /v1/users/NAME/password`, `DELETE /v1/users/NAME` | the user list |
 //! | `POST /v1/store/verify`, `POST /v1/store/backup` | the store, while it is in use |
+//! | `GET /v1/dns/cache`, `GET /v1/dns/cache/stats`, `DELETE /v1/dns/cache` | the resolver's cache; `?name=…&subtree=1&type=…` |
+//! | `GET /v1/dns/zones`, `GET /v1/dns/zones/NAME`, `GET /v1/dns/zones/NAME/file` | the zones served |
+//! | `POST /v1/dns/records` | a record added, set or deleted |
+//! | `GET /v1/dns/explain?name=…&type=…` | a name looked up, step by step |
 //!
 //! A refusal has a status of 400 or more and `{"what", "why", "fix"}`.
 

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Wrong,
     /// 3: the command needs a running server and there is none.
     NotRunning,
+    /// 9: no name server answered, as with BIND's `dig`.
+    NoAnswer,
 }
 
 /// The list for the end of `--help`.
@@ -20,7 +22,8 @@ pub(crate) const HELP: &str = "Exit codes:\n  \
     0  done\n  \
     1  it did not work; with `check --strict`, there were warnings\n  \
     2  the command line or the config file is wrong\n  \
-    3  the command needs a running server and there is none";
+    3  the command needs a running server and there is none\n  \
+    9  no name server answered";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -29,6 +32,7 @@ impl From<Exit> for ExitCode {
             Exit::Failed => 1,
             Exit::Wrong => 2,
             Exit::NotRunning => 3,
+            Exit::NoAnswer => 9,
         })
     }
 }

@@ -12,6 +12,7 @@
 //! | `limits.rs` | `[limits]` as the doors take it |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `accounts.rs`, `upkeep.rs` | requests about users and about the store, here or in the server |
+//! | `name_server.rs` | requests about the cache, the zones and their records |
 //! | `storage.rs` | the store and the user list as configured |
 //! | `services.rs` | the protocols, one line each |
 //! | `beat.rs` | what happens by the clock: certificates renewed, the watchdog fed |
@@ -35,6 +36,7 @@ mod first_run;
 mod limits;
 mod log;
 mod metrics;
+mod name_server;
 mod percent;
 mod screen;
 mod services;

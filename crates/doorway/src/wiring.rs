@@ -34,6 +34,8 @@ use crate::metrics::{Measured, Metrics, Page};
 
 /// The folder that is served when there is no config and it exists.
 const PUBLIC_FOLDER: &str = "public";
+/// What the resolver knew at the last stop, in the data folder.
+const CACHE_FILE: &str = "dns-cache";
 /// The folder of keys and certificates in the data folder.
 const TLS_FOLDER: &str = "tls";
 
@@ -113,12 +115,48 @@ impl Services {
             parts: Mutex::new(parts),
             changing: Mutex::default(),
         });
+        services.take_cache_back();
         services.reload_metrics(config)?;
         Ok(services)
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name server that serves now.
+    pub(crate) fn name_server(&self) -> Arc<dns::Server> {
+        Arc::clone(&self.parts().dns)
+    }
+
+    /// Keeps what the resolver remembers for the next start, when the config wants that.
+    pub(crate) fn keep_cache(&self) {
+        let parts = self.parts();
+        let persist = parts.dns_config.resolver.as_ref().is_some_and(|resolver| resolver.persist);
+        let Some(recursion) = parts.dns.recursion().filter(|_| persist) else { return };
+        let mut octets = self.world.wall().as_secs().to_be_bytes().to_vec();
+        octets.extend(recursion.cache().snapshot(self.world.now()));
+        let path = self.data.join(CACHE_FILE);
+        let beside = path.with_extension("new");
+        let written = std::fs::write(&beside, octets).and_then(|()| std::fs::rename(&beside, &path));
+        if let Err(error) = written {
+            tracing::warn!(path = %path.display(), %error, "the cache of the resolver could not be kept");
+        }
+    }
+
+    // Takes back what was kept. A file that is damaged or of another version is no more than lost time.
+    fn take_cache_back(&self) {
+        let parts = self.parts();
+        let persist = parts.dns_config.resolver.as_ref().is_some_and(|resolver| resolver.persist);
+        let Some(recursion) = parts.dns.recursion().filter(|_| persist) else { return };
+        let Ok(octets) = std::fs::read(self.data.join(CACHE_FILE)) else { return };
+        let Some((seconds, snapshot)) = octets.split_first_chunk::<8>() else { return };
+        let away = self.world.wall().as_secs().saturating_sub(u64::from_be_bytes(*seconds));
+        let away = std::time::Duration::from_secs(away);
+        match recursion.cache().restore(self.world.now(), snapshot, away) {
+            Ok(entries) => tracing::info!(entries, "the resolver remembers what it knew"),
+            Err(error) => tracing::warn!(%error, "the kept cache of the resolver is damaged in part"),
+        }
     }
 
     /// Mounts `control` on the control socket.
@@ -236,9 +274,12 @@ impl Services {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
         };
-        let same_doors =
-            doorway_dns::config::Config { zones: old.zones.clone(), keys: old.keys.clone(), ..new.clone() }
-                == old;
+        let same_doors = doorway_dns::config::Config {
+            zones: old.zones.clone(),
+            hosts: old.hosts.clone(),
+            keys: old.keys.clone(),
+            ..new.clone()
+        } == old;
         if same_doors {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);

@@ -53,12 +53,14 @@
 //! | [`tcp`], [`udp`] | the service shells |
 //! | [`limits`], [`pulse`] | who is let in, and who must go |
 //! | [`door`] | the registry of open doors; draining |
+//! | [`echo`] | ICMP echo without privileges |
 //! | [`tls`] | certificates by name, reloaded while serving; the local authority |
 //! | [`proxy_protocol`], [`systemd`], [`privileges`], [`signals`] | what surrounds a daemon |
 //! | [`memory`], [`entropy`] | huge pages for large tables; octets nobody can guess |
 //! | [`resolve`], [`web`] | the plugs between parts that do not know each other |
 
 pub mod door;
+pub mod echo;
 pub mod entropy;
 mod error;
 pub mod ground;

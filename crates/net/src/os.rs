@@ -62,6 +62,21 @@ impl Runtime {
     /// # Errors
     /// [`Error::Local`] when a thread or its runtime cannot be started.
     pub fn start_with(node: &str, workers: usize, trace: Trace, inherited: Inherited) -> Result<Self, Error> {
+        Self::start_at(node, workers, trace, inherited, None)
+    }
+
+    /// As [`Runtime::start_with`], with a wall clock that begins at `date` in place of the system's: to
+    /// see what a server does on another day.
+    ///
+    /// # Errors
+    /// [`Error::Local`] when a thread or its runtime cannot be started.
+    pub fn start_at(
+        node: &str,
+        workers: usize,
+        trace: Trace,
+        inherited: Inherited,
+        date: Option<UnixTime>,
+    ) -> Result<Self, Error> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = if workers == 0 { cores } else { workers };
         let mut threads = Vec::new();
@@ -77,7 +92,7 @@ impl Runtime {
         let world = World::new(
             node,
             Arc::new(OsNetwork { inherited: Mutex::new(inherited) }),
-            Arc::new(OsClock { origin }),
+            Arc::new(OsClock { origin, date }),
             Arc::new(OsExecutor { workers: handles, background }),
             entropy::random(),
             trace,
@@ -128,6 +143,8 @@ fn start_worker(name: String) -> io::Result<(Worker, Handle)> {
 
 struct OsClock {
     origin: std::time::Instant,
+    // What the wall clock was at the origin, where it is not the system's.
+    date: Option<UnixTime>,
 }
 
 impl Clock for OsClock {
@@ -136,6 +153,9 @@ impl Clock for OsClock {
     }
 
     fn wall(&self) -> UnixTime {
+        if let Some(date) = self.date {
+            return UnixTime::from_nanos(date.as_nanos() + self.now().as_nanos());
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime::from_nanos(since.as_nanos() as u64)
     }

@@ -53,6 +53,56 @@ pub fn bench() -> Outcome {
     Ok(())
 }
 
+/// What loading took, round by round.
+#[derive(Default)]
+struct Loaded {
+    name: String,
+    seconds: Vec<f64>,
+    cpu: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+/// How long a zone of a million records takes from the start to the first answer, and what it needs.
+pub fn zone_load() -> Outcome {
+    prepare()?;
+    let folder = scratch("zone")?;
+    let zone = folder.join("bench.example.zone");
+    command(&program("load"), &["zone", &zone.display().to_string(), "1000000"])?;
+    type Start = fn(&Path, &Path, u16) -> Result<Server, Failed>;
+    let servers: [(Start, u16); 4] = [(doorway, 5402), (knot, 5403), (nsd, 5404), (named, 5406)];
+    let mut rows: Vec<Loaded> = Vec::new();
+    for _ in 0..super::ROUNDS {
+        for (index, (start, port)) in servers.iter().enumerate() {
+            let began = std::time::Instant::now();
+            let server = start(&folder, &zone, *port)?;
+            let seconds = began.elapsed().as_secs_f64();
+            let (cpu, memory) = (server.cpu_nanos() as f64 / 1e9, server.memory_kib() as f64 / 1024.0);
+            if rows.len() == index {
+                let name = format!("{} {}", server.name, server.version);
+                rows.push(Loaded { name, ..Loaded::default() });
+            }
+            rows[index].seconds.push(seconds);
+            rows[index].cpu.push(cpu);
+            rows[index].memory.push(memory);
+        }
+    }
+    println!("\n### A zone of 1 000 000 records: from the start to the first answer\n");
+    println!(
+        "| server | seconds | CPU seconds | memory MiB | peer ÷ Doorway (CPU) | peer ÷ Doorway (memory) |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+    let ours = (table::median(&rows[0].cpu), table::median(&rows[0].memory));
+    for Loaded { name, seconds, cpu, memory } in &rows {
+        let (seconds, cpu, memory) = (table::median(seconds), table::median(cpu), table::median(memory));
+        println!(
+            "| {name} | {seconds:.2} | {cpu:.2} | {memory:.0} | {:.2} | {:.2} |",
+            cpu / ours.0,
+            memory / ours.1
+        );
+    }
+    Ok(())
+}
+
 /// One round of `kind` of load against `server`.
 pub fn load(server: &Server, kind: &str, list: &str) -> Result<Round, Failed> {
     let kind = if server.name == "echo" { "echo" } else { kind };

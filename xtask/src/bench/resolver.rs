@@ -3,7 +3,8 @@
 //! thread each, none of them validating.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::dns::{load, version};
 use super::measure::{Round, Server, Up, interleave};
@@ -75,23 +76,113 @@ fn popular(folder: &Path) -> Result<String, Failed> {
     Ok(path.display().to_string())
 }
 
-/// Names that no cache holds, found from the root; runs itself again within a namespace.
+/// Names that no cache holds, found from the root.
 pub fn misses() -> Outcome {
+    in_namespace("misses-inside")
+}
+
+/// Answers out of the cache while somebody asks for names of one zone that nobody has asked for.
+pub fn flood() -> Outcome {
+    in_namespace("flood-inside")
+}
+
+/// Runs another benchmark of this program within a namespace.
+fn in_namespace(name: &str) -> Outcome {
     prepare()?;
     let ip = |arguments: &[&str]| Command::new("ip").args(arguments).stderr(Stdio::null()).status();
     let _ = ip(&["netns", "delete", NAMESPACE]);
     command("ip", &["netns", "add", NAMESPACE])?;
     let this = std::env::current_exe().map_err(|error| Failed(error.to_string()))?;
-    let inside = ["netns", "exec", NAMESPACE, &this.display().to_string(), "bench", "misses-inside"];
+    let inside = ["netns", "exec", NAMESPACE, &this.display().to_string(), "bench", name];
     let outcome = command("ip", &inside);
     let _ = ip(&["netns", "delete", NAMESPACE]);
     outcome
 }
 
+// The addresses of the small internet, in the namespace that this runs in.
+fn addresses() -> Outcome {
+    command("ip", &["link", "set", "lo", "up"])?;
+    command("ip", &["route", "add", "local", "10.53.0.0/16", "dev", "lo"])
+}
+
+/// What [`flood`] does within its namespace.
+pub fn flood_inside() -> Outcome {
+    addresses()?;
+    let folder = scratch("flood")?;
+    let list = folder.join("names.txt");
+    write(&list, &output(&program("load"), &["names", "1", "1000"])?)?;
+    println!(
+        "\n`cargo xtask bench flood`: answers a second out of the cache, alone and while {FLOOD} other names of one zone are asked for a second; one server thread for each kind of work on core 0, everybody else on core 1, medians of {} rounds of {SECONDS} s.\n",
+        super::ROUNDS
+    );
+    println!(
+        "| servers are away | alone/s | flooded/s | kept | p99 µs alone | flooded | lost | flood answered |"
+    );
+    println!("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for delay in [0, 20] {
+        let internet = [&program("internet"), "53", &delay.to_string()];
+        let internet = Server::start_on("1", "internet", "", 53, Up::Udp, &internet, &folder)?;
+        let server = doorway(&folder, 5411, Setup::Roots)?;
+        once(&server, &list, 64)?;
+        let list = list.display().to_string();
+        let (mut alone, mut flooded, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..super::ROUNDS {
+            alone.push(load(&server, "resolve", &list)?);
+            let flood = Flood::start(server.port)?;
+            flooded.push(load(&server, "resolve", &list)?);
+            answers.push(flood.finish()?);
+        }
+        let median = |rounds: &[Round], of: fn(&Round) -> f64| {
+            table::median(&rounds.iter().map(of).collect::<Vec<_>>())
+        };
+        let rates = [&alone, &flooded].map(|rounds| median(rounds, |round| round.rate));
+        let tails = [&alone, &flooded].map(|rounds| median(rounds, |round| round.p99_micros));
+        let lost: u64 = flooded.iter().map(|round| round.lost + round.wrong).sum();
+        println!(
+            "| {delay} ms | {:.0} | {:.0} | {:.0} % | {:.0} | {:.0} | {lost} | {:.0} % |",
+            rates[0],
+            rates[1],
+            100.0 * rates[1] / rates[0],
+            tails[0],
+            tails[1],
+            table::median(&answers)
+        );
+        drop((server, internet));
+    }
+    Ok(())
+}
+
+/// Names that are asked for in one second of a flood.
+const FLOOD: usize = 10_000;
+
+/// A flood that is going on.
+struct Flood(Child);
+
+impl Flood {
+    fn start(port: u16) -> Result<Self, Failed> {
+        let (port, rate, seconds) = (port.to_string(), FLOOD.to_string(), (SECONDS + 1).to_string());
+        let line = ["-c", "1", &program("load"), "flood", &port, "r1d0.com", &rate, &seconds];
+        let child = Command::new("taskset").args(line).stdout(Stdio::piped()).spawn();
+        let child = child.map_err(|error| Failed(format!("no flood: {error}")))?;
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(Self(child))
+    }
+
+    /// Waits for its end; how many of its questions were answered, in per cent.
+    fn finish(self) -> Result<f64, Failed> {
+        let out = self.0.wait_with_output().map_err(|error| Failed(error.to_string()))?.stdout;
+        let out = String::from_utf8_lossy(&out).into_owned();
+        let numbers: Vec<f64> = out.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        match numbers[..] {
+            [sent, answered] if sent > 0.0 => Ok(100.0 * answered / sent),
+            _ => Err(Failed(format!("the flood said {out:?}"))),
+        }
+    }
+}
+
 /// What [`misses`] does within its namespace.
 pub fn misses_inside() -> Outcome {
-    command("ip", &["link", "set", "lo", "up"])?;
-    command("ip", &["route", "add", "local", "10.53.0.0/16", "dev", "lo"])?;
+    addresses()?;
     let folder = scratch("misses")?;
     for (delay, window) in [(0, 256), (20, 512)] {
         let internet = Server::start_on(

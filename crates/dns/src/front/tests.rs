@@ -216,7 +216,19 @@ fn a_cookie_is_answered_with_a_whole_one() {
     assert_eq!((code, cookie.len(), &cookie[..8]), (10, 24, &own[4..]));
     let short = [0, 10, 0, 3, 1, 2, 3];
     let refused = ask(&mut world, at(1), FRIEND, &query("a.test", Type::A, opt(0, &short))).unwrap();
-    assert_eq!(refused.flags.rcode(), Rcode::FORMERR);
+    assert_eq!((refused.flags.rcode(), refused.flags.has(Flags::RA)), (Rcode::FORMERR, true));
+}
+
+#[test]
+fn a_malformed_cookie_gets_a_stranger_no_promise_of_recursion_and_no_flood_of_refusals() {
+    let mut world = world(5);
+    let asked = query("ns.example.org", Type::A, opt(0, &[0, 10, 0, 3, 1, 2, 3]));
+    let refused = ask(&mut world, at(1), STRANGER, &asked).unwrap();
+    assert_eq!((refused.flags.rcode(), refused.flags.has(Flags::RA)), (Rcode::FORMERR, false));
+    let whole =
+        |answer: &Result<Message, _>| answer.as_ref().is_ok_and(|answer| !answer.flags.has(Flags::TC));
+    let heard = (0..50).map(|_| ask(&mut world, at(1), STRANGER, &asked)).filter(whole).count();
+    assert!(heard < 5, "{heard} refusals in one moment");
 }
 
 #[test]

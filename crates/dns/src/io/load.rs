@@ -1,6 +1,7 @@
 //! Zone files from disk, and the zone that is served when there is none.
 
 use core::net::IpAddr;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use doorway_net::memory;
 use super::include;
 use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
+use crate::leases::reverse_name;
 use crate::wire::Name;
 use crate::zone::{HashKey, Key, Zone, Zones, file};
 
@@ -41,10 +43,10 @@ pub struct Loaded {
 /// one.
 pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded {
     let mut loaded = Loaded::default();
-    if config.zones.is_empty() {
-        let read = apex(&config.local_domain)
-            .and_then(|apex| read(&apex, Path::new("built-in zone"), BUILT_IN.as_bytes(), secret));
-        loaded.take(&config.local_domain, read, secret, before);
+    for (name, text) in built_in(config) {
+        let read =
+            apex(&name).and_then(|apex| read(&apex, Path::new("built-in zone"), text.as_bytes(), secret));
+        loaded.take(&name, read, secret, before);
     }
     for zone in &config.zones {
         // A secondary has no file.
@@ -53,6 +55,49 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
         }
     }
     loaded
+}
+
+/// The zones that have no file, each with its text: that of the local network, and those of single names
+/// and of the addresses that lead back to them.
+fn built_in(config: &Config) -> Vec<(String, String)> {
+    let own = |name: &Name| {
+        config.zones.iter().any(|zone| zone.name.parse().is_ok_and(|apex: Name| name.is_within(&apex)))
+    };
+    let local: Option<Name> = config.local_domain.parse().ok();
+    let mut zones = Vec::new();
+    let (mut local_lines, mut extra) = (String::new(), BTreeMap::<Name, String>::new());
+    for host in &config.hosts {
+        let name = &host.name;
+        let lines: String = host
+            .addresses
+            .iter()
+            .map(|address| match address {
+                IpAddr::V4(v4) => format!("{name} A {v4}\n"),
+                IpAddr::V6(v6) => format!("{name} AAAA {v6}\n"),
+            })
+            .collect();
+        match &local {
+            Some(local) if name.is_within(local) && !own(local) => local_lines.push_str(&lines),
+            _ => extra.entry(name.clone()).or_default().push_str(&lines),
+        }
+        for reverse in host.addresses.iter().map(|address| reverse_name(*address)) {
+            if !own(&reverse) {
+                let line = format!("{reverse} PTR {name}\n");
+                extra.entry(reverse).or_default().push_str(&line);
+            }
+        }
+    }
+    if config.zones.is_empty() || !local_lines.is_empty() {
+        zones.push((config.local_domain.clone(), format!("{BUILT_IN}{local_lines}")));
+    }
+    // A zone each, so that nothing beside these names is answered for.
+    zones.extend(extra.into_iter().map(|(name, lines)| {
+        let text = format!(
+            "$TTL 1h\n@ SOA localhost. hostmaster.localhost. 1 2h 15m 2w 5m\n@ NS localhost.\n{lines}"
+        );
+        (name.to_string(), text)
+    }));
+    zones
 }
 
 impl Loaded {
@@ -143,6 +188,7 @@ fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HostConfig;
     use doorway_base::Random;
 
     #[test]
@@ -153,6 +199,39 @@ mod tests {
             let (zone, warnings) = file::read(&apex, "built-in zone", BUILT_IN.as_bytes(), secret).unwrap();
             assert_eq!((zone.serial(), warnings.list), (1, Vec::new()));
         }
+    }
+
+    #[test]
+    fn hosts_are_answered_for_and_lead_back() {
+        let host = |name: &str, addresses: &[&str]| HostConfig {
+            name: name.parse().unwrap(),
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        };
+        let hosts = vec![
+            host("printer.home.arpa", &["192.168.1.7", "fd00::7"]),
+            host("nas.example.com", &["192.168.1.8"]),
+            host("alias.example.com", &["192.168.1.8"]),
+        ];
+        let secret = HashKey::new(&mut Random::new(1));
+        let Loaded { zones, refused } = load(&Config { hosts, ..Config::default() }, secret, None);
+        assert!(refused.is_empty(), "{refused:?}");
+        let mut names: Vec<String> = zones.iter().map(|zone| zone.apex().to_string()).collect();
+        names.sort();
+        let reverse = "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa.";
+        assert_eq!(
+            names,
+            [
+                reverse,
+                "7.1.168.192.in-addr.arpa.",
+                "8.1.168.192.in-addr.arpa.",
+                "alias.example.com.",
+                "home.arpa.",
+                "nas.example.com."
+            ]
+        );
+        let records =
+            |apex: &str| zones.iter().find(|zone| zone.apex().to_string() == apex).unwrap().records();
+        assert_eq!((records("nas.example.com."), records("8.1.168.192.in-addr.arpa.")), (3, 4));
     }
 
     #[test]

@@ -96,8 +96,11 @@ impl Resolver {
 
     fn enter(&mut self, now: Instant, id: u64, cut: Cut) {
         self.note(now, id, || {
-            let count = cut.targets.len();
-            format!("the servers of {} are to be asked ({count} addresses known, {:?})", cut.zone, cut.origin)
+            let known = match cut.targets.len() {
+                1 => "1 address".to_owned(),
+                count => format!("{count} addresses"),
+            };
+            format!("the servers of {} are to be asked, {known} from {}", cut.zone, cut.origin)
         });
         if let Some(job) = self.jobs.at_mut(id) {
             job.cut = Some(cut);
@@ -121,7 +124,7 @@ impl Resolver {
         }
         match self.known(now, &name, kind, false) {
             Known::Whole(reply) => {
-                self.note(now, id, || format!("the cache knows {name} {kind}"));
+                self.note(now, id, || super::known(&reply, &name, kind));
                 let Some(job) = self.jobs.at_mut(id) else { return true };
                 let mut chain = std::mem::take(&mut job.chain);
                 chain.extend(reply.answer);

@@ -1,6 +1,7 @@
 //! One question being resolved, who waits for it, and the servers it is being asked of.
 
 use core::net::SocketAddr;
+use std::fmt;
 use std::time::Duration;
 
 use doorway_base::Instant;
@@ -47,6 +48,19 @@ impl Origin {
     /// Whether these servers are asked to do all the work.
     pub(super) const fn recursion(self) -> bool {
         matches!(self, Self::Forward(_) | Self::Chain)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hints => "the root hints",
+            Self::Cache => "the cache",
+            Self::Referral => "the referral",
+            Self::Stub(_) => "the config (stub)",
+            Self::Forward(_) => "the config (forward)",
+            Self::Chain => "the root hints, for all the work",
+        })
     }
 }
 

@@ -35,6 +35,13 @@ impl<T> Slab<T> {
         u64::from(place.0) << 32 | u64::from(index)
     }
 
+    /// Every value, in the order of their places.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.places.iter().enumerate().filter_map(|(index, (times, value))| {
+            Some((u64::from(*times) << 32 | index as u64, value.as_ref()?))
+        })
+    }
+
     pub(super) fn at(&self, number: u64) -> Option<&T> {
         let place = self.places.get(number as u32 as usize)?;
         place.1.as_ref().filter(|_| place.0 == (number >> 32) as u32)

@@ -150,7 +150,11 @@ impl Resolver {
             job.in_flight.push(number);
         }
         self.note(now, id, || match usual {
-            Some(srtt) => format!("asks {to} over {transport} for {} {kind} (usually {srtt:?})", shown.name),
+            Some(srtt) => format!(
+                "asks {to} over {transport} for {} {kind} (usually {:.2} ms)",
+                shown.name,
+                srtt.as_secs_f64() * 1e3
+            ),
             None => format!("asks {to} over {transport} for {} {kind}", shown.name),
         });
         self.outputs.push_back(Output::Send(Send { query: QueryId(number), to, transport, octets }));

@@ -67,11 +67,16 @@ pub(crate) fn framed(query: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) async fn next(stream: &mut doorway_net::Stream) -> Message {
+    heard(stream).await.unwrap()
+}
+
+/// The next message; an error when the other side ends the connection before.
+pub(crate) async fn heard(stream: &mut doorway_net::Stream) -> std::io::Result<Message> {
     let mut length = [0; 2];
-    stream.read_exact(&mut length).await.unwrap();
+    stream.read_exact(&mut length).await?;
     let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut octets).await.unwrap();
-    Message::read(&octets).unwrap()
+    stream.read_exact(&mut octets).await?;
+    Ok(Message::read(&octets).unwrap())
 }
 
 #[test]

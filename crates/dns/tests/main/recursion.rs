@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use doorway_dns::wire::{Flags, Message, Rcode, Type};
+use doorway_dns::Server;
+use doorway_dns::io::Surroundings;
+use doorway_dns::wire::{Class, Flags, Message, Question, Rcode, Type};
 use doorway_net::World;
 use doorway_net::ground::ListenOptions;
 use doorway_sim::Link;
@@ -168,4 +170,23 @@ fn equal_seeds_resolve_alike_over_links_that_lose_and_reorder() {
     let first = run(11);
     assert_eq!(run(11), first);
     assert_ne!(run(12), first);
+}
+
+#[test]
+fn an_answer_that_takes_too_long_tells_whom_it_waited_for() {
+    let mut internet = Internet::new(5, Duration::from_millis(5), |_| {});
+    for root in internet.nodes("-root") {
+        internet.sim.crash(root);
+    }
+    let world = internet.sim.world(internet.resolver);
+    let asked = internet.sim.run(internet.resolver, async move {
+        let mut config = super::internet::recursive("10.53.9.1:5353", |_| {});
+        config.resolver.as_mut().unwrap().engine.wall = Duration::from_secs(4);
+        let server = Server::start(&world, &config, &Surroundings::default()).unwrap();
+        let question = Question { name: "www.tea.jp".parse().unwrap(), kind: Type::A, class: Class::IN };
+        server.recursion().unwrap().resolve(question, false, true).await.unwrap()
+    });
+    let steps: Vec<String> = asked.unwrap().steps.into_iter().map(|step| step.what).collect();
+    let told = steps.iter().filter(|step| step.starts_with("asks 10.53.0.")).count();
+    assert!(told > 3, "{steps:#?}");
 }

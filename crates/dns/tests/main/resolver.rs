@@ -46,16 +46,19 @@ fn an_explained_answer_tells_each_step() {
     assert_eq!(
         steps,
         [
-            "the servers of . are to be asked (1 addresses known, Hints)",
+            "the servers of . are to be asked, 1 address from the root hints",
             "asks 192.0.2.1:53 over UDP for example. A",
             "192.0.2.1:53 says: ask the servers of example.",
-            "the servers of example. are to be asked (1 addresses known, Referral)",
+            "the servers of example. are to be asked, 1 address from the referral",
             "asks 192.0.2.2:53 over UDP for www.example. A",
             "192.0.2.2:53 says: the answer",
         ]
     );
     bench.handle(Input::Ask(ask));
-    assert_eq!(bench.answers.pop().unwrap().steps[0].what, "the cache knows www.example. A");
+    assert_eq!(
+        bench.answers.pop().unwrap().steps[0].what,
+        "the cache knows www.example. A, for another 300 s"
+    );
 }
 
 #[test]

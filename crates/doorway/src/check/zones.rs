@@ -12,12 +12,16 @@ use doorway_dns::zone::{Fault, HashKey, Severity as Grade, file};
 use super::error;
 use crate::config::{At, Excerpt, Problem, Severity};
 
-/// What is wrong with the zones of `[dns]`, each fault with its line in its zone file.
-pub(super) fn problems(dns: &Values) -> Vec<Problem> {
+/// What is wrong with those zones of `[dns]` whose names `wanted` takes, each fault with its line in its
+/// zone file.
+pub(crate) fn problems(dns: &Values, wanted: impl Fn(&str) -> bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = Vec::new();
     for zone in dns.tables("zone") {
         let name = zone.text("name");
+        if !wanted(name) {
+            continue;
+        }
         if names.contains(&name) {
             problems.push(error(
                 zone.at("name"),

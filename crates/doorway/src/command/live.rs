@@ -177,11 +177,13 @@ fn broken(error: &io::Error) -> Failure {
         .fix("the file holds what came before; see the server's log")
 }
 
-fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+/// The items of a list.
+pub(super) fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> String {
+/// A value as it stands in a cell.
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -17,7 +17,7 @@ use super::{configured, tell, worst};
 use crate::accounts;
 use crate::beat;
 use crate::check;
-use crate::cli::Options;
+use crate::cli::{Options, UpArgs};
 use crate::config::{Config, Problem, Severity, find, render};
 use crate::control::{self, Client, Control, Program};
 use crate::exit::Exit;
@@ -33,7 +33,7 @@ const AFTER_RESTART: [(&str, &str); 4] =
     [("server", "data"), ("server", "workers"), ("server", "user"), ("trace", "record")];
 
 /// Starts the services and serves until a signal says stop.
-pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> Result<Exit, Failure> {
     // Descriptors that the service manager passed are known by number: take them before any is opened.
     let inherited = Inherited::from_environment();
     memory::give_large_blocks_back();
@@ -55,7 +55,8 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let _ = privileges::raise_descriptor_limit();
     let server = config.section("server");
     let trace = if config.section("trace").bool("record") { Trace::recording() } else { Trace::off() };
-    let runtime = Runtime::start_with("doorway", server.count("workers"), trace, inherited)
+    let workers = server.count("workers");
+    let runtime = Runtime::start_at("doorway", workers, trace, inherited, arguments.date())
         .map_err(|error| Failure::new(error.to_string()))?;
     let world = runtime.world().clone();
     let clock = world.clone();
@@ -90,6 +91,7 @@ pub(super) fn up(options: &Options, screen: &mut Screen) -> Result<Exit, Failure
     let ended = runtime
         .block_on(serve(world, running, signals))
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
+    services.keep_cache();
     drop(runtime);
     control::unbind(&data);
     close(&store)?;
@@ -261,6 +263,10 @@ impl Program for Running {
     fn files(&self) -> (Option<String>, String) {
         let source = self.config().source.as_ref().map(|source| source.path().display().to_string());
         (source, self.data.display().to_string())
+    }
+
+    fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {
+        Some(self.services.name_server())
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>> {

@@ -17,6 +17,7 @@ use super::stream::{Encoding, TraceStream};
 use crate::accounts::{self, Accounts};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::name_server;
 use crate::upkeep::Upkeep;
 
 /// What the handler asks the program for.
@@ -27,6 +28,11 @@ pub(crate) trait Program: Send + Sync {
     /// Reads the config again. The answer tells in `changed` what is in force now, and in
     /// `after_restart` what has to wait for one.
     fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>>;
+
+    /// The name server that serves now, if there is one.
+    fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {
+        None
+    }
 }
 
 /// Answers the requests of the control socket.
@@ -69,12 +75,12 @@ impl Control {
                 .await
                 .map(|told| document(&told))
                 .map_err(|failure| Refusal(422, failure)),
-            _ => self.work(request).await,
+            _ => self.work(request, &query).await,
         }
     }
 
     /// What a command would do on the store itself if no server ran.
-    async fn work(&self, request: Request) -> Result<Response, Refusal> {
+    async fn work(&self, request: Request, query: &Query) -> Result<Response, Refusal> {
         let Request { method, path, body, .. } = request;
         let too_long = |error| Refusal(413, Failure::new("the body cannot be read").why(error));
         let body = body.read(accounts::BODY_OCTETS_MAX).await.map_err(too_long)?;
@@ -87,6 +93,17 @@ impl Control {
             match request {
                 Ok(request) => request.run(&self.store).await,
                 Err(failure) => Err(failure),
+            }
+        } else if let Some(request) = name_server::Request::from_http(
+            &method,
+            &path,
+            |name| query.value(name).map(str::to_owned),
+            &body,
+        ) {
+            match (request, self.program.name_server()) {
+                (Ok(request), Some(server)) => request.run(&self.world, server).await,
+                (Ok(_), None) => Err(Failure::new("there is no name server")),
+                (Err(failure), _) => Err(failure),
             }
         } else {
             return Err(Refusal(404, Failure::new(format!("the control socket has no {method} {path}"))));

@@ -16,6 +16,9 @@ mod dialogue;
 mod folder;
 mod ledger;
 mod load;
+#[path = "../interop/dns/peer.rs"]
+#[allow(dead_code, reason = "our own program is the only name server here")]
+mod peer;
 #[path = "../interop/programs.rs"]
 #[allow(dead_code, reason = "our own program is the only one that runs here")]
 mod programs;
@@ -28,6 +31,8 @@ mod server;
 mod updates;
 
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use dialogue::Dialogue;
 use doorway_base::Random;
@@ -116,4 +121,56 @@ fn what_was_added_by_update_survives_kill_9() {
     }
     println!("{added} names were added in {rounds} rounds");
     assert!(added > rounds, "SEED={seed}: hardly anything was added");
+}
+
+#[test]
+fn a_secondary_that_is_killed_has_what_it_served_and_catches_up() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let port = peer::free_port();
+    let zone = format!(
+        "[{{ name = \"example.org\", file = \"zone\", update = [\"127.0.0.0/8\"], xfr = [\"127.0.0.0/8\"], \
+         notify = [\"127.0.0.1:{port}\"], serial = \"unixtime\" }}]"
+    );
+    let primary = Setup::new().file("zone", updates::FILE).key("dns.zone", &zone).start();
+    let zone = format!(
+        "[{{ name = \"example.org\", kind = \"secondary\", from = [\"127.0.0.1:{}\"] }}]",
+        primary.dns().port()
+    );
+    let mut setup = Setup::new().key("dns.listen", &format!("\"127.0.0.1:{port}\"")).key("dns.zone", &zone);
+    let (mut added, mut followed) = (0, 0);
+    for round in 0..rounds {
+        let server = setup.start();
+        peer::until(port, "ns.example.org", || server.log());
+        let load = Updates::start(primary.dns(), round);
+        let (least, most) = KILL_AFTER;
+        let until = Instant::now() + Duration::from_millis(least + random.below(most - least));
+        let mut served = 0;
+        while Instant::now() < until {
+            if peer::rcode(port, &updates::name(round, served)) == Some(NOERROR) {
+                served += 1;
+            }
+        }
+        setup = server.kill();
+        let names = load.stop();
+        // Without its primary, it has its own store alone.
+        primary.signal(Signal::STOP);
+        let server = setup.start();
+        for number in 0..served {
+            let name = updates::name(round, number);
+            let found = peer::rcode(port, &name);
+            assert_eq!(found, Some(NOERROR), "SEED={seed}, round {round}: {name} is lost\n{}", server.log());
+        }
+        primary.signal(Signal::CONT);
+        for name in &names {
+            peer::until(port, name, || format!("SEED={seed}, round {round}\n{}", server.log()));
+        }
+        (added, followed) = (added + names.len(), followed + served);
+        setup = server.kill();
+    }
+    println!("{added} names were added in {rounds} rounds, of which {followed} had arrived before the kills");
+    assert!(followed > 0, "SEED={seed}: nothing had arrived when the secondary was killed");
 }

@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 /// The zone that is changed, with leave for everybody on this machine.
@@ -11,27 +13,47 @@ pub(crate) const ZONES: &str =
 pub(crate) const FILE: &str = "$TTL 60\n@ SOA ns host 7 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n";
 
 /// Names that are being added.
-pub(crate) struct Updates(JoinHandle<Vec<String>>);
+pub(crate) struct Updates {
+    writer: JoinHandle<Vec<String>>,
+    enough: Arc<AtomicBool>,
+}
+
+/// The name that is added as number `number` of a round.
+pub(crate) fn name(round: usize, number: usize) -> String {
+    format!("{}.example.org", label(round, number))
+}
+
+fn label(round: usize, number: usize) -> String {
+    format!("r{round}-{number}")
+}
 
 impl Updates {
     pub(crate) fn start(address: SocketAddr, round: usize) -> Self {
-        Self(std::thread::spawn(move || {
+        let enough = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&enough);
+        let writer = std::thread::spawn(move || {
             let mut added = Vec::new();
             let Ok(mut stream) = TcpStream::connect(address) else { return added };
             for number in 0.. {
-                let label = format!("r{round}-{number}");
-                if add(&mut stream, &label).is_none() {
+                if told.load(Relaxed) || add(&mut stream, &label(round, number)).is_none() {
                     break;
                 }
-                added.push(format!("{label}.example.org"));
+                added.push(name(round, number));
             }
             added
-        }))
+        });
+        Self { writer, enough }
     }
 
-    /// The names whose addition was acknowledged.
+    /// The names whose addition was acknowledged, once the server is gone.
     pub(crate) fn finish(self) -> Vec<String> {
-        self.0.join().unwrap()
+        self.writer.join().unwrap()
+    }
+
+    /// The names whose addition was acknowledged, by a server that stays.
+    pub(crate) fn stop(self) -> Vec<String> {
+        self.enough.store(true, Relaxed);
+        self.finish()
     }
 }
 

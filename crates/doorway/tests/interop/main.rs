@@ -9,10 +9,9 @@
 
 mod curl;
 mod dialogue;
-mod dig;
+mod dns;
 mod first_start;
 mod folder;
-mod kdig;
 mod looking;
 mod octets;
 mod openssl;
@@ -23,8 +22,8 @@ mod questions;
 mod reload;
 mod server;
 mod service_manager;
-mod signed;
 mod start;
 mod stop;
+mod tools;
 mod tshark;
 mod wget;

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 
 use crate::dialogue::Dialogue;
-use crate::dig::ZONE;
+use crate::dns::dig::ZONE;
 use crate::questions::{NOERROR, NXDOMAIN, Questions};
 use crate::server::{PATIENCE, Server, Setup};
 

@@ -197,6 +197,10 @@ impl Server {
         self.door(|door| door.service == "dns" && door.protocol == "udp")
     }
 
+    pub(crate) fn dns_tls(&self) -> SocketAddr {
+        self.door(|door| door.command.contains("+tls"))
+    }
+
     pub(crate) fn metrics(&self) -> SocketAddr {
         self.door(|door| door.service == "metrics")
     }

@@ -5,14 +5,11 @@
 //! section is left out, because each server has its own policy about it.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
 
+use super::peer::{Peer, free_port};
 use crate::folder::Folder;
 use crate::programs;
-use crate::server::{PATIENCE, Setup};
+use crate::server::Setup;
 
 const ZONE: &str = include_str!("signed.zone");
 
@@ -81,56 +78,15 @@ const TYPES: &[&str] = &[
     "TYPE731",
 ];
 
-/// A server of somebody else, ended when it is dropped.
-struct Peer(Child);
-
-impl Peer {
-    fn start(program: &str, words: &[&str], folder: &Path) -> Self {
-        let mut command = Command::new(programs::find(program));
-        command
-            .args(words)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Self(command.spawn().unwrap())
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.0);
-        // NSD has children, which it ends when it is asked to end.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn nsd(folder: &Folder) -> (Peer, u16) {
-    let (port, path) = (free_port(), folder.path().display().to_string());
-    let config = format!(
-        "server:\n  ip-address: 127.0.0.1\n  port: {port}\n  username: \"\"\n  zonesdir: {path}\n  database: \"\"\n  \
-         pidfile: {path}/nsd.pid\n  xfrdfile: {path}/xfrd.state\n  zonelistfile: {path}/zone.list\n  \
-         minimal-responses: yes\n  rrl-ratelimit: 0\n  server-count: 1\nremote-control:\n  control-enable: no\n\
-         zone:\n  name: example\n  zonefile: {path}/signed\n"
-    );
-    folder.write("nsd.conf", config);
-    (Peer::start("nsd", &["-d", "-c", "nsd.conf"], folder.path()), port)
-}
-
-fn knot(folder: &Folder) -> (Peer, u16) {
-    let (port, path) = (free_port(), folder.path().display().to_string());
-    let config = format!(
-        "server:\n  listen: 127.0.0.1@{port}\n  rundir: {path}\n  udp-workers: 1\n  tcp-workers: 1\n\
-         database:\n  storage: {path}/knot\nzone:\n  - domain: example\n    file: {path}/signed\n    \
-         zonefile-load: whole\n    journal-content: none\n    semantic-checks: off\n"
-    );
-    folder.write("knot.conf", config);
-    (Peer::start("knotd", &["-c", "knot.conf"], folder.path()), port)
+/// NSD and Knot serving the file `signed`.
+fn peers(folder: &Folder) -> [Peer; 2] {
+    let knot = "zone:\n  - domain: example\n    storage: .\n    file: signed\n    zonefile-load: whole\n    \
+                journal-content: none\n    semantic-checks: off\n";
+    let knot = knot.replace("storage: .", &format!("storage: {}", folder.path().display()));
+    [
+        Peer::nsd(folder, free_port(), "example", "  zonefile: signed\n"),
+        Peer::knot(folder, free_port(), &knot),
+    ]
 }
 
 /// What a reply says: status, flags, and the records of two sections.
@@ -198,15 +154,6 @@ fn ask(folder: &Folder, port: u16) -> Vec<Said> {
     panic!("dig hears nothing but itself");
 }
 
-fn wait_for(port: u16) {
-    let start = Instant::now();
-    let port = port.to_string();
-    let words = ["@127.0.0.1", "-p", &port, "+tries=1", "+time=1", "example", "SOA"];
-    while !programs::run("dig", &words).text().contains("status: NOERROR") {
-        assert!(start.elapsed() < PATIENCE, "no answer from port {port}");
-    }
-}
-
 /// Signs the zone with these words beside, and compares the answers.
 fn check(words: &[&str]) {
     let setup =
@@ -220,7 +167,6 @@ fn check(words: &[&str]) {
     let until = ["-e", "20371231000000", "-i", "20200101000000", "-f", "signed"];
     let words = [words, &until, &["plain", &zone_key, &entry_key]].concat();
     programs::run_in(folder, "ldns-signzone", &words).done();
-    std::fs::create_dir(folder.join("knot")).unwrap();
     let mut questions = String::new();
     for name in NAMES {
         for kind in TYPES {
@@ -228,14 +174,12 @@ fn check(words: &[&str]) {
         }
     }
     setup.folder.write("questions", &questions);
-    let (nsd, knot) = (nsd(&setup.folder), knot(&setup.folder));
+    let [nsd, knot] = peers(&setup.folder);
     let server = setup.start();
-    let ours: SocketAddr = server.dns();
-    for port in [nsd.1, knot.1, ours.port()] {
-        wait_for(port);
-    }
+    nsd.until("www.example");
+    knot.until("www.example");
     let folder = server.folder();
-    let [nsd, knot, ours] = [nsd.1, knot.1, ours.port()].map(|port| ask(folder, port));
+    let [nsd, knot, ours] = [nsd.port, knot.port, server.dns().port()].map(|port| ask(folder, port));
     let asked: Vec<&str> = questions.lines().collect();
     assert_eq!((nsd.len(), knot.len(), ours.len()), (asked.len(), asked.len(), asked.len()));
     let mut agreed = 0;

@@ -1,6 +1,6 @@
 //! `kdig`, another reader of the same answers.
 
-use crate::dig::ZONE;
+use super::dig::ZONE;
 use crate::programs;
 use crate::server::Setup;
 

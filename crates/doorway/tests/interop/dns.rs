@@ -1,0 +1,10 @@
+//! The name server and the resolver against real clients, name servers and load generators.
+
+mod clients;
+mod compliance;
+pub(crate) mod dig;
+mod kdig;
+mod load;
+mod peer;
+mod signed;
+mod transfers;
