@@ -200,7 +200,7 @@ impl Cache {
         let hash = self.name_hash(name.as_octets());
         let mut shard = self.shard(hash);
         let of_type = shard.find(now, hash, name.as_octets(), Sort::Data, kind);
-        let live = |hit: &Hit| hit.expires > now;
+        let live = |hit: &Hit| hit.is_live(now);
         if let Some(hit) = of_type.as_ref().filter(|hit| live(hit)) {
             shard.count_hit(true);
             return Some(hit.clone());
@@ -217,7 +217,7 @@ impl Cache {
         let hash = self.name_hash(name);
         let hit = self.shard(hash).find(now, hash, name, Sort::Data, kind)?;
         match &hit.value {
-            Value::Set(set) if hit.expires > now && hit.trust >= trust => Some((Arc::clone(set), hit)),
+            Value::Set(set) if hit.is_live(now) && hit.trust >= trust => Some((Arc::clone(set), hit)),
             _ => None,
         }
     }
@@ -228,7 +228,7 @@ impl Cache {
         let hash = self.name_hash(name);
         let mut shard = self.shard(hash);
         let mut live = |sort| {
-            let hit = shard.find(now, hash, name, sort, kind).filter(|hit| hit.expires > now)?;
+            let hit = shard.find(now, hash, name, sort, kind).filter(|hit| hit.is_live(now))?;
             if let Value::Set(set) = hit.value { Some(set) } else { None }
         };
         live(Sort::Data).or_else(|| live(Sort::Glue))
@@ -240,7 +240,7 @@ impl Cache {
         let hash = self.name_hash(name);
         let hit = self.shard(hash).find(now, hash, name, Sort::Glue, kind)?;
         match hit.value {
-            Value::Set(set) if hit.expires > now => Some(set),
+            Value::Set(set) if hit.is_live(now) => Some(set),
             _ => None,
         }
     }
@@ -254,7 +254,7 @@ impl Cache {
         let found = sorts.map(|sort| {
             shard.find(now, hash, name, sort, kind).filter(|hit| matches!(hit.value, Value::Set(_)))
         });
-        let live = found.iter().flatten().find(|hit| hit.expires > now);
+        let live = found.iter().flatten().find(|hit| hit.is_live(now));
         live.or(found.iter().flatten().next()).cloned()
     }
 
@@ -323,8 +323,10 @@ impl Cache {
         if set.kind() == Type::DNAME {
             self.dnames.store(true, Ordering::Relaxed);
         }
+        // RFC 1035 §3.2.1: zero is for the question under way, and of no use to later ones.
+        let kept = if life.is_zero() { Duration::ZERO } else { self.limits.stale_max };
         let entry = Entry::new(set.owner(), set.kind(), Value::Set(Arc::clone(set)), trust, now, expires);
-        shard.store(hash, sort, entry, expires + self.limits.stale_max);
+        shard.store(hash, sort, entry, expires + kept);
     }
 
     /// Keeps a denial for `ttl` seconds: of one type, or with `None` of the whole name.

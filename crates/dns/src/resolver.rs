@@ -257,7 +257,8 @@ impl Resolver {
                 self.answer(&waiter, &reply, vec![told]);
                 if self.config.prefetch && reply.ageing && ask.recursion {
                     let left = reply.answer.iter().chain(&reply.authority).map(|link| link.ttl).min();
-                    self.refresh(now, name, kind, Duration::from_secs(u64::from(left.unwrap_or(0))));
+                    let left = u64::from(left.unwrap_or(0));
+                    self.refresh(now, name, kind, Duration::from_secs(left + 1));
                 }
                 return;
             }

@@ -107,6 +107,12 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// Whether it still holds: to the last moment of its life, unless that is the first as well.
+    #[must_use]
+    pub fn is_live(&self, now: Instant) -> bool {
+        self.expires > now || self.expires == now && self.stored < now
+    }
+
     /// Whole seconds left, rounded up; 0 past the end.
     #[must_use]
     pub fn ttl(&self, now: Instant) -> u32 {

@@ -33,9 +33,33 @@ fn an_entry_ends_with_its_ttl_and_stays_for_staleness() {
     let cache = cache(1 << 20);
     cache.store_set(at(0), at(0), &set("www.example.", Type::A, &[192, 0, 2, 1]), 60, Trust::Answer, true);
     assert_eq!(cache.find(at(59), &name("WWW.example."), Type::A).map(|hit| hit.ttl(at(59))), Some(1));
-    assert_eq!(cache.find(at(60), &name("www.example."), Type::A), None);
+    assert_eq!(cache.find(at(60), &name("www.example."), Type::A).map(|hit| hit.ttl(at(60))), Some(0));
+    assert_eq!(cache.find(at(61), &name("www.example."), Type::A), None);
     assert!(cache.find_stale(at(3600), &name("www.example."), Type::A).is_some());
     assert!(cache.find_stale(at(60 + 3 * 86_400), &name("www.example."), Type::A).is_none());
+}
+
+#[test]
+fn what_lives_for_no_time_is_neither_found_nor_kept_for_staleness() {
+    let cache = cache(1 << 20);
+    cache.store_set(at(5), at(5), &set("www.example.", Type::A, &[192, 0, 2, 1]), 0, Trust::Answer, true);
+    assert_eq!(cache.find(at(5), &name("www.example."), Type::A), None);
+    assert_eq!(cache.find_stale(at(6), &name("www.example."), Type::A), None);
+}
+
+#[test]
+fn what_stands_beside_answers_is_not_prolonged_by_saying_it_again() {
+    let cache = cache(1 << 20);
+    for (when, octet) in [(0, 1), (30, 1)] {
+        cache.store_set(at(when), at(when), &set("ns.", Type::A, &[octet; 4]), 60, Trust::Additional, true);
+    }
+    assert!(cache.find_set(at(61), b"\x02ns\0", Type::A, Trust::Glue).is_none());
+    cache.store_set(at(70), at(70), &set("ns.", Type::A, &[1; 4]), 60, Trust::Additional, true);
+    cache.store_set(at(80), at(80), &set("ns.", Type::A, &[2; 4]), 60, Trust::Additional, true);
+    assert!(cache.find_set(at(139), b"\x02ns\0", Type::A, Trust::Glue).is_some(), "it is another address");
+    // One that renews what is about to end counts that as ended.
+    cache.store_set(at(135), at(141), &set("ns.", Type::A, &[2; 4]), 60, Trust::Additional, true);
+    assert!(cache.find_set(at(190), b"\x02ns\0", Type::A, Trust::Glue).is_some());
 }
 
 #[test]
@@ -88,7 +112,7 @@ fn a_name_that_does_not_exist_has_no_type_at_all() {
         let hit = cache.find(at(3599), &name("no.example."), kind).unwrap();
         assert_eq!(hit.value, Value::Denial(Arc::clone(&denial)));
     }
-    assert_eq!(cache.find(at(3600), &name("no.example."), Type::A), None, "an hour at most");
+    assert_eq!(cache.find(at(3601), &name("no.example."), Type::A), None, "an hour at most");
     cache.store_denial(at(0), &name("no.example."), None, &denial, 60);
     cache.store_set(at(1), at(1), &set("no.example.", Type::A, &[1; 4]), 60, Trust::Answer, true);
     assert_eq!(cache.find(at(2), &name("no.example."), Type::MX), None, "it exists after all");

@@ -419,8 +419,11 @@ fn record(lines: &mut Lines<'_>, first: &str, place: Place, message: &mut Messag
     let Ok(name) = rdata::name_from_text(words[0].text, &root) else { return lines.malformed("a name") };
     let (mut ttl, mut class, mut at) = (TTL, Class::IN, 1);
     while let Some(word) = words.get(at) {
+        let kind_follows = || words.get(at + 1).is_some_and(|word| Type::from_text(word.text).is_some());
         if let Some(seconds) = rdata::seconds(word.text) {
             ttl = seconds;
+        } else if word.text.eq_ignore_ascii_case(b"ANY") && kind_follows() {
+            class = Class::ANY;
         } else if let Some(named) = Class::from_text(word.text).filter(|_| at < 3) {
             class = named;
         } else {

@@ -417,7 +417,7 @@ impl Resolver {
             _ => true,
         };
         if cached {
-            self.store(now, sent, &zone, &mut judged);
+            self.store(now, sent, &zone, origin, &mut judged);
         }
         for number in self.jobs.at(id).map(|job| job.in_flight.clone()).unwrap_or_default() {
             self.cancel(number);
@@ -473,6 +473,11 @@ impl Resolver {
         }
         job.lengthen(judged.answer);
         let answer = std::mem::take(&mut job.chain);
+        let why = (extended_error::BLOCKED, "a private address for a public name".to_owned());
+        if blocked && !answer.iter().any(|link| link.set.kind() == sent.kind) {
+            // "There is no such data" would be a lie that is kept.
+            return self.fail(now, id, Some(why), true);
+        }
         let mut reply = Reply { rcode: Some(rcode), answer, ..Reply::default() };
         (reply.authority, reply.additional) = (judged.authority, judged.additional);
         for proof in std::mem::take(&mut job.proofs) {
@@ -483,9 +488,7 @@ impl Resolver {
             }
         }
         if blocked {
-            reply
-                .extended_error
-                .push((extended_error::BLOCKED, "a private address for a public name".to_owned()));
+            reply.extended_error.push(why);
         }
         self.finish(now, id, reply);
     }

@@ -209,7 +209,9 @@ fn referral_or_nothing(received: &Received, asked: &Asked<'_>, authoritative: bo
             continue;
         }
         if part.owner == *asked.zone {
-            return if authoritative || asked.recursion || asked.resort {
+            // One that was asked to recurse and does not is as lame as before.
+            let recursed = asked.resort && received.flags.has(Flags::RA);
+            return if authoritative || asked.recursion || recursed {
                 Meaning::NoData
             } else {
                 Meaning::Lame("refers to itself")

@@ -66,7 +66,7 @@ impl Resolver {
         }
     }
 
-    pub(super) fn store(&self, now: Instant, sent: &Sent, zone: &Name, judged: &mut Judged) {
+    pub(super) fn store(&self, now: Instant, sent: &Sent, zone: &Name, origin: Origin, judged: &mut Judged) {
         let (cache, ghost) = (&self.cache, self.config.ghost_protection);
         let ended = now + self.jobs.at(sent.job).map_or(Duration::ZERO, |job| job.leeway);
         let referral = matches!(judged.meaning, Meaning::Referral(_));
@@ -78,10 +78,14 @@ impl Resolver {
             Some((_, above)) if link.set.kind() == Type::NS => link.ttl.min(above.ttl(now)),
             _ => link.ttl,
         };
-        for link in &judged.answer {
+        // One that has ended meanwhile is not called back to life by its own servers.
+        let delegated = matches!(origin, Origin::Cache | Origin::Referral);
+        let over = ghost && delegated && end.is_none();
+        let revives = |link: &Link| over && link.set.kind() == Type::NS && link.set.name() == *zone;
+        for link in judged.answer.iter().filter(|link| !revives(link)) {
             cache.store_set(now, ended, &link.set, lasting(link), data, ghost);
         }
-        for link in &mut judged.authority {
+        for link in judged.authority.iter_mut().filter(|link| !revives(link)) {
             let trust = match link.set.kind() {
                 Type::NS if referral => Trust::Referral,
                 Type::DS if referral => Trust::AuthoritativeAuthority,

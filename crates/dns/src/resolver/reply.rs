@@ -141,7 +141,7 @@ impl Resolver {
         for server in &cut.servers {
             for kind in [Type::A, Type::AAAA] {
                 let hit = self.cache.find_beside_set(now, server.name.as_octets(), kind);
-                let hit = hit.filter(|hit| hit.expires > now);
+                let hit = hit.filter(|hit| hit.is_live(now));
                 let link = hit.and_then(|hit| self.aged(now, &hit, false, &mut reply));
                 reply.additional.extend(link);
             }
@@ -158,7 +158,7 @@ impl Resolver {
     fn age(&self, now: Instant, hit: &Hit, stale: bool, reply: &mut Reply) -> u32 {
         let left = hit.expires - now;
         reply.ageing |= left * 10 <= hit.expires - hit.stored;
-        if stale && left.is_zero() {
+        if stale && !hit.is_live(now) {
             reply.stale = true;
             return self.config.stale_ttl.as_secs() as u32;
         }
@@ -193,7 +193,7 @@ impl Resolver {
         for (sets, additional) in [(&beside.authority, false), (&beside.additional, true)] {
             for (owner, kind) in sets {
                 let Some(hit) = self.cache.find_beside_set(now, owner, *kind) else { continue };
-                if hit.expires <= now && !stale {
+                if !hit.is_live(now) && !stale {
                     continue;
                 }
                 let link = self.aged(now, &hit, stale, reply);
@@ -226,8 +226,9 @@ impl Resolver {
         let answers = section(&reply.answer, true, true);
         // Proofs are no luxury: RFC 4035 §3.2.1.
         let proven = dnssec && reply.authority.iter().any(Link::is_proof);
-        let authorities = section(&reply.authority, !minimal || has_soa || proven || reply.referral, dnssec);
-        let additionals = section(&reply.additional, !minimal || reply.referral, false);
+        let full = !minimal || proven || reply.referral;
+        let authorities = section(&reply.authority, full || has_soa, dnssec);
+        let additionals = section(&reply.additional, full, false);
         let rcode = reply.rcode.unwrap_or(Rcode::SERVFAIL);
         let cacheable =
             matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN) && shortest != u32::MAX && shortest > 0;
