@@ -174,6 +174,9 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
         "cache-min-ttl" => setup.limits.ttl_min = seconds()?,
         "cache-max-ttl" => setup.limits.ttl_max = seconds()?,
         "cache-max-negative-ttl" => setup.limits.negative_ttl_max = seconds()?,
+        "cache-min-negative-ttl" => setup.limits.negative_ttl_min = seconds()?,
+        "max-query-restarts" => config.aliases_max = value.parse().map_err(|_| malformed())?,
+        "max-sent-count" => config.upstream_queries_max = value.parse().map_err(|_| malformed())?,
         "outbound-msg-retry" => config.timeouts_per_server = value.parse().map_err(|_| malformed())?,
         "local-zone" if setting.values.get(1).is_some_and(|kind| kind == "nodefault") => {
             config.special_names_except.push(name()?);
@@ -235,6 +238,11 @@ fn is_beside_the_point(key: &str) -> bool {
                 | "infra-host-ttl"
                 | "infra-cache-numhosts"
                 | "infra-keep-probing"
+                | "infra-cache-min-rtt"
+                | "infra-cache-max-rtt"
+                | "jostle-timeout"
+                | "msg-buffer-size"
+                | "harden-unknown-additional"
                 | "num-threads"
                 | "num-queries-per-thread"
                 | "outgoing-range"
