@@ -1,7 +1,7 @@
 //! The options in front of a script, made into a resolver's configuration.
 //!
 //! Options that only bound memory, time or logs are passed over; those about validation too, with a
-//! note, because nothing is validated. One that would change what is answered, and is not known, makes
+//! note, because nothing is validated: AD is not compared then, and everything else is. One that would change what is answered, and is not known, makes
 //! the script unsupported.
 
 use core::net::{IpAddr, SocketAddr};
@@ -65,6 +65,9 @@ pub fn setup(script: &Script) -> Result<Setup, Refusal> {
             "remote-control" => {}
             clause => return unsupported(setting, format!("a clause `{clause}`")),
         }
+    }
+    if setup.marks.validates {
+        setup.notes.push("AD is not compared".to_owned());
     }
     for zone in zones {
         let Zone { name, servers, server_names, first, .. } = zone;
