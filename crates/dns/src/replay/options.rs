@@ -1,7 +1,7 @@
 //! The options in front of a script, made into a resolver's configuration.
 //!
 //! Options that only bound memory, time or logs are passed over; those about validation too, with a
-//! note, because nothing is validated. One that would change what is answered, and is not known, makes
+//! note, because nothing is validated: AD is not compared then, and everything else is. One that would change what is answered, and is not known, makes
 //! the script unsupported.
 
 use core::net::{IpAddr, SocketAddr};
@@ -65,6 +65,9 @@ pub fn setup(script: &Script) -> Result<Setup, Refusal> {
             "remote-control" => {}
             clause => return unsupported(setting, format!("a clause `{clause}`")),
         }
+    }
+    if setup.marks.validates {
+        setup.notes.push("AD is not compared".to_owned());
     }
     for zone in zones {
         let Zone { name, servers, server_names, first, .. } = zone;
@@ -174,6 +177,9 @@ fn server(setup: &mut Setup, setting: &Setting) -> Result<(), Refusal> {
         "cache-min-ttl" => setup.limits.ttl_min = seconds()?,
         "cache-max-ttl" => setup.limits.ttl_max = seconds()?,
         "cache-max-negative-ttl" => setup.limits.negative_ttl_max = seconds()?,
+        "cache-min-negative-ttl" => setup.limits.negative_ttl_min = seconds()?,
+        "max-query-restarts" => config.aliases_max = value.parse().map_err(|_| malformed())?,
+        "max-sent-count" => config.upstream_queries_max = value.parse().map_err(|_| malformed())?,
         "outbound-msg-retry" => config.timeouts_per_server = value.parse().map_err(|_| malformed())?,
         "local-zone" if setting.values.get(1).is_some_and(|kind| kind == "nodefault") => {
             config.special_names_except.push(name()?);
@@ -235,6 +241,11 @@ fn is_beside_the_point(key: &str) -> bool {
                 | "infra-host-ttl"
                 | "infra-cache-numhosts"
                 | "infra-keep-probing"
+                | "infra-cache-min-rtt"
+                | "infra-cache-max-rtt"
+                | "jostle-timeout"
+                | "msg-buffer-size"
+                | "harden-unknown-additional"
                 | "num-threads"
                 | "num-queries-per-thread"
                 | "outgoing-range"

@@ -219,6 +219,13 @@ fn action(lines: &mut Lines<'_>, words: &[&str]) -> Result<Action, Refusal> {
             Some(seconds) => Action::TimePasses(Duration::from_secs(seconds)),
             None => return lines.unsupported("`TIME_PASSES EVAL` with variables"),
         },
+        ["FLUSH_MESSAGE", name, kind, ..] => {
+            let name = Name::from_text(name.as_bytes(), Some(&Name::root()));
+            match name.ok().zip(Type::from_text(kind.as_bytes())) {
+                Some((name, kind)) => Action::Flush(Box::new(Question { name, kind, class: Class::IN })),
+                None => return lines.malformed("a name and a type"),
+            }
+        }
         ["INFRA_RTT", ..] => Action::RoundTripTime,
         [word, ..] => return lines.unsupported(format!("a step `{word}`")),
         [] => return lines.malformed("what the step does"),

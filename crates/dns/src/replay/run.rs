@@ -10,7 +10,7 @@ use doorway_base::{Instant, Random};
 use super::options::{Marks, Setup, setup};
 use super::script::{Action, Criteria, Entry, Refusal, Script, Step};
 use crate::authority::Published;
-use crate::cache::Cache;
+use crate::cache::{Cache, Filter};
 use crate::resolver::{Answer, Ask, Input, Output, Resolver, SendFailure, Transport};
 use crate::wire::{Edns, Flags, Message, Question, Record, Type, edns, options};
 use crate::zone::{HashKey, Zones};
@@ -95,6 +95,7 @@ struct Player<'a> {
     script: &'a Script,
     setup: Marks,
     resolver: Resolver,
+    cache: Arc<Cache>,
     now: Instant,
     at: usize,
     step: u64,
@@ -114,7 +115,13 @@ impl<'a> Player<'a> {
         Self {
             script,
             setup: marks,
-            resolver: Resolver::new(Arc::new(setup.config), cache, Published::new(zones), random),
+            resolver: Resolver::new(
+                Arc::new(setup.config),
+                Arc::clone(&cache),
+                Published::new(zones),
+                random,
+            ),
+            cache,
             now: START,
             at: 0,
             step: 0,
@@ -334,6 +341,11 @@ impl<'a> Player<'a> {
                     self.drain();
                 }
                 self.now = end;
+                Ok(())
+            }
+            Action::Flush(question) => {
+                let (name, kind) = (Some(question.name.clone()), Some(question.kind));
+                self.cache.flush(&Filter { name, kind, subtree: None });
                 Ok(())
             }
             Action::Nothing | Action::Traffic | Action::RoundTripTime => Ok(()),

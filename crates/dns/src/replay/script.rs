@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::time::Duration;
 
-use crate::wire::{Class, Message};
+use crate::wire::{Class, Message, Question};
 
 /// Why a script is not played.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,8 @@ pub enum Action {
     Nothing,
     /// What ranges can answer is answered, as between all steps.
     Traffic,
+    /// What is known about a question is forgotten.
+    Flush(Box<Question>),
     /// A server's round-trip time is as given.
     RoundTripTime,
 }
