@@ -235,12 +235,15 @@ fn zone_check(options: &Options, name: Option<&str>, screen: &mut Screen) -> Res
             .exit(Exit::Wrong));
     }
     let problems = check::zones(config.section("dns"), wanted);
-    super::tell(&config, &problems, screen);
+    if !problems.is_empty() || screen.is_json() {
+        super::tell(&config, &problems, screen);
+    }
     if super::worst(&problems) == Some(Severity::Error) {
         return Ok(Exit::Wrong);
     }
     if !screen.is_json() {
-        screen.line(format!("{GREEN}good{PLAIN}  {count} zones can be served"));
+        let zones = if count == 1 { "zone" } else { "zones" };
+        screen.line(format!("{GREEN}good{PLAIN}  {count} {zones} can be served"));
     }
     Ok(Exit::Done)
 }

@@ -49,7 +49,8 @@ fn without_place(problem: &Problem) -> String {
         Severity::Error => (RED, "error"),
         Severity::Warning => (YELLOW, "warning"),
     };
-    format!("{colour}{word}{PLAIN}{BOLD}: {}{PLAIN}\n  fix: {}", problem.what, problem.fix)
+    let fix = if problem.fix.is_empty() { String::new() } else { format!("\n  fix: {}", problem.fix) };
+    format!("{colour}{word}{PLAIN}{BOLD}: {}{PLAIN}{fix}", problem.what)
 }
 
 /// All `problems` for programs.
