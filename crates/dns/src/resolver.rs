@@ -11,6 +11,7 @@
 //! | `delegation.rs` | whom to ask: the deepest cut known, forward and stub zones, hints |
 //! | `upstream.rs` | queries: which server, what is sent, how long to wait |
 //! | `server.rs` | what is known about servers |
+//! | `absent.rs` | names that do not exist, and a bound for each zone's |
 //! | `query.rs` | the octets of a query; whether a message answers it |
 //! | `received.rs` | a response read into sets |
 //! | `judge.rs` | what a response means, and what of it is believed |
@@ -25,6 +26,7 @@
 //! sockets, source ports and connections (`io/`), ready-made answers and limits for clients (`front/`),
 //! and validation.
 
+mod absent;
 pub mod config;
 mod delegation;
 pub mod event;
@@ -57,6 +59,7 @@ use crate::authority::{Authority, Published};
 use crate::cache::{Cache, Value};
 use crate::wire::{Class, Name, Rcode, Type};
 use crate::zone::{HashKey, Key};
+use absent::Absent;
 use job::{Job, Waiter};
 use judge::Meaning;
 use query::Sent;
@@ -76,6 +79,7 @@ pub struct Resolver {
     reply_room: Vec<u8>,
     random: Random,
     secret: HashKey,
+    absent: Absent,
     servers: Servers,
     jobs: Slab<Job>,
     by_question: HashMap<u64, u64>,
@@ -110,6 +114,7 @@ impl Resolver {
             key: Key::default(),
             reply_room: Vec::new(),
             secret: HashKey::new(&mut random),
+            absent: Absent::new(config.absent_names_per_second),
             servers: Servers::new(&config, &mut random),
             config,
             random,

@@ -166,6 +166,9 @@ pub struct Config {
     pub wall: Duration,
     /// Questions under way in one worker at most.
     pub jobs_max: usize,
+    /// Names of one zone that turn out not to exist, in one worker and second, after which no more of its
+    /// names are asked about. 0 does not count.
+    pub absent_names_per_second: u32,
     /// Clients that wait for one question at most.
     pub waiters_max: usize,
     /// Queries under way to one server at most.
@@ -240,6 +243,7 @@ impl Default for Config {
             depth_max: 8,
             wall: Duration::from_secs(8),
             jobs_max: 10_000,
+            absent_names_per_second: 1000,
             waiters_max: 1000,
             in_flight_per_server: 100,
             servers_known_max: 20_000,

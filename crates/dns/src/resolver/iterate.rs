@@ -198,6 +198,19 @@ impl Resolver {
         pending
     }
 
+    // Whether the zone at hand is one below which somebody asks for random names.
+    fn is_flooded(&mut self, now: Instant, id: u64) -> bool {
+        let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return false };
+        let zone = self.secret.of_name(cut.zone.as_octets(), 0);
+        self.absent.is_over(now, zone)
+    }
+
+    fn count_absent(&mut self, now: Instant, id: u64) {
+        let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return };
+        let (zone, labels) = (self.secret.of_name(cut.zone.as_octets(), 0), cut.zone.label_count());
+        self.absent.count(now, zone, labels);
+    }
+
     // One turn with the servers at hand.
     fn turn(&mut self, now: Instant, id: u64) -> Turn {
         let tries_max = self.config.tries_per_delegation;
@@ -216,6 +229,11 @@ impl Resolver {
         }
         match choice {
             Choice::Server(upstream, resort) => {
+                if self.is_flooded(now, id) {
+                    let why = "too many names of its zone do not exist".to_owned();
+                    self.fail(now, id, Some((extended_error::NO_REACHABLE_AUTHORITY, why)), false);
+                    return Turn::Waiting;
+                }
                 if !self.charge(now, id) {
                     return Turn::Waiting;
                 }
@@ -427,6 +445,9 @@ impl Resolver {
 
     fn go_on(&mut self, now: Instant, sent: &Sent, judged: Judged, blocked: bool, cached: bool) {
         let id = sent.job;
+        if judged.meaning == Meaning::NoName {
+            self.count_absent(now, id);
+        }
         let Some(job) = self.jobs.at_mut(id) else { return };
         if sent.minimised && matches!(judged.meaning, Meaning::Answer | Meaning::NoData | Meaning::Alias(_)) {
             job.revealed = sent.name.label_count();
