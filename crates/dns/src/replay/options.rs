@@ -1,8 +1,8 @@
 //! The options in front of a script, made into a resolver's configuration.
 //!
 //! Options that only bound memory, time or logs are passed over; those about validation too, with a
-//! note, because nothing is validated: AD is not compared then, and everything else is. One that would change what is answered, and is not known, makes
-//! the script unsupported.
+//! note, because nothing is validated: AD is not compared then, and everything else is. One that would
+//! change what is answered, and is not known, makes the script unsupported.
 
 use core::net::{IpAddr, SocketAddr};
 use std::time::Duration;

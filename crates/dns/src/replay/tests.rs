@@ -58,7 +58,15 @@ fn checked(body: &str) -> Outcome {
 fn a_script_passes_when_all_is_as_it_says() {
     let right = "MATCH all ttl\nREPLY QR RD RA NOERROR\nSECTION ANSWER\nWWW.example. 60 IN A 198.51.100.7\n";
     assert_eq!(checked(right), Outcome::Pass);
-    assert_eq!(run(&format!("{SERVERS}SCENARIO_END\n")).notes.len(), 1, "the trust anchor is noted");
+    let notes = run(&format!("{SERVERS}SCENARIO_END\n")).notes;
+    assert_eq!(notes, ["`trust-anchor` is passed over: nothing is validated", "AD is not compared"]);
+}
+
+#[test]
+fn ad_alone_is_not_compared_where_an_anchor_is_trusted() {
+    let wanted = "MATCH flags\nREPLY QR RD RA AD NOERROR\n";
+    assert_eq!(checked(wanted), Outcome::Pass);
+    assert!(matches!(checked(&wanted.replace("RA AD", "AD")), Outcome::Fail(_)), "RA is, in any case");
 }
 
 #[test]
