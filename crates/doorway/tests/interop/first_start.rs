@@ -53,6 +53,7 @@ fn it_serves_on_loopback_alone_with_a_password_that_is_shown_once() {
         [
             "dns udp 127.0.0.1:5300",
             "dns tcp 127.0.0.1:5300",
+            "dns tcp 127.0.0.1:8530",
             "http tcp 127.0.0.1:8080",
             "http tcp 127.0.0.1:8443",
             "metrics tcp 127.0.0.1:9464",
