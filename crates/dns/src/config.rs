@@ -66,6 +66,12 @@ pub const SECTION: Section = Section {
             help: "Answer with cookies (RFC 7873), which show that a client is at its address.",
         },
         Key {
+            name: "nsid",
+            kind: Kind::Text,
+            default: Preset::Unset,
+            help: "A name for this server, told to clients that ask for it (RFC 5001): which of several answered.",
+        },
+        Key {
             name: "query_log",
             kind: Kind::Path,
             default: Preset::Unset,
@@ -139,6 +145,8 @@ pub struct Config {
     pub receive_buffer_octets: usize,
     /// Whether server cookies are given.
     pub cookies: bool,
+    /// A name for this server.
+    pub nsid: Option<String>,
     /// The query log's file.
     pub query_log: Option<PathBuf>,
     /// The resolver, unless it is off.
@@ -186,6 +194,7 @@ impl Config {
             listen: values.listen("listen").to_vec(),
             listen_tls: values.listen("listen_tls").to_vec(),
             cookies: values.bool("cookies"),
+            nsid: values.optional("nsid", |values, key| values.text(key).to_owned()),
             query_log: values.optional("query_log", |values, key| values.path(key).to_owned()),
             resolver: Resolver::read(resolver, cache)?,
             rate: Rate { per_second: number("rate"), slip: number("slip") },

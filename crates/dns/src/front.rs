@@ -49,6 +49,8 @@ pub struct Settings {
     pub recursion: Option<Access>,
     /// Ready-made answers of the resolver.
     pub ready: Arc<Ready>,
+    /// Whether they are looked up again before their time is over.
+    pub prefetch: bool,
     /// Response rate limiting over UDP.
     pub rate: Rate,
     /// Who is not limited.
@@ -290,7 +292,7 @@ impl Front {
                 if let Some(edns) = query.edns {
                     late::put_opt(edns, Rcode::NOERROR, udp_octets_max, options, reply);
                 }
-                if refresh {
+                if refresh && self.settings.prefetch {
                     self.refresh = Wanted::new(octets, query, Vec::new()).ok().map(Box::new);
                 }
                 Decision::Reply

@@ -214,6 +214,7 @@ impl Server {
                 Some(recursion) => Arc::clone(recursion.ready()),
                 None => Arc::new(Ready::new(0)),
             },
+            prefetch: config.resolver.as_ref().is_some_and(|resolver| resolver.engine.prefetch),
             rate: config.rate,
             rate_exempt: config.rate_exempt.clone(),
             cookies: config.cookies.then(|| {
@@ -264,7 +265,11 @@ impl Server {
     fn engine(&self, config: &Config) -> Authority {
         let counters = Arc::new(Counters::default());
         self.counters.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&counters));
-        Authority::new(self.published.clone(), counters, config.udp_octets_max)
+        let engine = Authority::new(self.published.clone(), counters, config.udp_octets_max);
+        match &config.nsid {
+            Some(name) => engine.with_identifier(name.as_bytes()),
+            None => engine,
+        }
     }
 
     /// Reads every zone again and puts what was read in the place of what is served, without losing a

@@ -45,6 +45,7 @@ fn world(rate: u32) -> World {
     let settings = Settings {
         recursion: Some(Access::read([access::PRIVATE]).unwrap()),
         ready: Arc::clone(&ready),
+        prefetch: true,
         rate: Rate { per_second: rate, slip: 2 },
         rate_exempt: Access::default(),
         cookies: Some(Baker::new([3; 16])),
