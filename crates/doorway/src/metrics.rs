@@ -178,6 +178,7 @@ mod tests {
             remote: "127.0.0.1:1".parse().unwrap(),
             secure: false,
             unix_user: None,
+            user: None,
         };
         let answer = async move {
             let response = metrics.handle(request).await;

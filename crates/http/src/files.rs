@@ -161,6 +161,7 @@ impl Representation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::response::Form;
 
     const FACTS: Facts =
         Facts { inode: (1, 0xabc), octets: 1024, modified: UnixTime::from_secs(784_111_777) };
@@ -198,7 +199,7 @@ mod tests {
     fn a_file_from_the_future_is_dated_now() {
         let representation = Representation::new("a.html", FACTS);
         let mut out = Vec::new();
-        let mut writer = ResponseWriter::begin(&mut out, Status::NOT_MODIFIED);
+        let mut writer = ResponseWriter::begin(&mut out, Form::Http1, Status::NOT_MODIFIED);
         representation.write_fields(&mut writer, Status::NOT_MODIFIED, UnixTime::from_secs(0));
         assert_eq!(
             String::from_utf8(out).unwrap(),

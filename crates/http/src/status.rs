@@ -54,6 +54,12 @@ impl Status {
         if code >= 100 && code <= 599 { Self(code) } else { Self::INTERNAL_SERVER_ERROR }
     }
 
+    /// Its three digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 3] {
+        [self.0 / 100, self.0 / 10 % 10, self.0 % 10].map(|digit| b'0' + digit as u8)
+    }
+
     /// The number on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {

@@ -10,10 +10,11 @@
 //! | [`path`] | percent-decoding and dot segments, for paths that name files |
 //! | [`chunked`] | bodies in chunks |
 //! | [`date`] | HTTP dates |
-//! | [`response`] | the response head, written |
+//! | [`response`] | the response head, written as HTTP/1 text or as an HTTP/2 field block |
 
 pub mod chunked;
 pub mod date;
+mod field_block;
 pub mod framing;
 pub mod head;
 pub mod method;

@@ -6,11 +6,13 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 
 use crate::ground::BoxFuture;
+use crate::stream::Stream;
 
 /// Field lines of a message, in order. Names are compared without regard to case (RFC 9110 §5.1).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,10 +121,12 @@ pub struct Request {
     pub secure: bool,
     /// The system's user number of a client on a Unix socket, as the kernel vouches for it.
     pub unix_user: Option<u32>,
+    /// Who the client is, where the way to the handler asks for a login; the handler need not ask again.
+    pub user: Option<Arc<str>>,
 }
 
 /// A response as a handler gives it: framing fields are added by whoever speaks HTTP.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
@@ -130,6 +134,22 @@ pub struct Response {
     pub fields: Fields,
     /// Content.
     pub body: Body,
+    /// With status 101, or 200 to CONNECT: who speaks on the connection from here on (RFC 9110 §7.8). The
+    /// response then has no content.
+    pub upgrade: Option<Upgrade>,
+}
+
+/// Takes a connection over: first the octets that the client sent ahead, then the rest. The future ends with
+/// the conversation.
+pub type Upgrade = Box<dyn FnOnce(Vec<u8>, Stream) -> BoxFuture<'static, ()> + Send>;
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, fields, body, upgrade } = self;
+        let mut shown = f.debug_struct("Response");
+        shown.field("status", status).field("fields", fields).field("body", body);
+        shown.field("upgrade", &upgrade.is_some()).finish()
+    }
 }
 
 impl Response {
@@ -138,7 +158,7 @@ impl Response {
     pub fn new(status: u16, media_type: &str, body: impl Into<Bytes>) -> Self {
         let mut fields = Fields::new();
         fields.add("Content-Type", media_type);
-        Self { status, fields, body: Body::Whole(body.into()) }
+        Self { status, fields, body: Body::Whole(body.into()), upgrade: None }
     }
 
     /// A response whose body follows piece by piece.
@@ -146,7 +166,7 @@ impl Response {
     pub fn stream(status: u16, media_type: &str, body: impl BodyStream + 'static) -> Self {
         let mut fields = Fields::new();
         fields.add("Content-Type", media_type);
-        Self { status, fields, body: Body::Stream(Box::pin(body)) }
+        Self { status, fields, body: Body::Stream(Box::pin(body)), upgrade: None }
     }
 
     /// The same with one more field line.
@@ -157,8 +177,31 @@ impl Response {
     }
 }
 
+/// Longest request body that is collected for a handler that does not say otherwise, in octets.
+pub const COLLECTED_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// How a handler wants the body of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taking {
+    /// As [`Body::Whole`], of so many octets at most: 413.
+    Whole {
+        /// Most octets that are collected.
+        octets_max: usize,
+    },
+    /// As [`Body::Stream`], within the server's own limit: 100 is sent (RFC 9110 §10.1.1) and the body read
+    /// when the handler first asks for a piece. A body that the handler does not read to its end is thrown
+    /// away, or the connection closed.
+    Stream,
+}
+
 /// Answers requests that an HTTP server hands over.
 pub trait Handler: Send + Sync {
+    /// How the body of a request for `path` is wanted.
+    fn taking(&self, method: &str, path: &str) -> Taking {
+        let _ = (method, path);
+        Taking::Whole { octets_max: COLLECTED_OCTETS_MAX }
+    }
+
     /// Answers one request. The future is dropped when the client goes away.
     fn handle(&self, request: Request) -> BoxFuture<'_, Response>;
 }

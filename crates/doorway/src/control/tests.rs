@@ -41,6 +41,7 @@ fn request(method: &str, target: &str, unix_user: Option<u32>) -> Request {
         remote: "0.0.0.0:0".parse().unwrap(),
         secure: false,
         unix_user,
+        user: None,
     }
 }
 

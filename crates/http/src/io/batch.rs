@@ -18,6 +18,7 @@ use super::hot::HotCache;
 use super::reply::send_hot;
 use super::server::{Setup, Worker};
 use crate::connection::{Connection, Decision};
+use crate::wire::response::Form;
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
 
 /// A batch ends early when its responses are so long, so that pipelining cannot pile them up.
@@ -92,7 +93,8 @@ pub(super) fn run(
 ) -> (usize, Option<Next>) {
     let Worker { setup, spans, out, hot, dates, counts, .. } = worker;
     let setup: &Setup = setup;
-    let mut desk = Desk { setup, watching, out, hot, dates, counts, now };
+    let (form, head_end) = (Form::Http1, 0);
+    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -138,6 +140,10 @@ pub(super) struct Desk<'a> {
     pub(super) setup: &'a Setup,
     pub(super) watching: &'a Watching,
     pub(super) out: &'a mut Vec<u8>,
+    /// How heads are written.
+    pub(super) form: Form,
+    /// Where in `out` the last head that was written ends and its content begins.
+    pub(super) head_end: usize,
     pub(super) hot: &'a mut HotCache,
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
@@ -208,6 +214,7 @@ impl Desk<'_> {
             remote: self.watching.pulse().ends().remote,
             secure: false,
             unix_user: None,
+            user: None,
         };
         let (method, version) = (head.method, head.version);
         HandlerCall { handler: Arc::clone(handler), request, method, version, cause }

@@ -91,7 +91,7 @@ impl Desk<'_> {
         let start = self.out.len();
         let mut writer = self.begin(status);
         representation.write_fields(&mut writer, status, wall);
-        writer.connection(answer.head.version, answer.persistent).end();
+        self.head_end = writer.connection(answer.head.version, answer.persistent).end();
         self.sent(answer, status, start);
         if status != Status::OK || !answer.with_body() {
             return Ok(answer.then().next());

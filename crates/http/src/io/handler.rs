@@ -17,7 +17,7 @@ use super::reply::{begin, refuse};
 use super::server::{Server, Worker};
 use crate::Status;
 use crate::connection::Decision;
-use crate::wire::response::write_chunk_size;
+use crate::wire::response::{Form, write_chunk_size};
 use crate::wire::{Method, Refusal, Version, rule};
 
 /// Longest request body that is collected for a handler, in octets: 413.
@@ -231,7 +231,7 @@ fn head(
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
     worker.counts.count_response(status);
-    let mut writer = begin(&worker.setup, &mut out, &worker.dates, status);
+    let mut writer = begin(&worker.setup, &mut out, Form::Http1, &worker.dates, status);
     for (name, value) in response.fields.iter() {
         if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             writer.field(name, value.as_bytes());

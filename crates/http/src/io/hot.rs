@@ -13,7 +13,7 @@ use crate::Status;
 use crate::files::{Facts, Representation};
 use crate::wire::Version;
 use crate::wire::date::DATE_OCTETS;
-use crate::wire::response::ResponseWriter;
+use crate::wire::response::{Form, ResponseWriter};
 
 /// Files longer than this are streamed instead of kept.
 pub(super) const FILE_OCTETS_MAX: u64 = 64 * 1024;
@@ -63,7 +63,7 @@ impl Hot {
         now: Instant,
     ) -> Self {
         let mut octets = Vec::with_capacity(body.len() + 320);
-        let mut writer = ResponseWriter::begin(&mut octets, Status::OK);
+        let mut writer = ResponseWriter::begin(&mut octets, Form::Http1, Status::OK);
         let date_at = writer.date(dates.text());
         if !server_name.is_empty() {
             writer.field("Server", server_name.as_bytes());
@@ -97,7 +97,7 @@ impl Hot {
             return;
         }
         out.extend_from_slice(&self.octets[..self.fields_end]);
-        ResponseWriter::resume(out).connection(version, persistent).end();
+        ResponseWriter::resume(out, Form::Http1).connection(version, persistent).end();
         if with_body {
             out.extend_from_slice(&self.octets[self.fields_end + 2..]);
         }

@@ -11,7 +11,7 @@ use super::server::Setup;
 use crate::Status;
 use crate::conditional::Precondition;
 use crate::files::ALLOW;
-use crate::wire::response::ResponseWriter;
+use crate::wire::response::{Form, ResponseWriter};
 use crate::wire::{Refusal, Version};
 
 impl Desk<'_> {
@@ -45,7 +45,7 @@ impl Desk<'_> {
             writer.field("Content-Type", b"text/plain; charset=utf-8");
             writer.number("Content-Length", body.len() as u64);
         }
-        writer.connection(answer.head.version, answer.persistent).end();
+        self.head_end = writer.connection(answer.head.version, answer.persistent).end();
         if !status.is_bodiless() && answer.with_body() {
             self.out.extend_from_slice(body.as_bytes());
         }
@@ -61,7 +61,7 @@ impl Desk<'_> {
     }
 
     pub(super) fn begin(&mut self, status: Status) -> ResponseWriter<'_> {
-        begin(self.setup, self.out, self.dates, status)
+        begin(self.setup, self.out, self.form, self.dates, status)
     }
 
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
@@ -74,10 +74,11 @@ impl Desk<'_> {
 pub(super) fn begin<'a>(
     setup: &Setup,
     out: &'a mut Vec<u8>,
+    form: Form,
     dates: &DateCache,
     status: Status,
 ) -> ResponseWriter<'a> {
-    let mut writer = ResponseWriter::begin(out, status);
+    let mut writer = ResponseWriter::begin(out, form, status);
     writer.date(dates.text());
     if !setup.server_name.is_empty() {
         writer.field("Server", setup.server_name.as_bytes());
@@ -97,7 +98,7 @@ pub(super) fn refuse(
     let body = format!("{refusal}\n");
     counts.count_refusal(refusal.rule);
     counts.count_response(status);
-    let mut writer = begin(setup, out, dates, status);
+    let mut writer = begin(setup, out, Form::Http1, dates, status);
     writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
     writer.connection(Version::Http11, false).end();
     out.extend_from_slice(body.as_bytes());
@@ -125,7 +126,7 @@ pub(super) fn send_hot(
                 Precondition::Failed => Status::PRECONDITION_FAILED,
                 _ => Status::NOT_MODIFIED,
             };
-            let mut writer = ResponseWriter::begin(out, status);
+            let mut writer = ResponseWriter::begin(out, Form::Http1, status);
             writer.date(dates.text());
             hot.representation.write_fields(&mut writer, status, dates.wall());
             if status == Status::PRECONDITION_FAILED {

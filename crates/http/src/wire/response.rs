@@ -1,35 +1,51 @@
-//! The response head, written (RFC 9112 §4, §5).
+//! The response head, written: as text for HTTP/1 (RFC 9112 §4, §5), as a field block for HTTP/2
+//! (RFC 9113 §8.3.2, RFC 7541 §6.2.2).
 //!
-//! Field values come from our own code or through [`ResponseWriter::field`], which drops octets that
+//! Whoever answers says the same things in both; [`Form`] tells how they are written. Field values come from our own code or through [`ResponseWriter::field`], which drops octets that
 //! could end the line, so that no value can split a response in two.
 
 use super::Version;
 use super::date::DATE_OCTETS;
-use super::scan;
+use super::{field_block, scan};
 use crate::Status;
+
+/// How a response's head is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// A status line and field lines.
+    #[default]
+    Http1,
+    /// A field block of literals that leave the peer's table alone, so that it may be kept and sent again.
+    Http2,
+}
 
 /// Appends one response head to a buffer.
 #[derive(Debug)]
 pub struct ResponseWriter<'a> {
     out: &'a mut Vec<u8>,
+    form: Form,
 }
 
 impl<'a> ResponseWriter<'a> {
-    /// Begins a head with its status line. The version is that of the server, whatever the client's
+    /// Begins a head with its status. In HTTP/1 the version is that of the server, whatever the client's
     /// (RFC 9110 §2.5).
-    pub fn begin(out: &'a mut Vec<u8>, status: Status) -> Self {
-        let code = status.code();
-        out.extend_from_slice(b"HTTP/1.1 ");
-        out.extend([code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
-        out.push(b' ');
-        out.extend_from_slice(status.reason().as_bytes());
-        out.extend_from_slice(b"\r\n");
-        Self { out }
+    pub fn begin(out: &'a mut Vec<u8>, form: Form, status: Status) -> Self {
+        match form {
+            Form::Http1 => {
+                out.extend_from_slice(b"HTTP/1.1 ");
+                out.extend_from_slice(&status.digits());
+                out.push(b' ');
+                out.extend_from_slice(status.reason().as_bytes());
+                out.extend_from_slice(b"\r\n");
+            }
+            Form::Http2 => field_block::status(out, status),
+        }
+        Self { out, form }
     }
 
-    /// Goes on with a head that has its status line and some fields already.
-    pub const fn resume(out: &'a mut Vec<u8>) -> Self {
-        Self { out }
+    /// Goes on with a head that has its status and some fields already.
+    pub const fn resume(out: &'a mut Vec<u8>, form: Form) -> Self {
+        Self { out, form }
     }
 
     /// Adds a field. A name that is no token leaves the field out; octets that may not stand in a
@@ -38,14 +54,22 @@ impl<'a> ResponseWriter<'a> {
         if name.is_empty() || scan::token_end(name.as_bytes(), 0) < name.len() {
             return self;
         }
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b": ");
-        if scan::value_end(value, 0) == value.len() {
-            self.out.extend_from_slice(value);
+        let clean: Vec<u8>;
+        let value = if scan::value_end(value, 0) == value.len() {
+            value
         } else {
-            self.out.extend(value.iter().copied().filter(|&octet| scan::is_value(octet)));
+            clean = value.iter().copied().filter(|&octet| scan::is_value(octet)).collect();
+            &clean
+        };
+        match self.form {
+            Form::Http1 => {
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b": ");
+                self.out.extend_from_slice(value);
+                self.out.extend_from_slice(b"\r\n");
+            }
+            Form::Http2 => field_block::literal(self.out, name.as_bytes(), value),
         }
-        self.out.extend_from_slice(b"\r\n");
         self
     }
 
@@ -68,11 +92,16 @@ impl<'a> ResponseWriter<'a> {
     /// Adds Date; returns where in the buffer its value stands, so that it can be renewed there.
     pub fn date(&mut self, date: &[u8; DATE_OCTETS]) -> usize {
         self.field("Date", date);
-        self.out.len() - DATE_OCTETS - 2
+        let line_end = if self.form == Form::Http1 { 2 } else { 0 };
+        self.out.len() - DATE_OCTETS - line_end
     }
 
-    /// Adds Connection where the version's default is not what happens (RFC 9112 §9.3).
+    /// Adds Connection where the version's default is not what happens (RFC 9112 §9.3); HTTP/2 has no such
+    /// field (RFC 9113 §8.2.2).
     pub fn connection(&mut self, version: Version, persistent: bool) -> &mut Self {
+        if self.form == Form::Http2 {
+            return self;
+        }
         match (version, persistent) {
             (Version::Http11, true) | (Version::Http10, false) => self,
             (Version::Http11, false) => self.field("Connection", b"close"),
@@ -80,9 +109,12 @@ impl<'a> ResponseWriter<'a> {
         }
     }
 
-    /// Ends the head.
-    pub fn end(&mut self) {
-        self.out.extend_from_slice(b"\r\n");
+    /// Ends the head. Returns its end, which is where content begins.
+    pub fn end(&mut self) -> usize {
+        if self.form == Form::Http1 {
+            self.out.extend_from_slice(b"\r\n");
+        }
+        self.out.len()
     }
 }
 

@@ -366,7 +366,7 @@ fn chunk_extensions_and_trailers_cannot_grow_without_end() {
 #[test]
 fn a_response_head_cannot_be_split_by_a_value() {
     let mut out = Vec::new();
-    let mut writer = response::ResponseWriter::begin(&mut out, crate::Status::OK);
+    let mut writer = response::ResponseWriter::begin(&mut out, response::Form::Http1, crate::Status::OK);
     writer
         .field("X-Name", b"a\r\nSet-Cookie: b\0")
         .field("bad name", b"x")
