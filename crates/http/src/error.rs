@@ -15,13 +15,31 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A route mounts what the program does not have.
+    Mount {
+        /// What it names.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// A path in the config begins with no slash or is badly coded.
+    Pattern {
+        /// What is written.
+        path: String,
+    },
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root { path, source } => {
-                write!(f, "the folder {} cannot be served: {source} (config key `http.root`)", path.display())
+                write!(f, "the folder {} cannot be served: {source}", path.display())
+            }
+            Self::Mount { name, known } => {
+                write!(f, "there is no part called `{name}` to mount; there is {}", known.join(", "))
+            }
+            Self::Pattern { path } => {
+                write!(f, "`{path}` is no path: it begins with a slash and is well coded")
             }
         }
     }
@@ -31,6 +49,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Root { source, .. } => Some(source),
+            Self::Mount { .. } | Self::Pattern { .. } => None,
         }
     }
 }

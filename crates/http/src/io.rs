@@ -2,13 +2,16 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `server.rs` | [`Server`] and [`Site`]: what is served, and what each worker keeps |
+//! | `server.rs` | [`Server`], and what each worker keeps |
+//! | `site.rs` | [`Sites`]: what is served under which host and path |
+//! | `folder.rs` | a folder with the rules of its site |
 //! | `connection.rs` | one connection's task: read, answer, wait, end |
 //! | `batch.rs` | the hot path: all requests of one read into one write |
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `handler.rs` | requests that a `web::Handler` answers |
+//! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
 mod batch;
@@ -16,13 +19,17 @@ mod cold;
 mod connection;
 mod counts;
 mod date;
+mod feed;
 mod files;
+mod folder;
 mod handler;
 mod hot;
 mod reply;
+mod request_body;
 mod server;
+mod site;
 
 pub use counts::Counts;
-pub use files::{Looked, Root};
-pub use handler::BODY_OCTETS_MAX;
-pub use server::{Server, Site};
+pub use files::Root;
+pub use server::Server;
+pub use site::{Handlers, Sites};

@@ -8,7 +8,10 @@
 //! | [`h2`] | HTTP/2: frames, HPACK, streams, the engine |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`pattern`] | which paths a route or a rule is about |
+//! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
+//! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
@@ -20,19 +23,23 @@
 
 #![forbid(unsafe_code)]
 
+pub mod coding;
 pub mod conditional;
 pub mod config;
 pub mod connection;
+pub mod cors;
 mod error;
 pub mod files;
 pub mod h2;
 pub mod io;
 pub mod media_type;
+pub mod own_fields;
 mod page;
+pub mod pattern;
 pub mod status;
 pub mod wire;
 
 pub use config::Config;
 pub use error::Error;
-pub use io::{Server, Site};
+pub use io::{Handlers, Server, Sites};
 pub use status::Status;
