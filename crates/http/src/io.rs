@@ -11,6 +11,7 @@
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `handler.rs` | requests that a `web::Handler` answers |
+//! | `h2.rs`, `h2/` | an HTTP/2 connection's task, and what is under way on its streams |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
@@ -22,6 +23,7 @@ mod date;
 mod feed;
 mod files;
 mod folder;
+mod h2;
 mod handler;
 mod hot;
 mod reply;

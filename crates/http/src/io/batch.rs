@@ -35,6 +35,8 @@ pub(super) enum Next {
     Close,
     /// The connection is over, but the client may still be sending.
     Linger,
+    /// The client speaks HTTP/2, and its first octets wait.
+    Http2,
     /// A file's octets follow its head.
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
@@ -202,6 +204,16 @@ impl Desk<'_> {
         let cause = self.watching.record(Direction::In, taken, None, || {
             format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
         });
+        self.answer(head, cause, || engine.answer())
+    }
+
+    /// Answers a request, or says who does. `persistent` is asked once nobody needs its body any more.
+    pub(super) fn answer(
+        &mut self,
+        head: &RequestHead<'_>,
+        cause: Option<EventId>,
+        persistent: impl FnOnce() -> bool,
+    ) -> Option<Next> {
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(authority) => authority,
@@ -214,9 +226,10 @@ impl Desk<'_> {
             && hot.is_fresh(self.now)
         {
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
-            let answer = Answer { head, place, persistent: engine.answer(), cause };
+            let answer = Answer { head, place, persistent: persistent(), cause };
             self.counts.hot += 1;
-            send_hot(&answer, hot, self.out, self.dates, self.counts, self.watching);
+            self.head_end =
+                send_hot(&answer, hot, self.out, self.form, self.dates, self.counts, self.watching);
             return answer.then().next();
         }
         let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
@@ -228,7 +241,7 @@ impl Desk<'_> {
         {
             return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, place.route, cause))));
         }
-        let answer = Answer { head, place, persistent: engine.answer(), cause };
+        let answer = Answer { head, place, persistent: persistent(), cause };
         self.cold(&answer, path, normal)
     }
 

@@ -161,7 +161,8 @@ impl Desk<'_> {
         if let Some(hot) = self.hot.find(answer.place.site.number, key)
             && hot.confirm(&facts, self.now)
         {
-            send_hot(answer, hot, self.out, self.dates, self.counts, self.watching);
+            self.head_end =
+                send_hot(answer, hot, self.out, self.form, self.dates, self.counts, self.watching);
             return Ok(answer.then().next());
         }
         let representation = Representation::new(name, facts);
@@ -197,7 +198,8 @@ impl Desk<'_> {
     fn fresh(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
         let route = (answer.place.number, &**answer.place.route);
         let mut hot = Hot::new(representation, &self.setup.server_name, body, route, self.dates, self.now);
-        send_hot(answer, &mut hot, self.out, self.dates, self.counts, self.watching);
+        self.head_end =
+            send_hot(answer, &mut hot, self.out, self.form, self.dates, self.counts, self.watching);
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

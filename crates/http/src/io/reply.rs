@@ -81,9 +81,12 @@ impl Desk<'_> {
     /// Answers octets that are no request.
     pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Option<EventId>) {
         let start = self.out.len();
-        refuse(self.setup, self.out, self.dates, self.counts, refusal);
-        let text = || refusal.status().to_string();
-        self.watching.record(Direction::Out, &self.out[start..], cause, text);
+        self.head_end = refuse(self.setup, self.out, self.form, self.dates, self.counts, refusal);
+        // Frames are recorded when their headers are written.
+        if self.form == Form::Http1 {
+            let text = || refusal.status().to_string();
+            self.watching.record(Direction::Out, &self.out[start..], cause, text);
+        }
     }
 
     pub(super) fn begin(&mut self, answer: &Answer<'_, '_>, status: Status) -> ResponseWriter<'_> {
@@ -92,7 +95,9 @@ impl Desk<'_> {
 
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
         self.counts.count_response(status);
-        self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+        if self.form == Form::Http1 {
+            self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+        }
     }
 }
 
@@ -122,58 +127,68 @@ pub(super) fn begin<'a>(
     writer
 }
 
-/// Writes the answer to a broken rule.
+/// Writes the answer to a broken rule. Returns where its content begins.
 pub(super) fn refuse(
     setup: &Setup,
     out: &mut Vec<u8>,
+    form: Form,
     dates: &DateCache,
     counts: &mut Counts,
     refusal: &Refusal,
-) {
+) -> usize {
     let status = refusal.status();
     let body = format!("{refusal}\n");
     counts.count_refusal(refusal.rule);
     counts.count_response(status);
-    let mut writer = begin(setup, out, Form::Http1, dates, status, &OwnFields::default());
+    let mut writer = begin(setup, out, form, dates, status, &OwnFields::default());
     writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
-    writer.connection(Version::Http11, false).end();
+    let content = writer.connection(Version::Http11, false).end();
     out.extend_from_slice(body.as_bytes());
+    content
 }
 
-/// Answers from an entry of the hot cache.
+/// Answers from an entry of the hot cache. Returns where the content begins.
 #[inline]
 pub(super) fn send_hot(
     answer: &Answer<'_, '_>,
     hot: &mut Hot,
     out: &mut Vec<u8>,
+    form: Form,
     dates: &DateCache,
     counts: &mut Counts,
     watching: &Watching,
-) {
+) -> usize {
     let start = out.len();
     let head = answer.head;
-    let status = match hot.representation.precondition(head, dates.wall()) {
+    let (status, content) = match hot.representation.precondition(head, dates.wall()) {
         Precondition::Holds => {
-            hot.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body());
-            Status::OK
+            let content = match form {
+                Form::Http1 => {
+                    hot.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body())
+                }
+                Form::Http2 => hot.write_http2(out, dates, answer.cors(), answer.with_body()),
+            };
+            (Status::OK, content)
         }
         precondition => {
             let status = match precondition {
                 Precondition::Failed => Status::PRECONDITION_FAILED,
                 _ => Status::NOT_MODIFIED,
             };
-            let mut writer = ResponseWriter::begin(out, Form::Http1, status);
+            let mut writer = ResponseWriter::begin(out, form, status);
             writer.date(dates.text());
             hot.representation.write_fields(&mut writer, status, dates.wall());
             if status == Status::PRECONDITION_FAILED {
                 writer.number("Content-Length", 0);
             }
-            answer.finish(&mut writer);
-            status
+            (status, answer.finish(&mut writer))
         }
     };
     counts.count_response(status);
-    watching.record(Direction::Out, &out[start..], answer.cause, || {
-        format!("{status} {}", hot.representation.media_type)
-    });
+    if form == Form::Http1 {
+        watching.record(Direction::Out, &out[start..], answer.cause, || {
+            format!("{status} {}", hot.representation.media_type)
+        });
+    }
+    content
 }

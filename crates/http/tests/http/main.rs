@@ -4,6 +4,8 @@
 
 mod bodies;
 mod files;
+mod h2;
+mod h2_frames;
 mod handlers;
 mod support;
 mod time;
