@@ -107,8 +107,11 @@ impl Talk {
             self.feed_handlers(cx, &mut worker);
             self.answer_handlers(&mut worker);
             self.send_content(&mut worker);
-            self.settle(&mut worker);
-            moved |= self.poll_timer(cx, &mut worker);
+            self.settle(&mut worker, moved);
+            if self.poll_timer(cx, &mut worker) {
+                moved = true;
+                self.settle(&mut worker, moved);
+            }
             if worker.out.is_empty() {
                 if !moved && !self.over {
                     return Poll::Pending;
@@ -170,15 +173,17 @@ impl Talk {
         }
     }
 
-    /// Ends a turn: what is due, and whether the connection is.
-    fn settle(&mut self, worker: &mut Worker) {
+    /// Ends a turn, in which something `moved` or not: what is due, and whether the connection is over.
+    fn settle(&mut self, worker: &mut Worker, moved: bool) {
         let (now, start) = (self.world.now(), worker.out.len());
         if self.watching.is_draining() {
             self.engine.drain(now, &mut worker.out);
         }
         let Worker { setup, out, .. } = worker;
         let begun = if self.shown { self.unused.len() } else { 0 };
-        self.engine.settle(now, &setup.h2_limits, begun, out);
+        if moved || !out.is_empty() {
+            self.engine.settle(now, &setup.h2_limits, begun, out);
+        }
         record::frames(&self.watching, Direction::Out, &out[start..], None);
         self.over |= self.engine.is_over() || self.engine.has_left();
     }

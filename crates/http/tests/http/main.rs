@@ -5,6 +5,7 @@
 mod bodies;
 mod files;
 mod h2;
+mod h2_floods;
 mod h2_frames;
 mod handlers;
 mod support;
