@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`h2`] | HTTP/2: frames, HPACK, streams, the engine |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
 //! | [`pattern`] | which paths a route or a rule is about |
@@ -29,6 +30,7 @@ pub mod connection;
 pub mod cors;
 mod error;
 pub mod files;
+pub mod h2;
 pub mod io;
 pub mod media_type;
 pub mod own_fields;
