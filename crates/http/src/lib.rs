@@ -5,8 +5,10 @@
 //! | --- | --- |
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`form`] | forms: urlencoded and multipart |
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`status`] | status codes |
 //! | [`config`] | the `[http]` table |
@@ -22,8 +24,10 @@
 pub mod conditional;
 pub mod config;
 pub mod connection;
+pub mod cookie;
 mod error;
 pub mod files;
+pub mod form;
 pub mod io;
 pub mod media_type;
 mod page;
