@@ -214,6 +214,8 @@ impl Server {
                 Some(recursion) => Arc::clone(recursion.ready()),
                 None => Arc::new(Ready::new(0)),
             },
+            cache: self.parts.recursion.as_ref().map(|recursion| Arc::clone(recursion.cache())),
+            flooded: self.parts.recursion.as_ref().map(Recursion::flooded).cloned().unwrap_or_default(),
             prefetch: config.resolver.as_ref().is_some_and(|resolver| resolver.engine.prefetch),
             rate: config.rate,
             rate_exempt: config.rate_exempt.clone(),

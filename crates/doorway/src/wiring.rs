@@ -498,6 +498,8 @@ impl Measured for DnsPart {
         page.counter("doorway_dns_cached", "Answers that were ready-made.", &[], cached);
         let limited = sum(|worker| worker.limited.value());
         page.counter("doorway_dns_limited", "Equal answers held back or cut.", &[], limited);
+        let flooded = sum(|worker| worker.flooded.value());
+        page.counter("doorway_dns_flooded", "Questions refused for a flood below their zone.", &[], flooded);
         let dns = Arc::clone(&self.0.parts().dns);
         for zone in dns.zones().list() {
             let name = zone.apex().to_string();

@@ -222,6 +222,14 @@ impl Connection {
         std::mem::take(&mut request.expects_continue)
     }
 
+    /// Says that nobody reads the body for now, so that its sender is not to blame for the silence; the
+    /// next [`Connection::settle`] begins a new window of time.
+    pub const fn rest(&mut self) {
+        if let State::Request(request) = &mut self.state {
+            request.window_left = 0;
+        }
+    }
+
     /// Whether the connection goes on after the response to the request at hand.
     #[must_use]
     pub const fn persists(&self) -> bool {

@@ -9,6 +9,7 @@
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `handler.rs` | requests that a `web::Handler` answers |
+//! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
 mod batch;
@@ -16,13 +17,14 @@ mod cold;
 mod connection;
 mod counts;
 mod date;
+mod feed;
 mod files;
 mod handler;
 mod hot;
 mod reply;
+mod request_body;
 mod server;
 
 pub use counts::Counts;
 pub use files::{Looked, Root};
-pub use handler::BODY_OCTETS_MAX;
 pub use server::{Server, Site};

@@ -9,6 +9,8 @@ pub struct Status(u16);
 impl Status {
     /// 100 Continue: send the body.
     pub const CONTINUE: Self = Self(100);
+    /// 101 Switching Protocols: another protocol follows on the connection.
+    pub const SWITCHING_PROTOCOLS: Self = Self(101);
     /// 200 OK.
     pub const OK: Self = Self(200);
     /// 204 No Content.

@@ -105,7 +105,7 @@ impl Body {
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
-    /// Path of the target with its percent coding, beginning with `/` (or `*`).
+    /// Path of the target with its percent coding, beginning with `/`; or `*`; or for CONNECT `host:port`.
     pub path: String,
     /// What follows the `?`, if there is one.
     pub query: Option<String>,

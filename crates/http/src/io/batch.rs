@@ -53,6 +53,7 @@ pub(super) struct HandlerCall {
     pub(super) request: Request,
     pub(super) method: Method,
     pub(super) version: Version,
+    pub(super) has_body: bool,
     pub(super) cause: Option<EventId>,
 }
 
@@ -175,7 +176,8 @@ impl Desk<'_> {
         });
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
-            Target::Authority(_) | Target::Asterisk => b"*",
+            Target::Authority(authority) => authority,
+            Target::Asterisk => b"*",
         };
         if let Some(handler) = self.setup.site.handler(path) {
             return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, cause))));
@@ -216,7 +218,7 @@ impl Desk<'_> {
             unix_user: None,
             user: None,
         };
-        let (method, version) = (head.method, head.version);
-        HandlerCall { handler: Arc::clone(handler), request, method, version, cause }
+        let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
+        HandlerCall { handler: Arc::clone(handler), request, method, version, has_body, cause }
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use doorway_base::Instant;
 use doorway_base::trace::{Direction, EventId};
 use doorway_net::tcp::Watching;
+use doorway_net::web::Upgrade;
 use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
@@ -43,6 +44,8 @@ pub(super) struct Talk {
     flushing: bool,
     next: Option<Next>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
+    /// Who speaks on the connection once it is no longer HTTP.
+    pub(super) upgrade: Option<Upgrade>,
 }
 
 /// Serves one connection to its end.
@@ -60,6 +63,7 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
         flushing: false,
         next: None,
         timer: None,
+        upgrade: None,
     };
     let linger = loop {
         let then = match poll_fn(|cx| talk.poll(cx, server)).await {
@@ -75,6 +79,9 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
             break then == Then::Linger;
         }
     };
+    if let Some(upgrade) = talk.upgrade.take() {
+        return upgrade(talk.unused, talk.stream).await;
+    }
     if linger || talk.stream.is_tls() {
         Box::pin(talk.end(linger)).await;
     }

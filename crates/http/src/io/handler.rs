@@ -1,5 +1,5 @@
-//! Requests that a mounted handler answers: the body is collected, the handler is asked, and its
-//! response is framed (RFC 9112 §6). This is not the hot path and may allocate.
+//! Requests that a mounted handler answers: the body is collected or handed over as it comes, the handler
+//! is asked, and its response is framed (RFC 9112 §6). This is not the hot path and may allocate.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,21 +7,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use doorway_base::trace::{Direction, EventId};
+use doorway_base::trace::EventId;
 use doorway_net::BoxFuture;
-use doorway_net::web::{Body, BodyStream, Response};
+use doorway_net::web::{Body, BodyStream, Response, Taking};
 
 use super::batch::{HandlerCall, Then};
 use super::connection::Talk;
+use super::feed::Feed;
 use super::reply::{begin, refuse};
+use super::request_body::{Broken, RequestBody};
 use super::server::{Server, Worker};
 use crate::Status;
-use crate::connection::Decision;
 use crate::wire::response::{Form, write_chunk_size};
-use crate::wire::{Method, Refusal, Version, rule};
+use crate::wire::{Method, Refusal, Version};
 
-/// Longest request body that is collected for a handler, in octets: 413.
-pub const BODY_OCTETS_MAX: usize = 4 * 1024 * 1024;
 /// Octets that a client may send ahead while a handler works; the rest waits in the kernel.
 const AHEAD_OCTETS_MAX: usize = 64 * 1024;
 /// Fields that say how a message is framed or sent: the server's own business.
@@ -54,27 +53,49 @@ impl Delimited {
 pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall) -> io::Result<Then> {
     call.request.secure = talk.stream.is_tls();
     call.request.unix_user = talk.stream.unix_user();
-    match collect(talk, server, call.cause).await? {
-        Ok(body) if body.is_empty() => {}
-        Ok(body) => call.request.body = Body::Whole(body.into()),
-        Err(refusal) => {
-            let out = refusal_octets(talk, server, &refusal);
-            talk.write(&out, call.cause, refusal.rule.code).await?;
-            return Ok(Then::Linger);
+    let mut body = RequestBody::new(call.cause);
+    let mut pump = None;
+    if call.has_body {
+        match call.handler.taking(&call.request.method, &call.request.path) {
+            Taking::Whole { octets_max } => match body.collect(talk, server, octets_max).await {
+                Ok(octets) if octets.is_empty() => {}
+                Ok(octets) => call.request.body = Body::Whole(octets.into()),
+                Err(broken) => return refuse_body(talk, server, call.cause, broken).await,
+            },
+            Taking::Stream => {
+                let (feed, fed) = Feed::pair();
+                call.request.body = Body::Stream(Box::pin(fed));
+                pump = Some(Pump { body, feed, server });
+            }
         }
     }
     let mut answer = call.handler.handle(call.request);
     // A client that has finished sending may well wait for its answer (RFC 9112 §9.6).
-    let response = or_gone(talk, Finished::Waits, |cx| answer.as_mut().poll(cx)).await?;
+    let asked = or_gone(talk, pump.as_mut(), Finished::Waits, |cx| answer.as_mut().poll(cx)).await;
     drop(answer);
+    let mut response = match asked {
+        Ok(response) => response,
+        Err(broken) => return refuse_body(talk, server, call.cause, broken).await,
+    };
 
     let status = Status::new(response.status);
+    if let Some(upgrade) = response.upgrade.take() {
+        let switches = status == Status::SWITCHING_PROTOCOLS && call.version == Version::Http11;
+        if switches || call.method == Method::Connect {
+            let out = head(talk, server, &response, Delimited::Bodiless, call.version, true);
+            talk.write(&out, call.cause, &status.to_string()).await?;
+            talk.upgrade = Some(upgrade);
+            return Ok(Then::Close);
+        }
+    }
     let delimited = Delimited::of(&response.body, status, call.version);
     if delimited == Delimited::Close {
         talk.engine.close_after();
     }
-    let persistent = talk.engine.answer();
-    let then = if persistent { Then::GoOn } else { Then::Close };
+    // A body that its handler still reads goes on while the response is sent.
+    let unread = pump.as_ref().is_some_and(|pump| !pump.body.is_over());
+    let reading = unread && pump.as_ref().is_some_and(|pump| !pump.feed.is_gone());
+    let persistent = if reading { talk.engine.persists() } else { talk.engine.answer() };
     let mut out = head(talk, server, &response, delimited, call.version, persistent);
     match response.body {
         _ if call.method == Method::Head || delimited == Delimited::Bodiless => {
@@ -87,68 +108,40 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
         }
         Body::Stream(body) => {
             talk.write(&out, call.cause, &status.to_string()).await?;
-            send_stream(talk, body, delimited, call.cause).await?;
+            send_stream(talk, pump.as_mut(), body, delimited, call.cause).await?;
         }
     }
-    Ok(then)
+    Ok(if persistent && (!reading || talk.engine.answer()) {
+        Then::GoOn
+    } else if unread {
+        Then::Linger
+    } else {
+        Then::Close
+    })
 }
 
-/// Reads the request's body to its end, or to the rule that it breaks.
-async fn collect(
+/// Answers a body that broke a rule, if anybody is left to hear it.
+async fn refuse_body(
     talk: &mut Talk,
     server: &Server,
     cause: Option<EventId>,
-) -> io::Result<Result<Vec<u8>, Refusal>> {
-    let mut body = Vec::new();
-    if talk.engine.read_body() {
-        talk.write(b"HTTP/1.1 100 Continue\r\n\r\n", cause, "100 Continue").await?;
-    }
-    loop {
-        let waiting = std::mem::take(&mut talk.unused);
-        let mut used = 0;
-        let over = {
-            let mut worker = server.worker();
-            let Worker { setup, spans, .. } = &mut *worker;
-            loop {
-                let (more, decision) = talk.engine.next(&waiting[used..], &setup.limits, spans);
-                used += more;
-                match decision {
-                    Decision::Body(data) if body.len() + data.len() > BODY_OCTETS_MAX => {
-                        break Some(Err(Refusal::new(&rule::BODY_LENGTH, BODY_OCTETS_MAX)));
-                    }
-                    Decision::Body(data) => body.extend_from_slice(data),
-                    Decision::BodyEnd => break Some(Ok(())),
-                    Decision::Refuse(refusal) => break Some(Err(refusal)),
-                    Decision::Close => return Err(io::ErrorKind::ConnectionAborted.into()),
-                    Decision::More | Decision::Request(_) => break None,
-                }
-            }
-        };
-        if used > 0 {
-            talk.watching.record(Direction::In, &waiting[..used], cause, || "body".to_owned());
+    broken: Broken,
+) -> io::Result<Then> {
+    match broken {
+        Broken::Rule(refusal) => {
+            let out = refusal_octets(talk, server, &refusal);
+            talk.write(&out, cause, refusal.rule.code).await?;
+            Ok(Then::Linger)
         }
-        talk.unused = waiting[used..].to_vec();
-        match over {
-            Some(Ok(())) => return Ok(Ok(body)),
-            Some(Err(refusal)) => return Ok(Err(refusal)),
-            None => {}
-        }
-        talk.engine.settle(talk.world.now(), &server.worker().setup.limits, talk.unused.len());
-        let due = talk.engine.next_timeout().map(|due| due - talk.world.now()).unwrap_or_default();
-        let world = talk.world.clone();
-        match world.timeout(due, read_more(talk)).await {
-            Some(read) => read?,
-            None => match talk.engine.time_out() {
-                Decision::Refuse(refusal) => return Ok(Err(refusal)),
-                _ => return Err(io::ErrorKind::TimedOut.into()),
-            },
-        }
+        Broken::Lost(error) => Err(error),
     }
 }
 
-/// Reads once, behind what waits already.
-async fn read_more(talk: &mut Talk) -> io::Result<()> {
-    poll_fn(|cx| poll_more(talk, cx)).await
+/// A request body that its handler takes as it comes.
+struct Pump<'a> {
+    body: RequestBody,
+    feed: Feed,
+    server: &'a Server,
 }
 
 fn poll_more(talk: &mut Talk, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -173,19 +166,30 @@ enum Finished {
     Gone,
 }
 
-/// Waits for our own side; an error when the client goes away meanwhile.
+/// Waits for our own side, and feeds it the request's body meanwhile; an error when the client goes away.
 async fn or_gone<T>(
     talk: &mut Talk,
+    mut pump: Option<&mut Pump<'_>>,
     finished: Finished,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> io::Result<T> {
+) -> Result<T, Broken> {
     let mut late: Option<BoxFuture<'static, ()>> = None;
     poll_fn(|cx| {
         if let Poll::Ready(done) = poll(cx) {
             return Poll::Ready(Ok(done));
         }
         if let Some(late) = &mut late {
-            return late.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()));
+            return late.as_mut().poll(cx).map(|()| Err(Broken::Lost(io::ErrorKind::TimedOut.into())));
+        }
+        if let Some(Pump { body, feed, server }) = pump.as_deref_mut()
+            && !body.is_over()
+        {
+            if let Poll::Ready(broken) = body.poll_feed(cx, feed, talk, server) {
+                return Poll::Ready(Err(broken));
+            }
+            if !body.is_over() && feed.is_asked(cx) {
+                return Poll::Pending;
+            }
         }
         while talk.unused.len() < AHEAD_OCTETS_MAX {
             match poll_more(talk, cx) {
@@ -199,7 +203,7 @@ async fn or_gone<T>(
                     }
                     return Poll::Pending;
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -237,6 +241,9 @@ fn head(
             writer.field(name, value.as_bytes());
         }
     }
+    if status == Status::SWITCHING_PROTOCOLS {
+        writer.field("Connection", b"Upgrade");
+    }
     match delimited {
         Delimited::Length(octets) => drop(writer.number("Content-Length", octets)),
         Delimited::Chunked => drop(writer.field("Transfer-Encoding", b"chunked")),
@@ -249,14 +256,23 @@ fn head(
 /// Sends a body piece by piece, as the handler gives it.
 async fn send_stream(
     talk: &mut Talk,
+    mut pump: Option<&mut Pump<'_>>,
     mut body: Pin<Box<dyn BodyStream>>,
     delimited: Delimited,
     cause: Option<EventId>,
 ) -> io::Result<()> {
     let mut out = Vec::new();
     // A body without an end must not outlive its reader, who says no more than this when it goes.
-    while let Some(piece) = or_gone(talk, Finished::Gone, |cx| body.as_mut().poll_piece(cx)).await? {
-        let piece = piece?;
+    loop {
+        let next =
+            or_gone(talk, pump.as_deref_mut(), Finished::Gone, |cx| body.as_mut().poll_piece(cx)).await;
+        let piece = match next {
+            Ok(Some(piece)) => piece?,
+            Ok(None) => break,
+            Err(Broken::Lost(error)) => return Err(error),
+            // The response has begun, so the connection's end is all that can still be said.
+            Err(Broken::Rule(refusal)) => return Err(io::Error::new(io::ErrorKind::InvalidData, refusal)),
+        };
         // An empty chunk would end the body.
         if piece.is_empty() {
             continue;
