@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`auth`] | who may have what: credentials, demands, guessing |
+//! | [`session`], [`csrf`], [`security`] | the cookie of a session, and what protects pages of ours |
 //! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
@@ -21,16 +23,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod cookie;
+pub mod csrf;
 mod error;
 pub mod files;
 pub mod form;
 pub mod io;
 pub mod media_type;
 mod page;
+pub mod security;
+pub mod session;
 pub mod status;
 pub mod wire;
 

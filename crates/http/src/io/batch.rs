@@ -14,9 +14,11 @@ use doorway_net::web::{Fields, Handler, Request};
 
 use super::counts::Counts;
 use super::date::DateCache;
+use super::gate::{Passage, Verification};
 use super::hot::HotCache;
 use super::reply::send_hot;
 use super::server::{Setup, Worker};
+use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
 use crate::wire::response::Form;
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
@@ -36,6 +38,8 @@ pub(super) enum Next {
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
     Handle(Box<HandlerCall>),
+    /// It has to be found out who the client is; the request's head waits to be shown again.
+    Verify(Box<Verification>),
 }
 
 /// A file on its way out, its head written already.
@@ -92,10 +96,10 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
-    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, now };
+    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -113,9 +117,15 @@ pub(super) fn run(
                 break None;
             }
             Decision::Request(head) => {
+                let next = desk.request(engine, &head, taken);
+                if let Some(Next::Verify(_)) = next {
+                    used -= head.octets.len();
+                    engine.put_back();
+                    break next;
+                }
                 requests += 1;
-                if let Some(next) = desk.request(engine, &head, taken) {
-                    break Some(next);
+                if next.is_some() {
+                    break next;
                 }
             }
             Decision::Refuse(refusal) => {
@@ -148,6 +158,8 @@ pub(super) struct Desk<'a> {
     pub(super) hot: &'a mut HotCache,
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
+    /// What the worker remembers of clients' credentials.
+    pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
 }
 
@@ -171,16 +183,36 @@ impl Answer<'_, '_> {
 impl Desk<'_> {
     /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
     fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
-        let cause = self.watching.record(Direction::In, taken, None, || {
-            format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-        });
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(authority) => authority,
             Target::Asterisk => b"*",
         };
-        if let Some(handler) = self.setup.site.handler(path) {
-            return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, cause))));
+        let setup = self.setup;
+        let gate = setup.site.gate(path);
+        let passage = gate.map(|gate| self.passage(gate, head));
+        if let Some(Passage::Unknown(verification)) = passage {
+            let before = &taken[..taken.len() - head.octets.len()];
+            if !before.is_empty() {
+                self.watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
+            }
+            return Some(Next::Verify(verification));
+        }
+        let cause = self.watching.record(Direction::In, taken, None, || {
+            format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+        });
+        let mut user = None;
+        match (gate, passage) {
+            (Some(gate), Some(Passage::Shut(shut))) => {
+                let answer = Answer { head, persistent: engine.answer(), cause };
+                self.turn_away(gate, &answer, shut);
+                return answer.then().next();
+            }
+            (_, Some(Passage::Open(person))) => user = Some(person),
+            _ => {}
+        }
+        if let Some(handler) = setup.site.handler(path) {
+            return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, user, cause))));
         }
         let answer = Answer { head, persistent: engine.answer(), cause };
         if matches!(head.method, Method::Get | Method::Head)
@@ -199,6 +231,7 @@ impl Desk<'_> {
         handler: &Arc<dyn Handler>,
         head: &RequestHead<'_>,
         path: &[u8],
+        user: Option<Arc<str>>,
         cause: Option<EventId>,
     ) -> HandlerCall {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
@@ -216,7 +249,7 @@ impl Desk<'_> {
             remote: self.watching.pulse().ends().remote,
             secure: false,
             unix_user: None,
-            user: None,
+            user,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
         HandlerCall { handler: Arc::clone(handler), request, method, version, has_body, cause }

@@ -15,7 +15,9 @@ use doorway_net::{Connection, TcpService, World};
 use super::counts::Counts;
 use super::date::DateCache;
 use super::files::Root;
+use super::gate::{Gate, is_below};
 use super::hot::HotCache;
+use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
@@ -28,6 +30,8 @@ pub struct Site {
     root: Option<Arc<Root>>,
     /// Handlers by the start of the path, longest first.
     mounts: Vec<Mount>,
+    /// Gates by the start of the path, longest first.
+    gates: Vec<(String, Arc<Gate>)>,
 }
 
 /// A handler and the paths it answers for.
@@ -54,7 +58,7 @@ impl Site {
             Some(path) => Some(Arc::new(Root::open(path)?)),
             None => None,
         };
-        Ok(Self { root, mounts: Vec::new() })
+        Ok(Self { root, mounts: Vec::new(), gates: Vec::new() })
     }
 
     /// Gives all paths that are `prefix`, or begin with it and a slash, to a handler. The longest
@@ -65,6 +69,21 @@ impl Site {
         self.mounts.push(Mount { prefix, handler });
         self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
         self
+    }
+
+    /// Puts a gate before all paths that are `prefix` or below it, whatever way they are written. The longest
+    /// prefix decides.
+    #[must_use]
+    pub fn guard(mut self, prefix: &str, gate: Arc<Gate>) -> Self {
+        self.gates.push((prefix.trim_end_matches('/').to_owned(), gate));
+        self.gates.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        self
+    }
+
+    /// The gate before a path.
+    #[inline]
+    pub(super) fn gate(&self, path: &[u8]) -> Option<&Arc<Gate>> {
+        self.gates.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, gate)| gate)
     }
 
     /// The handler for a path.
@@ -116,6 +135,7 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    pub(super) verdicts: Verdicts,
 }
 
 impl Setup {
@@ -130,7 +150,10 @@ impl Server {
     #[must_use]
     pub fn new(world: &World, config: &Config, site: Site) -> Self {
         let setup = Setup::new(config, site);
-        let worker = || {
+        let mut random = world.random();
+        let mut worker = || {
+            let mut key = [0; 32];
+            random.fill(&mut key);
             Mutex::new(Worker {
                 setup: Arc::clone(&setup),
                 generation: 0,
@@ -139,6 +162,7 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                verdicts: Verdicts::new(key),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
@@ -164,7 +188,7 @@ impl Server {
         if now.is_the_folder_of(root).unwrap_or(false) {
             return Ok(false);
         }
-        let site = Site { root: Some(Arc::new(now)), mounts: setup.site.mounts.clone() };
+        let site = Site { root: Some(Arc::new(now)), ..setup.site.clone() };
         self.replace(&setup.config, site);
         Ok(true)
     }
