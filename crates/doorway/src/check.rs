@@ -12,6 +12,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_http::config::Symlinks;
 use doorway_http::io::Root;
 use doorway_net::privileges;
 use doorway_net::tls::Certificates;
@@ -20,7 +21,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{self, At, Config, Problem, Severity};
 use crate::first_run;
-use crate::services::{DOORS, DoorKey};
+use crate::services::{DOORS, DoorKey, MOUNTS};
 
 pub(crate) use zones::problems as zones;
 
@@ -58,9 +59,9 @@ pub(crate) fn reloading(config: &Config) -> Vec<Problem> {
 fn files(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
     for certificate in config.section("tls").tables("certificate") {
-        problems.extend(usable(certificate));
+        problems.extend(usable(certificate, "chain", "key"));
     }
-    problems.extend(served_folder(config.section("http")));
+    problems.extend(sites(config.section("http")));
     problems.extend(zones(config.section("dns"), |_| true));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems
@@ -232,20 +233,35 @@ fn account(server: &Values) -> Option<Problem> {
     }
 }
 
-/// Says why the folder of the web server could not be served.
-fn served_folder(http: &Values) -> Option<Problem> {
-    let root = http.optional("root", Values::path)?;
-    let why = Root::open(root).err()?;
-    Some(error(http.at("root"), why.to_string(), "name a folder that this user may read"))
+/// What is wrong with the sites of the web server: what they say, their folders and their certificates.
+fn sites(http: &Values) -> Vec<Problem> {
+    let mut problems: Vec<_> =
+        doorway_http::config::check::wrongs(http, MOUNTS).into_iter().map(config::problem).collect();
+    problems.extend(served_folder(http));
+    for site in http.tables("site") {
+        problems.extend(served_folder(site));
+        problems.extend(site.tables("route").iter().filter_map(served_folder));
+        if site.value("certificate").is_some() && site.value("certificate_key").is_some() {
+            problems.extend(usable(site, "certificate", "certificate_key"));
+        }
+    }
+    problems
 }
 
-/// Says why a [[tls.certificate]] could not be shown to clients.
-fn usable(certificate: &Values) -> Option<Problem> {
-    let (chain, key) = (certificate.path("chain"), certificate.path("key"));
+/// Says why the folder of a table could not be served.
+fn served_folder(values: &Values) -> Option<Problem> {
+    let root = values.optional("root", Values::path)?;
+    let why = Root::open(root, Symlinks::default()).err()?;
+    Some(error(values.at("root"), why.to_string(), "name a folder that this user may read"))
+}
+
+/// Says why the certificate of a table, named by its keys, could not be shown to clients.
+fn usable(certificate: &Values, chain_key: &str, private_key: &str) -> Option<Problem> {
+    let (chain, key) = (certificate.path(chain_key), certificate.path(private_key));
     let why = Certificates::default().add_files(&[], chain, key).err()?;
     let to_blame = match &why {
-        doorway_net::Error::File { path, .. } if path == chain => "chain",
-        _ => "key",
+        doorway_net::Error::File { path, .. } if path == chain => chain_key,
+        _ => private_key,
     };
     Some(error(
         certificate.at(to_blame),

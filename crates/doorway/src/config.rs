@@ -161,7 +161,8 @@ fn within<'a>(
     })
 }
 
-fn problem(wrong: Wrong) -> Problem {
+/// A place that cannot stand as it is, as a problem.
+pub(crate) fn problem(wrong: Wrong) -> Problem {
     let (at, what, fix) = match wrong {
         Wrong::Value { at, what, fix } => (at, what, fix),
         Wrong::Unknown { at, table, name, mut known } => {

@@ -12,6 +12,9 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_http::config::SECTION,
 ];
 
+/// The parts of the program that a route of the web server can mount; `wiring` hands them over.
+pub(crate) const MOUNTS: &[&str] = &[];
+
 /// A config key that says where to listen, and what listens there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DoorKey {

@@ -261,11 +261,11 @@ impl Services {
         Ok(changed.then(|| "tls: other certificates for new connections".to_owned()))
     }
 
-    /// Serves the folder to which `http.root` leads now, which may be another with the same config.
-    pub(crate) fn reopen_root(&self) -> Result<Option<String>, Failure> {
+    /// Serves the folders to which their paths lead now, which may be others with the same config.
+    pub(crate) fn reopen_folders(&self) -> Result<Option<String>, Failure> {
         let http = Arc::clone(&self.parts().http);
-        let moved = http.reopen_root().map_err(|error| Failure::new(error.to_string()))?;
-        Ok(moved.then(|| "http: serves the folder that is there now".to_owned()))
+        let moved = http.reopen_folders().map_err(|error| Failure::new(error.to_string()))?;
+        Ok(moved.then(|| "http: serves the folders that are there now".to_owned()))
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
@@ -329,7 +329,7 @@ impl Services {
             && new.head_timeout == old.head_timeout
             && new_common == old_common;
         if same_doors {
-            server.replace(&new, site(&new)?);
+            server.replace(&new, sites(&new)?);
             self.parts().http_config = new;
             return Ok(Some("http: serves by the new table, connections kept".to_owned()));
         }
@@ -371,12 +371,12 @@ fn zone_serials(dns: &dns::Server) -> Vec<(String, u32, usize)> {
 /// An HTTP server that hands every request to `handler`.
 fn handler_server(world: &World, handler: Arc<dyn Handler>) -> Arc<http::Server> {
     let config = http::Config { cache_octets_max: 0, ..http::Config::default() };
-    Arc::new(http::Server::new(world, &config, http::Site::default().mount("/", handler)))
+    Arc::new(http::Server::new(world, &config, http::Sites::default().mount("/", handler)))
 }
 
-fn site(config: &http::Config) -> Result<http::Site, Failure> {
-    http::Site::open(config).map_err(|error| {
-        Failure::new(error.to_string()).fix("make the folder, or name another in `http.root`")
+fn sites(config: &http::Config) -> Result<http::Sites, Failure> {
+    http::Sites::open(config, &http::Handlers::default()).map_err(|error| {
+        Failure::new(error.to_string()).fix("run `doorway check`, which says where it stands")
     })
 }
 
@@ -386,7 +386,7 @@ fn start_http(
     common: &Common,
     tls: &Arc<TlsAcceptor>,
 ) -> Result<(Arc<http::Server>, HttpDoors), Failure> {
-    let server = Arc::new(http::Server::new(world, config, site(config)?));
+    let server = Arc::new(http::Server::new(world, config, sites(config)?));
     let mut doors = HttpDoors::new();
     for (key, listen, tls) in
         [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
@@ -445,6 +445,11 @@ fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certifica
     for own in values.tables("certificate") {
         let names: Vec<String> = own.texts("names").into_iter().map(str::to_owned).collect();
         certificates.add_files(&names, own.path("chain"), own.path("key")).map_err(net_failure)?;
+    }
+    for site in http_config(config).sites {
+        if let Some((chain, key)) = &site.certificate {
+            certificates.add_files(&site.hosts, chain, key).map_err(net_failure)?;
+        }
     }
     let authority = LocalCa::open(&data.join(TLS_FOLDER), &zones, world.wall()).map_err(net_failure)?;
     let mut leaf_names = names.clone();

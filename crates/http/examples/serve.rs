@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use doorway_base::Trace;
-use doorway_http::{Config, Server, Site};
+use doorway_http::{Config, Handlers, Server, Sites};
 use doorway_net::os::Runtime;
 use doorway_net::tcp;
 use doorway_net::tls::local_ca::LocalCa;
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let runtime = Runtime::start("web", workers, Trace::off())?;
     let world = runtime.world();
-    let server = Arc::new(Server::new(world, &config, Site::open(&config)?));
+    let server = Arc::new(Server::new(world, &config, Sites::open(&config, &Handlers::default())?));
     let _door = tcp::serve(world, address.parse()?, &server.tcp_options(false), &server)?;
     if let Some(address) = arguments.next() {
         let folder = std::env::temp_dir().join("serve-ca");

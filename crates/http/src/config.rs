@@ -1,4 +1,9 @@
-//! The `[http]` table. Bounds on who is let in are the same for every service and not here.
+//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`check`] what of them cannot be
+//! true together. Bounds on who is let in are the same for every service and not here.
+
+pub mod check;
+pub mod route;
+pub mod site;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +12,9 @@ use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 
 use crate::connection::Limits;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
+
+pub use route::{CorsConfig, RouteConfig, RouteDoes};
+pub use site::{SiteConfig, Symlinks};
 
 /// The port that the standard gives HTTP (RFC 9110 §4.2.1).
 pub const PORT: u16 = 80;
@@ -94,6 +102,12 @@ pub const SECTION: Section = Section {
             default: Preset::Text("Doorway"),
             help: "Value of the Server field in responses; empty to leave it out.",
         },
+        Key {
+            name: "site",
+            kind: Kind::Tables(site::SITE_KEYS),
+            default: Preset::List(&[]),
+            help: "What is served under a name of its own.",
+        },
     ],
 };
 
@@ -126,6 +140,8 @@ pub struct Config {
     pub cache_octets_max: usize,
     /// Value of the Server field; empty for none.
     pub server_name: String,
+    /// What is served under names of its own.
+    pub sites: Vec<SiteConfig>,
 }
 
 impl Default for Config {
@@ -154,6 +170,7 @@ impl Config {
             body_octets_max: values.size("body_octets_max"),
             cache_octets_max: size("cache_octets_max"),
             server_name: values.text("server_name").to_owned(),
+            sites: values.tables("site").iter().map(SiteConfig::read).collect(),
         }
     }
 

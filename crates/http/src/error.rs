@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::auth::WrongDemand;
+
 /// A failure that the operator has to mend.
 #[derive(Debug)]
 pub enum Error {
@@ -15,14 +17,38 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A route mounts what the program does not have.
+    Mount {
+        /// What it names.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// A path in the config begins with no slash or is badly coded.
+    Pattern {
+        /// What is written.
+        path: String,
+    },
+    /// A place demands a login, and the program has no user list.
+    NoLogin,
+    /// A place demands what makes no sense.
+    Demand(WrongDemand),
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root { path, source } => {
-                write!(f, "the folder {} cannot be served: {source} (config key `http.root`)", path.display())
+                write!(f, "the folder {} cannot be served: {source}", path.display())
             }
+            Self::Mount { name, known } => {
+                write!(f, "there is no part called `{name}` to mount; there is {}", known.join(", "))
+            }
+            Self::Pattern { path } => {
+                write!(f, "`{path}` is no path: it begins with a slash and is well coded")
+            }
+            Self::NoLogin => f.write_str("a login is demanded, and there is no list of users here"),
+            Self::Demand(wrong) => wrong.fmt(f),
         }
     }
 }
@@ -31,6 +57,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Root { source, .. } => Some(source),
+            Self::Demand(wrong) => Some(wrong),
+            Self::Mount { .. } | Self::Pattern { .. } | Self::NoLogin => None,
         }
     }
 }

@@ -10,16 +10,11 @@ use doorway_base::UnixTime;
 
 use crate::Status;
 use crate::conditional::{Precondition, Validators, evaluate};
+use crate::wire::RequestHead;
 use crate::wire::date::write_date;
 use crate::wire::path::{FilePath, NoFile};
 use crate::wire::response::ResponseWriter;
 use crate::wire::rule::Refusal;
-use crate::wire::{Method, RequestHead};
-
-/// Names that are looked for, in this order, when a folder is asked for.
-pub const INDEX_NAMES: &[&str] = &["index.html", "index.htm"];
-/// What a folder lets one do, as it stands in Allow.
-pub const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// What a file system says about a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,30 +51,24 @@ impl Facts {
     }
 }
 
-/// What a request asks of a folder, before any file was looked at.
+/// What a path asks of a folder, before any file was looked at.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     /// Look for this file.
     File(FilePath),
-    /// Answer with the status alone (with Allow for 204 and 405).
-    Status(Status),
+    /// There can be none: 404.
+    Nothing,
     /// The path breaks a rule.
     Refused(Refusal),
 }
 
-/// Reads off a request what it asks of a folder that is mounted at the server's root.
+/// Reads off a path what it asks of a folder.
 #[must_use]
-pub fn asked(head: &RequestHead<'_>) -> Asked {
-    match head.method {
-        Method::Get | Method::Head => {}
-        Method::Options => return Asked::Status(Status::NO_CONTENT),
-        _ => return Asked::Status(Status::METHOD_NOT_ALLOWED),
-    }
-    let Some(resource) = head.target.resource() else { return Asked::Status(Status::NOT_FOUND) };
-    match FilePath::resolve(resource.path) {
-        Ok(path) if path.is_hidden() => Asked::Status(Status::NOT_FOUND),
+pub fn asked(path: &str) -> Asked {
+    match FilePath::resolve(path.as_bytes()) {
+        Ok(path) if path.is_hidden() => Asked::Nothing,
         Ok(path) => Asked::File(path),
-        Err(NoFile::Outside) => Asked::Status(Status::NOT_FOUND),
+        Err(NoFile::Outside) => Asked::Nothing,
         Err(NoFile::Refused(refusal)) => Asked::Refused(refusal),
     }
 }
@@ -89,31 +78,33 @@ pub fn asked(head: &RequestHead<'_>) -> Asked {
 pub enum Step {
     /// Send this file.
     Send(Facts),
-    /// Look for [`INDEX_NAMES`] in the folder.
+    /// Look for an index in the folder.
     Index,
     /// Answer 301 with this Location: relative links in a folder need its trailing slash.
     Redirect(String),
-    /// Answer with the status alone.
-    Status(Status),
+    /// There is no such file: 404, or the file that stands for those that are not there.
+    Nothing,
+    /// The server may not read it: 403.
+    Forbidden,
 }
 
-/// Decides what a path means that leads to `found`.
+/// Decides what a path means that leads to `found`; `base` is what was cut off it before.
 #[must_use]
-pub fn step(path: &FilePath, query: Option<&[u8]>, found: Found) -> Step {
+pub fn step(base: &str, path: &FilePath, query: Option<&[u8]>, found: Found) -> Step {
     match found {
         Found::File(facts) if !path.folder => Step::Send(facts),
         Found::Folder if path.folder => Step::Index,
         Found::Folder => {
             let folder = FilePath { name: path.name.clone(), folder: true };
-            let mut location = folder.to_target();
+            let mut location = format!("{base}{}", folder.to_target());
             if let Some(query) = query {
                 location.push('?');
                 location.push_str(&String::from_utf8_lossy(query));
             }
             Step::Redirect(location)
         }
-        Found::File(_) | Found::Missing => Step::Status(Status::NOT_FOUND),
-        Found::Forbidden => Step::Status(Status::FORBIDDEN),
+        Found::File(_) | Found::Missing => Step::Nothing,
+        Found::Forbidden => Step::Forbidden,
     }
 }
 
@@ -172,15 +163,17 @@ mod tests {
 
     #[test]
     fn a_folder_is_served_with_its_slash_and_a_file_without() {
-        let check = |path: &FilePath, found, expected| assert_eq!(step(path, None, found), expected);
+        let check = |path: &FilePath, found, expected| assert_eq!(step("", path, None, found), expected);
         check(&path("a", false), Found::File(FACTS), Step::Send(FACTS));
-        check(&path("a", true), Found::File(FACTS), Step::Status(Status::NOT_FOUND));
+        check(&path("a", true), Found::File(FACTS), Step::Nothing);
         check(&path("a", true), Found::Folder, Step::Index);
         check(&path("", true), Found::Folder, Step::Index);
         check(&path("a b", false), Found::Folder, Step::Redirect("/a%20b/".into()));
-        check(&path("a", false), Found::Missing, Step::Status(Status::NOT_FOUND));
-        check(&path("a", false), Found::Forbidden, Step::Status(Status::FORBIDDEN));
-        assert_eq!(step(&path("a", false), Some(b"x=1"), Found::Folder), Step::Redirect("/a/?x=1".into()));
+        check(&path("a", false), Found::Missing, Step::Nothing);
+        check(&path("a", false), Found::Forbidden, Step::Forbidden);
+        let folder = |base| step(base, &path("a", false), Some(b"x=1"), Found::Folder);
+        assert_eq!(folder(""), Step::Redirect("/a/?x=1".into()));
+        assert_eq!(folder("/img"), Step::Redirect("/img/a/?x=1".into()));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
-//! | `server.rs` | [`Server`] and [`Site`]: what is served, and what each worker keeps |
+//! | `server.rs` | [`Server`], and what each worker keeps |
+//! | `site.rs` | [`Sites`]: what is served under which host and path |
+//! | `folder.rs` | a folder with the rules of its site |
 //! | `connection.rs` | one connection's task: read, answer, wait, end |
 //! | `batch.rs` | the hot path: all requests of one read into one write |
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
@@ -25,6 +27,7 @@ mod counts;
 mod date;
 mod feed;
 mod files;
+mod folder;
 mod gate;
 mod handler;
 mod hot;
@@ -32,14 +35,16 @@ mod login;
 mod reply;
 mod request_body;
 mod server;
+mod site;
 mod submitted;
 mod visit;
 
 pub use authenticator::{Authenticator, Tally};
 pub use counts::Counts;
-pub use files::{Looked, Root};
+pub use files::Root;
 pub use gate::Gate;
 pub use login::Login;
-pub use server::{Server, Site};
+pub use server::Server;
+pub use site::{Handlers, Sites};
 pub use submitted::{FormError, Submitted, Upload};
 pub use visit::{Visit, came_from_here};

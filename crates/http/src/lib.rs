@@ -11,7 +11,10 @@
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
 //! | [`form`] | forms: urlencoded and multipart |
+//! | [`pattern`] | which paths a route or a rule is about |
+//! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
+//! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
@@ -24,17 +27,21 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod coding;
 pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod cookie;
+pub mod cors;
 pub mod csrf;
 mod error;
 pub mod files;
 pub mod form;
 pub mod io;
 pub mod media_type;
+pub mod own_fields;
 mod page;
+pub mod pattern;
 pub mod security;
 pub mod session;
 pub mod status;
@@ -42,5 +49,5 @@ pub mod wire;
 
 pub use config::Config;
 pub use error::Error;
-pub use io::{Server, Site};
+pub use io::{Authenticator, Gate, Handlers, Login, Server, Sites, Submitted, Visit};
 pub use status::Status;

@@ -6,10 +6,10 @@ use crate::files::{Facts, Representation};
 
 const PAGE: &str = include_str!("page.html");
 
-/// The built-in page, if `name` is one of its names below the root.
+/// The built-in page, if `path` is one of its paths.
 #[must_use]
-pub(crate) fn find(name: &str) -> Option<(Representation, &'static [u8])> {
-    if !matches!(name, "" | "index.html") {
+pub(crate) fn find(path: &str) -> Option<(Representation, &'static [u8])> {
+    if !matches!(path, "/" | "/index.html") {
         return None;
     }
     // It changes with the program alone: its length and its sum stand in for inode and time.
@@ -28,7 +28,7 @@ mod tests {
             assert!(!PAGE.contains(tag), "{tag}");
         }
         assert!(PAGE.contains("prefers-color-scheme: dark"));
-        assert_eq!(find("index.html").unwrap().1, PAGE.as_bytes());
-        assert!(find("other.html").is_none());
+        assert_eq!(find("/index.html").unwrap().1, PAGE.as_bytes());
+        assert!(find("/other.html").is_none());
     }
 }

@@ -239,7 +239,7 @@ impl Running {
             return Err(refused(&problems));
         }
         let mut changed = self.services.reload(&new)?;
-        changed.extend(self.services.reopen_root()?);
+        changed.extend(self.services.reopen_folders()?);
         let mut in_force = self.config();
         let mut after_restart = Vec::new();
         for (table, key) in AFTER_RESTART {

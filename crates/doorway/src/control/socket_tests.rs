@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use doorway_base::Trace;
-use doorway_http::{Config as HttpConfig, Server, Site};
+use doorway_http::{Config as HttpConfig, Server, Sites};
 use doorway_net::os::Runtime;
 use doorway_net::tcp::{self, TcpOptions};
 use doorway_net::{Listener, World};
@@ -30,7 +30,7 @@ impl Gate {
         let data = Data::new();
         let world = runtime.world();
         let control = Arc::new(data.control(world.clone()));
-        let site = Site::default().mount("/", control);
+        let site = Sites::default().mount("/", control);
         let server = Arc::new(Server::new(world, &HttpConfig::default(), site));
         let listener = Listener::Unix(bind(&data.0).unwrap());
         let _ = tcp::open(world, vec![listener], &TcpOptions::new("control", "http", 0), &server);

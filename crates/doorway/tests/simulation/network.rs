@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorway_dns::config::ZoneConfig;
 use doorway_dns::io::Surroundings;
-use doorway_http::Site;
+use doorway_http::{Handlers, Sites};
 use doorway_net::{World, tcp};
 use doorway_sim::{Link, Node, Simulation};
 
@@ -56,7 +56,8 @@ fn serve(world: &World) {
     };
     doorway_dns::Server::start(world, &dns, &Surroundings::default()).unwrap();
     let http = doorway_http::Config { root: Some(folder.join("public")), ..doorway_http::Config::default() };
-    let server = Arc::new(doorway_http::Server::new(world, &http, Site::open(&http).unwrap()));
+    let server =
+        Arc::new(doorway_http::Server::new(world, &http, Sites::open(&http, &Handlers::default()).unwrap()));
     tcp::serve(world, HTTP.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
 }
 

@@ -9,6 +9,8 @@ use super::verdicts::Person;
 /// Somebody who may come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
+    /// Every user.
+    Anyone,
     /// The user of this name.
     User(String),
     /// Whoever has this role.
@@ -31,7 +33,7 @@ pub struct Ways {
 pub struct Demand {
     /// The name of what is protected, for people (RFC 9110 §11.5).
     pub realm: String,
-    /// Who may come in; every user when it is empty.
+    /// Who may come in; nobody when it is empty.
     pub users: Vec<Who>,
     /// How they may log in.
     pub ways: Ways,
@@ -40,7 +42,7 @@ pub struct Demand {
 /// A demand that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongDemand {
-    /// Neither a user's name nor `@` and a role.
+    /// Neither a user's name nor `@` and a role nor `*`.
     User(String),
     /// No way to log in of this name.
     Way(String),
@@ -51,7 +53,7 @@ impl fmt::Display for WrongDemand {
         match self {
             Self::User(text) => {
                 let roles = Role::ALL.map(|role| format!("@{role}")).join(", ");
-                write!(f, "`{text}` is neither a user's name nor one of {roles}")
+                write!(f, "`{text}` is neither a user's name nor one of {roles}, nor `*` for every user")
             }
             Self::Way(text) if text == "digest" => f.write_str(
                 "there is no digest: it needs a password's equal in the store, which keeps argon2id alone; use basic over TLS",
@@ -64,14 +66,16 @@ impl fmt::Display for WrongDemand {
 impl std::error::Error for WrongDemand {}
 
 impl Demand {
-    /// Reads a demand as the config has it: names and `@role`s, and the ways `basic`, `bearer` and `form`.
+    /// Reads a demand as the config has it: names, `@role`s and `*` for every user, and the ways `basic`, `bearer` and `form`.
     ///
     /// # Errors
     /// [`WrongDemand`] for the first word that means nothing.
-    pub fn read(realm: &str, users: &[&str], ways: &[&str]) -> Result<Self, WrongDemand> {
-        let who = |text: &&str| {
-            let wrong = || WrongDemand::User((*text).to_owned());
+    pub fn read<T: AsRef<str>>(realm: &str, users: &[T], ways: &[T]) -> Result<Self, WrongDemand> {
+        let who = |text: &T| {
+            let text = text.as_ref();
+            let wrong = || WrongDemand::User(text.to_owned());
             match text.strip_prefix('@') {
+                None if text == "*" => Ok(Who::Anyone),
                 Some(role) => role.parse().map(Who::Role).map_err(|_| wrong()),
                 None => user_name(text).map(Who::User).map_err(|_| wrong()),
             }
@@ -82,11 +86,11 @@ impl Demand {
             ways: Ways { basic: false, bearer: false, form: false },
         };
         for way in ways {
-            match *way {
+            match way.as_ref() {
                 "basic" => demand.ways.basic = true,
                 "bearer" => demand.ways.bearer = true,
                 "form" => demand.ways.form = true,
-                _ => return Err(WrongDemand::Way((*way).to_owned())),
+                other => return Err(WrongDemand::Way(other.to_owned())),
             }
         }
         Ok(demand)
@@ -95,11 +99,11 @@ impl Demand {
     /// Whether somebody is among those who may come in.
     #[must_use]
     pub fn admits(&self, person: &Person) -> bool {
-        self.users.is_empty()
-            || self.users.iter().any(|who| match who {
-                Who::User(name) => **name == *person.name,
-                Who::Role(role) => person.roles.contains(role),
-            })
+        self.users.iter().any(|who| match who {
+            Who::Anyone => true,
+            Who::User(name) => **name == *person.name,
+            Who::Role(role) => person.roles.contains(role),
+        })
     }
 
     /// The value of WWW-Authenticate (RFC 9110 §11.6.1); `None` where only the form is a way. `refused` says that a
@@ -130,7 +134,8 @@ mod tests {
             let demand = Demand::read("r", users, &["basic"]).unwrap();
             assert_eq!(demand.admits(person), expected, "{users:?} {person:?}");
         };
-        check(&[], &person("bob", &[]), true);
+        check(&["*"], &person("bob", &[]), true);
+        check(&[], &person("bob", &[Role::Admin]), false);
         check(&["ann"], &person("ann", &[]), true);
         check(&["Ann"], &person("ann", &[]), true);
         check(&["ann"], &person("bob", &[Role::Admin]), false);

@@ -18,8 +18,11 @@ use super::gate::{Passage, Verification};
 use super::hot::HotCache;
 use super::reply::send_hot;
 use super::server::{Setup, Worker};
+use super::site::{Does, Route, Site};
 use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
+use crate::cors::Cors;
+use crate::wire::path::canonical;
 use crate::wire::response::Form;
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
 
@@ -54,11 +57,19 @@ pub(super) struct FileStream {
 /// A request for a handler. Its body is not read yet.
 pub(super) struct HandlerCall {
     pub(super) handler: Arc<dyn Handler>,
+    pub(super) placed: Placed,
     pub(super) request: Request,
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) has_body: bool,
     pub(super) cause: Option<EventId>,
+}
+
+/// What the config adds to a handler's response.
+pub(super) struct Placed {
+    pub(super) route: Arc<Route>,
+    /// The page that the request comes from, where the route has rules about that.
+    pub(super) origin: Option<Vec<u8>>,
 }
 
 /// What happens to a connection after a response.
@@ -166,8 +177,19 @@ pub(super) struct Desk<'a> {
 /// A request that is being answered before its body was read.
 pub(super) struct Answer<'h, 'b> {
     pub(super) head: &'h RequestHead<'b>,
+    /// Who is asked for it.
+    pub(super) place: Place<'h>,
     pub(super) persistent: bool,
     pub(super) cause: Option<EventId>,
+}
+
+/// Where in the config a request leads.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'h> {
+    pub(super) site: &'h Site,
+    /// The number of `route` in `site`.
+    pub(super) number: u16,
+    pub(super) route: &'h Arc<Route>,
 }
 
 impl Answer<'_, '_> {
@@ -177,6 +199,12 @@ impl Answer<'_, '_> {
 
     pub(super) fn with_body(&self) -> bool {
         self.head.method != Method::Head
+    }
+
+    /// The page that the request comes from, where the route has rules about that.
+    pub(super) fn cors(&self) -> Option<(&Cors, Option<&[u8]>)> {
+        let cors = self.place.route.cors.as_ref()?;
+        Some((cors, self.head.fields.first(b"origin")))
     }
 }
 
@@ -189,49 +217,60 @@ impl Desk<'_> {
             Target::Asterisk => b"*",
         };
         let setup = self.setup;
-        let gate = setup.site.gate(path);
-        let passage = gate.map(|gate| self.passage(gate, head));
-        if let Some(Passage::Unknown(verification)) = passage {
+        let site = setup.sites.find(head.host_name());
+        if matches!(head.method, Method::Get | Method::Head)
+            && let Some(hot) = self.hot.find(site.number, path)
+            && hot.is_fresh(self.now)
+            && site.route(hot.route).gate.is_none()
+        {
+            let cause = record(self.watching, head, taken);
+            let place = Place { site, number: hot.route, route: site.route(hot.route) };
+            let answer = Answer { head, place, persistent: engine.answer(), cause };
+            self.counts.hot += 1;
+            send_hot(&answer, hot, self.out, self.dates, self.counts, self.watching);
+            return answer.then().next();
+        }
+        let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
+        let number = normal.as_ref().map_or(0, |path| site.route_of(path));
+        let place = Place { site, number, route: site.route(number) };
+        // A browser asks without credentials whether it may ask with them.
+        let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
+        let passage = gate.map(|gate| (gate, self.passage(gate, head)));
+        if let Some((_, Passage::Unknown(verification))) = passage {
             let before = &taken[..taken.len() - head.octets.len()];
             if !before.is_empty() {
                 self.watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
             }
             return Some(Next::Verify(verification));
         }
-        let cause = self.watching.record(Direction::In, taken, None, || {
-            format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-        });
-        let mut user = None;
-        match (gate, passage) {
-            (Some(gate), Some(Passage::Shut(shut))) => {
-                let answer = Answer { head, persistent: engine.answer(), cause };
+        let cause = record(self.watching, head, taken);
+        let user = match passage {
+            Some((gate, Passage::Shut(shut))) => {
+                let answer = Answer { head, place, persistent: engine.answer(), cause };
                 self.turn_away(gate, &answer, shut);
                 return answer.then().next();
             }
-            (_, Some(Passage::Open(person))) => user = Some(person),
-            _ => {}
-        }
-        if let Some(handler) = setup.site.handler(path) {
-            return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, user, cause))));
-        }
-        let answer = Answer { head, persistent: engine.answer(), cause };
-        if matches!(head.method, Method::Get | Method::Head)
-            && let Some(hot) = self.hot.find(path)
-            && hot.is_fresh(self.now)
+            Some((_, Passage::Open(user))) => Some(user),
+            _ => None,
+        };
+        if let (Ok(path), Does::Handler(handler)) = (&normal, &place.route.does)
+            && self.refusal(&place, head).is_none()
+            && !self.is_preflight(&place, head)
         {
-            self.counts.hot += 1;
-            send_hot(&answer, hot, self.out, self.dates, self.counts, self.watching);
-            return answer.then().next();
+            let mut call = self.handler_call(handler, head, path, place.route, cause);
+            call.request.user = user;
+            return Some(Next::Handle(Box::new(call)));
         }
-        self.cold(&answer, path)
+        let answer = Answer { head, place, persistent: engine.answer(), cause };
+        self.cold(&answer, path, normal)
     }
 
     fn handler_call(
         &self,
         handler: &Arc<dyn Handler>,
         head: &RequestHead<'_>,
-        path: &[u8],
-        user: Option<Arc<str>>,
+        path: &str,
+        route: &Arc<Route>,
         cause: Option<EventId>,
     ) -> HandlerCall {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
@@ -241,7 +280,7 @@ impl Desk<'_> {
         }
         let request = Request {
             method: text(head.method_name),
-            path: if path.is_empty() { "/".to_owned() } else { text(path) },
+            path: path.to_owned(),
             query: head.target.resource().and_then(|resource| resource.query).map(text),
             host: text(head.host_name()),
             fields,
@@ -249,9 +288,18 @@ impl Desk<'_> {
             remote: self.watching.pulse().ends().remote,
             secure: false,
             unix_user: None,
-            user,
+            user: None,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
-        HandlerCall { handler: Arc::clone(handler), request, method, version, has_body, cause }
+        let origin = route.cors.as_ref().and(head.fields.first(b"origin")).map(<[u8]>::to_vec);
+        let (handler, placed) = (Arc::clone(handler), Placed { route: Arc::clone(route), origin });
+        HandlerCall { handler, placed, request, method, version, has_body, cause }
     }
+}
+
+/// Tells the trace of a request.
+fn record(watching: &Watching, head: &RequestHead<'_>, taken: &[u8]) -> Option<EventId> {
+    watching.record(Direction::In, taken, None, || {
+        format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+    })
 }

@@ -11,10 +11,9 @@ use doorway_base::UnixTime;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
 
-use crate::Status;
+use crate::config::Symlinks;
 use crate::error::Error;
-use crate::files::{Facts, Found, INDEX_NAMES, Step, step};
-use crate::wire::path::FilePath;
+use crate::files::{Facts, Found};
 
 /// A race with a rename makes `openat2` ask for another try; so often it gets one.
 const OPEN_TRIES: u32 = 4;
@@ -23,24 +22,7 @@ const OPEN_TRIES: u32 = 4;
 #[derive(Debug)]
 pub struct Root {
     folder: OwnedFd,
-}
-
-/// What a path led to.
-#[derive(Debug)]
-pub enum Looked {
-    /// A file, with its name below the root.
-    File {
-        /// The open file.
-        file: File,
-        /// Its facts.
-        facts: Facts,
-        /// Its name, for the media type.
-        name: String,
-    },
-    /// Answer 301 with this Location.
-    Redirect(String),
-    /// Answer with the status alone.
-    Status(Status),
+    symlinks: Symlinks,
 }
 
 impl Root {
@@ -48,10 +30,10 @@ impl Root {
     ///
     /// # Errors
     /// [`Error::Root`] when it is not there, is no folder or may not be read.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path, symlinks: Symlinks) -> Result<Self, Error> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         match openat(CWD, path, flags, Mode::empty()) {
-            Ok(folder) => Ok(Self { folder }),
+            Ok(folder) => Ok(Self { folder, symlinks }),
             Err(errno) => Err(Error::Root { path: path.to_owned(), source: errno.into() }),
         }
     }
@@ -62,39 +44,23 @@ impl Root {
         Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
     }
 
-    /// Follows `path` to a file, through the index of a folder.
-    ///
-    /// # Errors
-    /// When the server itself is in trouble (out of descriptors, disk errors).
-    pub fn look(&self, path: &FilePath, query: Option<&[u8]>) -> io::Result<Looked> {
-        let (found, file) = self.find(&path.name)?;
-        Ok(match (step(path, query, found), file) {
-            (Step::Send(facts), Some(file)) => Looked::File { file, facts, name: path.name.clone() },
-            (Step::Index, _) => return self.index(path),
-            (Step::Redirect(location), _) => Looked::Redirect(location),
-            (Step::Status(status), _) => Looked::Status(status),
-            (Step::Send(_), None) => Looked::Status(Status::NOT_FOUND),
-        })
-    }
-
-    fn index(&self, folder: &FilePath) -> io::Result<Looked> {
-        for index in INDEX_NAMES {
-            let name =
-                if folder.name.is_empty() { (*index).to_owned() } else { format!("{}/{index}", folder.name) };
-            match self.find(&name)? {
-                (Found::File(facts), Some(file)) => return Ok(Looked::File { file, facts, name }),
-                (Found::Forbidden, _) => return Ok(Looked::Status(Status::FORBIDDEN)),
-                _ => {}
-            }
-        }
-        Ok(Looked::Status(Status::NOT_FOUND))
+    pub(super) const fn symlinks(&self) -> Symlinks {
+        self.symlinks
     }
 
     /// What is at `name`, opened when it is an ordinary file.
-    fn find(&self, name: &str) -> io::Result<(Found, Option<File>)> {
+    ///
+    /// # Errors
+    /// When the server itself is in trouble (out of descriptors, disk errors).
+    pub(super) fn find(&self, name: &str) -> io::Result<(Found, Option<File>)> {
         // Not to wait for the other end of a FIFO; for ordinary files it changes nothing.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let resolve = match self.symlinks {
+            Symlinks::Deny => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+            Symlinks::WithinRoot => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+            // The name itself holds no `..`, so that only a link leads out.
+            Symlinks::Follow => ResolveFlags::NO_MAGICLINKS,
+        };
         let name = if name.is_empty() { "." } else { name };
         let mut tries = 0;
         let opened = loop {

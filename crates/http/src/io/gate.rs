@@ -15,7 +15,6 @@ use crate::auth::{Credentials, Demand, Person, Tag, Verdict};
 use crate::csrf;
 use crate::form;
 use crate::session;
-use crate::wire::path::FilePath;
 use crate::wire::{Method, RequestHead};
 
 /// A demand, and who finds out whether somebody meets it.
@@ -94,23 +93,6 @@ impl Verification {
             Shown::User(name) => authenticator.person(&name).await,
         };
         server.worker().verdicts.remember(tag, verdict, generation, world.now());
-    }
-}
-
-/// Whether `path` is `prefix` or below it, whatever way it is written. What cannot be resolved counts as below
-/// everything.
-pub(super) fn is_below(path: &[u8], prefix: &str) -> bool {
-    let below = |path: &[u8]| {
-        path.strip_prefix(prefix.as_bytes())
-            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || prefix.is_empty())
-    };
-    let is_plain = !path.contains(&b'%') && !path.windows(2).any(|two| two == b"//" || two == b"/.");
-    if below(path) || is_plain {
-        return below(path);
-    }
-    match FilePath::resolve(path) {
-        Ok(resolved) => below(format!("/{}", resolved.name).as_bytes()),
-        Err(_) => true,
     }
 }
 
@@ -232,35 +214,4 @@ fn wants_page(head: &RequestHead<'_>) -> bool {
     head.fields
         .all(b"Accept")
         .any(|field| field.windows(9).any(|part| part.eq_ignore_ascii_case(b"text/html")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_way_of_writing_a_path_leads_round_a_gate() {
-        let check =
-            |path: &str, expected| assert_eq!(is_below(path.as_bytes(), "/private"), expected, "{path}");
-        for path in [
-            "/private",
-            "/private/",
-            "/private/a",
-            "/%70rivate/a",
-            "/./private",
-            "/x/../private/a",
-            "//private/a",
-            "/x/%2e%2e/private",
-            "/private%2fa",
-            "/%zz",
-            "/private/../private",
-        ] {
-            check(path, true);
-        }
-        for path in ["/", "/privat", "/privatex", "/x/private", "/x/./y", "/a%20b", "/private/../x"] {
-            // The last is below it as it is written, and asked about for that.
-            check(path, path == "/private/../x");
-        }
-        assert!(is_below(b"/anything", "") && is_below(b"*", ""));
-    }
 }

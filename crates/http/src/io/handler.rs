@@ -11,7 +11,7 @@ use doorway_base::trace::EventId;
 use doorway_net::BoxFuture;
 use doorway_net::web::{Body, BodyStream, Response, Taking};
 
-use super::batch::{HandlerCall, Then};
+use super::batch::{HandlerCall, Placed, Then};
 use super::connection::Talk;
 use super::feed::Feed;
 use super::reply::{begin, refuse};
@@ -82,7 +82,7 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
     if let Some(upgrade) = response.upgrade.take() {
         let switches = status == Status::SWITCHING_PROTOCOLS && call.version == Version::Http11;
         if switches || call.method == Method::Connect {
-            let out = head(talk, server, &response, Delimited::Bodiless, call.version, true);
+            let out = head(talk, server, &response, Delimited::Bodiless, &call.placed, call.version, true);
             talk.write(&out, call.cause, &status.to_string()).await?;
             talk.upgrade = Some(upgrade);
             return Ok(Then::Close);
@@ -96,7 +96,7 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
     let unread = pump.as_ref().is_some_and(|pump| !pump.body.is_over());
     let reading = unread && pump.as_ref().is_some_and(|pump| !pump.feed.is_gone());
     let persistent = if reading { talk.engine.persists() } else { talk.engine.answer() };
-    let mut out = head(talk, server, &response, delimited, call.version, persistent);
+    let mut out = head(talk, server, &response, delimited, &call.placed, call.version, persistent);
     match response.body {
         _ if call.method == Method::Head || delimited == Delimited::Bodiless => {
             talk.write(&out, call.cause, &status.to_string()).await?;
@@ -227,6 +227,7 @@ fn head(
     server: &Server,
     response: &Response,
     delimited: Delimited,
+    placed: &Placed,
     version: Version,
     persistent: bool,
 ) -> Vec<u8> {
@@ -235,9 +236,10 @@ fn head(
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
     worker.counts.count_response(status);
-    let mut writer = begin(&worker.setup, &mut out, Form::Http1, &worker.dates, status);
+    let own = &placed.route.fields;
+    let mut writer = begin(&worker.setup, &mut out, Form::Http1, &worker.dates, status, own);
     for (name, value) in response.fields.iter() {
-        if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
+        if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
             writer.field(name, value.as_bytes());
         }
     }
@@ -249,6 +251,7 @@ fn head(
         Delimited::Chunked => drop(writer.field("Transfer-Encoding", b"chunked")),
         Delimited::Close | Delimited::Bodiless => {}
     }
+    placed.route.write_fields(&mut writer, placed.origin.as_deref());
     writer.connection(version, persistent).end();
     out
 }

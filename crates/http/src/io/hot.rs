@@ -9,7 +9,9 @@ use std::time::Duration;
 use doorway_base::Instant;
 
 use super::date::DateCache;
+use super::site::Route;
 use crate::Status;
+use crate::cors::Cors;
 use crate::files::{Facts, Representation};
 use crate::wire::Version;
 use crate::wire::date::DATE_OCTETS;
@@ -25,13 +27,13 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// What an entry costs besides its octets and twice its key, roughly.
 const ENTRY_OCTETS: usize = 256;
 
-/// Responses by the path of their target as it came.
+/// Responses by site and by the path of their target as it came.
 #[derive(Debug)]
 pub(super) struct HotCache {
-    // Looked up, never iterated.
-    entries: HashMap<Box<[u8]>, Hot>,
+    // A map a site. Looked up, never iterated.
+    sites: Vec<HashMap<Box<[u8]>, Hot>>,
     /// Keys in the order in which they will be looked at for eviction.
-    order: VecDeque<Box<[u8]>>,
+    order: VecDeque<(u16, Box<[u8]>)>,
     octets: usize,
     octets_max: usize,
 }
@@ -50,6 +52,8 @@ pub(super) struct Hot {
     settled: bool,
     /// Asked for since it was last looked at for eviction.
     visited: bool,
+    /// The place of its route in its site.
+    pub(super) route: u16,
     pub(super) representation: Representation,
 }
 
@@ -59,23 +63,26 @@ impl Hot {
         representation: Representation,
         server_name: &str,
         body: &[u8],
+        route: (u16, &Route),
         dates: &DateCache,
         now: Instant,
     ) -> Self {
         let mut octets = Vec::with_capacity(body.len() + 320);
         let mut writer = ResponseWriter::begin(&mut octets, Form::Http1, Status::OK);
         let date_at = writer.date(dates.text());
-        if !server_name.is_empty() {
+        let (route, of) = route;
+        if !server_name.is_empty() && !of.fields.omits("Server") {
             writer.field("Server", server_name.as_bytes());
         }
         representation.write_fields(&mut writer, Status::OK, dates.wall());
+        of.fields.write(&mut writer);
         let fields_end = octets.len();
         octets.extend_from_slice(b"\r\n");
         octets.extend_from_slice(body);
         let settled = dates.wall() - representation.facts.modified > SETTLED;
         let date_second = dates.wall().as_secs();
         let (checked, visited) = (now, false);
-        Self { octets, fields_end, date_at, date_second, checked, settled, visited, representation }
+        Self { octets, fields_end, date_at, date_second, checked, settled, visited, route, representation }
     }
 
     /// Appends the response, with the body unless the request was HEAD.
@@ -84,6 +91,7 @@ impl Hot {
         &mut self,
         out: &mut Vec<u8>,
         dates: &DateCache,
+        cors: Option<(&Cors, Option<&[u8]>)>,
         version: Version,
         persistent: bool,
         with_body: bool,
@@ -92,12 +100,16 @@ impl Hot {
             self.date_second = dates.wall().as_secs();
             self.octets[self.date_at..self.date_at + DATE_OCTETS].copy_from_slice(dates.text());
         }
-        if version == Version::Http11 && persistent && with_body {
+        if version == Version::Http11 && persistent && with_body && cors.is_none() {
             out.extend_from_slice(&self.octets);
             return;
         }
         out.extend_from_slice(&self.octets[..self.fields_end]);
-        ResponseWriter::resume(out, Form::Http1).connection(version, persistent).end();
+        let mut writer = ResponseWriter::resume(out, Form::Http1);
+        if let Some((cors, origin)) = cors {
+            cors.write(&mut writer, origin);
+        }
+        writer.connection(version, persistent).end();
         if with_body {
             out.extend_from_slice(&self.octets[self.fields_end + 2..]);
         }
@@ -124,48 +136,57 @@ impl Hot {
 
 impl HotCache {
     pub(super) fn new(octets_max: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), octets: 0, octets_max }
+        Self { sites: Vec::new(), order: VecDeque::new(), octets: 0, octets_max }
     }
 
-    /// The entry for a path.
+    fn entries(&mut self, site: u16) -> &mut HashMap<Box<[u8]>, Hot> {
+        let place = usize::from(site);
+        if self.sites.len() <= place {
+            self.sites.resize_with(place + 1, HashMap::new);
+        }
+        &mut self.sites[place]
+    }
+
+    /// The entry for a path of a site.
     #[inline]
-    pub(super) fn find(&mut self, path: &[u8]) -> Option<&mut Hot> {
-        let hot = self.entries.get_mut(path)?;
+    pub(super) fn find(&mut self, site: u16, path: &[u8]) -> Option<&mut Hot> {
+        let hot = self.sites.get_mut(usize::from(site))?.get_mut(path)?;
         hot.visited = true;
         Some(hot)
     }
 
     /// Keeps an entry, and lets others go to make room. One that is larger than the whole cache is
     /// not kept.
-    pub(super) fn insert(&mut self, path: &[u8], hot: Hot) {
+    pub(super) fn insert(&mut self, site: u16, path: &[u8], hot: Hot) {
         let cost = hot.cost(path);
         if cost > self.octets_max {
-            self.remove(path);
+            self.remove(site, path);
             return;
         }
-        if let Some(old) = self.entries.insert(path.into(), hot) {
+        if let Some(old) = self.entries(site).insert(path.into(), hot) {
             self.octets -= old.cost(path);
         } else {
-            self.order.push_back(path.into());
+            self.order.push_back((site, path.into()));
         }
         self.octets += cost;
         while self.octets > self.octets_max && self.evict() {}
     }
 
     /// Forgets what is known of a path.
-    pub(super) fn remove(&mut self, path: &[u8]) {
-        if let Some(hot) = self.entries.remove(path) {
+    pub(super) fn remove(&mut self, site: u16, path: &[u8]) {
+        if let Some(hot) = self.entries(site).remove(path) {
             self.octets -= hot.cost(path);
-            self.order.retain(|key| **key != *path);
+            self.order.retain(|(of, key)| *of != site || **key != *path);
         }
     }
 
     /// Lets the first entry go that was not asked for since the last look; false when there is none.
     fn evict(&mut self) -> bool {
-        while let Some(key) = self.order.pop_front() {
-            if self.entries.get_mut(&key).is_some_and(|hot| std::mem::take(&mut hot.visited)) {
-                self.order.push_back(key);
-            } else if let Some(hot) = self.entries.remove(&key) {
+        while let Some((site, key)) = self.order.pop_front() {
+            let entries = self.entries(site);
+            if entries.get_mut(&key).is_some_and(|hot| std::mem::take(&mut hot.visited)) {
+                self.order.push_back((site, key));
+            } else if let Some(hot) = entries.remove(&key) {
                 self.octets -= hot.cost(&key);
                 return true;
             }
@@ -183,7 +204,7 @@ mod tests {
         let modified = UnixTime::from_secs(modified);
         let facts = Facts { inode: (1, 1), octets: body.len() as u64, modified };
         let dates = DateCache::at(UnixTime::from_secs(784_111_777));
-        Hot::new(Representation::new("a.txt", facts), "", body, &dates, Instant::ZERO)
+        Hot::new(Representation::new("a.txt", facts), "", body, (0, &Route::page()), &dates, Instant::ZERO)
     }
 
     #[test]
@@ -192,7 +213,7 @@ mod tests {
         let later = DateCache::at(UnixTime::from_secs(784_111_778));
         let mut write = |version, persistent, with_body| {
             let mut out = Vec::new();
-            hot.write(&mut out, &later, version, persistent, with_body);
+            hot.write(&mut out, &later, None, version, persistent, with_body);
             String::from_utf8(out).unwrap()
         };
         let fields = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\n\
@@ -222,17 +243,17 @@ mod tests {
     fn the_cache_stays_within_its_octets_and_keeps_what_is_asked_for() {
         let mut cache = HotCache::new(10_000);
         for round in 0..100u8 {
-            cache.insert(&[b'/', round], hot(&[0; 1000], 784_111_000));
+            cache.insert(0, &[b'/', round], hot(&[0; 1000], 784_111_000));
             assert!(cache.octets <= 10_000);
-            assert!(cache.find(b"/\0").is_some(), "asked for in every round");
+            assert!(cache.find(0, b"/\0").is_some(), "asked for in every round");
         }
-        assert_eq!(cache.entries.len(), cache.order.len());
-        assert!(cache.find(&[b'/', 99]).is_some());
-        assert!(cache.find(&[b'/', 50]).is_none());
-        cache.insert(b"/large", hot(&[0; 20_000], 784_111_000));
-        assert!(cache.find(b"/large").is_none());
+        assert_eq!(cache.sites[0].len(), cache.order.len());
+        assert!(cache.find(0, &[b'/', 99]).is_some());
+        assert!(cache.find(0, &[b'/', 50]).is_none());
+        cache.insert(0, b"/large", hot(&[0; 20_000], 784_111_000));
+        assert!(cache.find(0, b"/large").is_none());
         for round in 0..100u8 {
-            cache.remove(&[b'/', round]);
+            cache.remove(0, &[b'/', round]);
         }
         assert_eq!((cache.octets, cache.order.len()), (0, 0));
     }

@@ -10,7 +10,8 @@ use super::hot::Hot;
 use super::server::Setup;
 use crate::Status;
 use crate::conditional::Precondition;
-use crate::files::ALLOW;
+use crate::cors::{PREFLIGHT, is_preflight};
+use crate::own_fields::OwnFields;
 use crate::wire::response::{Form, ResponseWriter};
 use crate::wire::{Refusal, Version};
 
@@ -25,6 +26,23 @@ impl Desk<'_> {
         self.respond(answer, status, None, reason);
     }
 
+    /// Answers with a text of the operator's, or with the status alone when there is none.
+    pub(super) fn text(&mut self, answer: &Answer<'_, '_>, status: Status, text: &str) {
+        let start = self.out.len();
+        let mut writer = self.begin(answer, status);
+        if !status.is_bodiless() {
+            if !text.is_empty() && !answer.place.route.fields.omits("Content-Type") {
+                writer.field("Content-Type", b"text/plain; charset=utf-8");
+            }
+            writer.number("Content-Length", text.len() as u64);
+        }
+        self.head_end = answer.finish(&mut writer);
+        if !status.is_bodiless() && answer.with_body() {
+            self.out.extend_from_slice(text.as_bytes());
+        }
+        self.sent(answer, status, start);
+    }
+
     fn respond(
         &mut self,
         answer: &Answer<'_, '_>,
@@ -34,18 +52,26 @@ impl Desk<'_> {
     ) {
         let start = self.out.len();
         let body = if reason.is_empty() { format!("{status}\n") } else { format!("{reason}\n") };
-        let mut writer = self.begin(status);
+        let mut writer = self.begin(answer, status);
         if let Some((name, value)) = field {
             writer.field(name, value.as_bytes());
         }
-        if matches!(status, Status::METHOD_NOT_ALLOWED | Status::NO_CONTENT) {
-            writer.field("Allow", ALLOW.as_bytes());
+        let route = answer.place.route;
+        if matches!(status, Status::METHOD_NOT_ALLOWED | Status::NO_CONTENT)
+            && let Some(methods) = route.methods
+        {
+            writer.field("Allow", methods.to_string().as_bytes());
+        }
+        if status == PREFLIGHT
+            && let Some(cors) = route.cors.as_ref().filter(|_| is_preflight(answer.head))
+        {
+            cors.write_preflight(&mut writer);
         }
         if !status.is_bodiless() {
             writer.field("Content-Type", b"text/plain; charset=utf-8");
             writer.number("Content-Length", body.len() as u64);
         }
-        self.head_end = writer.connection(answer.head.version, answer.persistent).end();
+        self.head_end = answer.finish(&mut writer);
         if !status.is_bodiless() && answer.with_body() {
             self.out.extend_from_slice(body.as_bytes());
         }
@@ -60,13 +86,22 @@ impl Desk<'_> {
         self.watching.record(Direction::Out, &self.out[start..], cause, text);
     }
 
-    pub(super) fn begin(&mut self, status: Status) -> ResponseWriter<'_> {
-        begin(self.setup, self.out, self.form, self.dates, status)
+    pub(super) fn begin(&mut self, answer: &Answer<'_, '_>, status: Status) -> ResponseWriter<'_> {
+        begin(self.setup, self.out, self.form, self.dates, status, &answer.place.route.fields)
     }
 
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
         self.counts.count_response(status);
         self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+    }
+}
+
+impl Answer<'_, '_> {
+    /// Ends a head with the fields of its route. Returns where its content begins.
+    pub(super) fn finish(&self, writer: &mut ResponseWriter<'_>) -> usize {
+        let origin = self.cors().and_then(|(_, origin)| origin);
+        self.place.route.write_fields(writer, origin);
+        writer.connection(self.head.version, self.persistent).end()
     }
 }
 
@@ -77,10 +112,11 @@ pub(super) fn begin<'a>(
     form: Form,
     dates: &DateCache,
     status: Status,
+    own: &OwnFields,
 ) -> ResponseWriter<'a> {
     let mut writer = ResponseWriter::begin(out, form, status);
     writer.date(dates.text());
-    if !setup.server_name.is_empty() {
+    if !setup.server_name.is_empty() && !own.omits("Server") {
         writer.field("Server", setup.server_name.as_bytes());
     }
     writer
@@ -98,7 +134,7 @@ pub(super) fn refuse(
     let body = format!("{refusal}\n");
     counts.count_refusal(refusal.rule);
     counts.count_response(status);
-    let mut writer = begin(setup, out, Form::Http1, dates, status);
+    let mut writer = begin(setup, out, Form::Http1, dates, status, &OwnFields::default());
     writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
     writer.connection(Version::Http11, false).end();
     out.extend_from_slice(body.as_bytes());
@@ -118,7 +154,7 @@ pub(super) fn send_hot(
     let head = answer.head;
     let status = match hot.representation.precondition(head, dates.wall()) {
         Precondition::Holds => {
-            hot.write(out, dates, head.version, answer.persistent, answer.with_body());
+            hot.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body());
             Status::OK
         }
         precondition => {
@@ -132,7 +168,7 @@ pub(super) fn send_hot(
             if status == Status::PRECONDITION_FAILED {
                 writer.number("Content-Length", 0);
             }
-            writer.connection(head.version, answer.persistent).end();
+            answer.finish(&mut writer);
             status
         }
     };

@@ -9,96 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorway_net::tcp::TcpOptions;
-use doorway_net::web::Handler;
 use doorway_net::{Connection, TcpService, World};
 
 use super::counts::Counts;
 use super::date::DateCache;
-use super::files::Root;
-use super::gate::{Gate, is_below};
 use super::hot::HotCache;
+use super::site::Sites;
 use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
 use crate::wire::FieldSpans;
-
-/// What stands behind the paths of a server.
-#[derive(Clone, Default)]
-pub struct Site {
-    /// The folder at `/`; the built-in page when there is none.
-    root: Option<Arc<Root>>,
-    /// Handlers by the start of the path, longest first.
-    mounts: Vec<Mount>,
-    /// Gates by the start of the path, longest first.
-    gates: Vec<(String, Arc<Gate>)>,
-}
-
-/// A handler and the paths it answers for.
-#[derive(Clone)]
-pub(super) struct Mount {
-    prefix: String,
-    pub(super) handler: Arc<dyn Handler>,
-}
-
-impl std::fmt::Debug for Site {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mounts: Vec<_> = self.mounts.iter().map(|mount| &mount.prefix).collect();
-        f.debug_struct("Site").field("root", &self.root).field("mounts", &mounts).finish()
-    }
-}
-
-impl Site {
-    /// The folder or the built-in page, as the configuration says.
-    ///
-    /// # Errors
-    /// [`Error::Root`] when the folder cannot be opened.
-    pub fn open(config: &Config) -> Result<Self, Error> {
-        let root = match &config.root {
-            Some(path) => Some(Arc::new(Root::open(path)?)),
-            None => None,
-        };
-        Ok(Self { root, mounts: Vec::new(), gates: Vec::new() })
-    }
-
-    /// Gives all paths that are `prefix`, or begin with it and a slash, to a handler. The longest
-    /// prefix decides; `/` takes every path, and `*` too.
-    #[must_use]
-    pub fn mount(mut self, prefix: &str, handler: Arc<dyn Handler>) -> Self {
-        let prefix = prefix.trim_end_matches('/').to_owned();
-        self.mounts.push(Mount { prefix, handler });
-        self.mounts.sort_by_key(|mount| std::cmp::Reverse(mount.prefix.len()));
-        self
-    }
-
-    /// Puts a gate before all paths that are `prefix` or below it, whatever way they are written. The longest
-    /// prefix decides.
-    #[must_use]
-    pub fn guard(mut self, prefix: &str, gate: Arc<Gate>) -> Self {
-        self.gates.push((prefix.trim_end_matches('/').to_owned(), gate));
-        self.gates.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
-        self
-    }
-
-    /// The gate before a path.
-    #[inline]
-    pub(super) fn gate(&self, path: &[u8]) -> Option<&Arc<Gate>> {
-        self.gates.iter().find(|(prefix, _)| is_below(path, prefix)).map(|(_, gate)| gate)
-    }
-
-    /// The handler for a path.
-    pub(super) fn handler(&self, path: &[u8]) -> Option<&Arc<dyn Handler>> {
-        let mount = self.mounts.iter().find(|mount| {
-            path.strip_prefix(mount.prefix.as_bytes())
-                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/' || mount.prefix.is_empty())
-        })?;
-        Some(&mount.handler)
-    }
-
-    pub(super) const fn root(&self) -> Option<&Arc<Root>> {
-        self.root.as_ref()
-    }
-}
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
@@ -111,7 +32,7 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("site", &self.setup().site).finish_non_exhaustive()
+        f.debug_struct("Server").field("sites", &self.setup().sites).finish_non_exhaustive()
     }
 }
 
@@ -119,7 +40,7 @@ impl std::fmt::Debug for Server {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) limits: Limits,
-    pub(super) site: Site,
+    pub(super) sites: Sites,
     pub(super) server_name: String,
     config: Config,
 }
@@ -139,17 +60,17 @@ pub(super) struct Worker {
 }
 
 impl Setup {
-    fn new(config: &Config, site: Site) -> Arc<Self> {
+    fn new(config: &Config, sites: Sites) -> Arc<Self> {
         let (limits, server_name) = (config.limits(), config.server_name.clone());
-        Arc::new(Self { limits, site, server_name, config: config.clone() })
+        Arc::new(Self { limits, sites, server_name, config: config.clone() })
     }
 }
 
 impl Server {
-    /// A server of `site` in `world`.
+    /// A server of `sites` in `world`.
     #[must_use]
-    pub fn new(world: &World, config: &Config, site: Site) -> Self {
-        let setup = Setup::new(config, site);
+    pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
+        let setup = Setup::new(config, sites);
         let mut random = world.random();
         let mut worker = || {
             let mut key = [0; 32];
@@ -169,27 +90,22 @@ impl Server {
         Self { setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
     }
 
-    /// Serves another site by another configuration from the next request on. Connections stay open;
+    /// Serves other sites by another configuration from the next request on. Connections stay open;
     /// what concerns doors (addresses, numbers of connections) stays as it was.
-    pub fn replace(&self, config: &Config, site: Site) {
-        *lock(&self.setup) = Setup::new(config, site);
+    pub fn replace(&self, config: &Config, sites: Sites) {
+        *lock(&self.setup) = Setup::new(config, sites);
         self.generation.fetch_add(1, Release);
     }
 
-    /// Opens the folder anew if its path leads to another one than it did, because it was made anew or a
-    /// symbolic link was turned. Returns whether it does.
+    /// Opens each folder anew whose path leads to another one than it did, because it was made anew or a
+    /// symbolic link was turned. Returns whether there was one.
     ///
     /// # Errors
-    /// [`Error::Root`] when nothing that can be served is there; then the old folder is kept.
-    pub fn reopen_root(&self) -> Result<bool, Error> {
+    /// [`Error::Root`] when nothing that can be served is there; then the old folders are kept.
+    pub fn reopen_folders(&self) -> Result<bool, Error> {
         let setup = self.setup();
-        let (Some(path), Some(root)) = (&setup.config.root, setup.site.root()) else { return Ok(false) };
-        let now = Root::open(path)?;
-        if now.is_the_folder_of(root).unwrap_or(false) {
-            return Ok(false);
-        }
-        let site = Site { root: Some(Arc::new(now)), ..setup.site.clone() };
-        self.replace(&setup.config, site);
+        let Some(sites) = setup.sites.reopen()? else { return Ok(false) };
+        self.replace(&setup.config, sites);
         Ok(true)
     }
 
@@ -252,33 +168,4 @@ fn thread_number() -> usize {
         static NUMBER: Cell<usize> = Cell::new(NEXT.fetch_add(1, Relaxed));
     }
     NUMBER.get()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use doorway_net::BoxFuture;
-    use doorway_net::web::{Request, Response};
-
-    struct Named(u16);
-
-    impl Handler for Named {
-        fn handle(&self, _: Request) -> BoxFuture<'_, Response> {
-            Box::pin(async { Response { status: self.0, ..Response::default() } })
-        }
-    }
-
-    #[test]
-    fn the_longest_prefix_of_whole_segments_decides() {
-        let site = Site::default().mount("/a", Arc::new(Named(1))).mount("/a/b/", Arc::new(Named(2)));
-        let pointer = |path: &str| site.handler(path.as_bytes()).map(|found| Arc::as_ptr(found).cast::<()>());
-        let (a, b) = (pointer("/a"), pointer("/a/b"));
-        assert_ne!(a, b);
-        for (path, expected) in
-            [("/a/", a), ("/a/x", a), ("/a/bc", a), ("/a/b/c", b), ("/ab", None), ("/", None), ("*", None)]
-        {
-            assert_eq!(pointer(path), expected, "{path}");
-        }
-        assert!(site.clone().mount("/", Arc::new(Named(3))).handler(b"/ab").is_some());
-    }
 }

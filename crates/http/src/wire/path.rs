@@ -6,6 +6,8 @@
 //! names nothing. The result never leads above its root; that the file system agrees, in spite of
 //! symbolic links, is the business of `io::files`.
 
+use std::borrow::Cow;
+
 use super::rule::{self, Refusal};
 
 /// A path below a root: segments joined by single slashes, with none in front.
@@ -71,16 +73,18 @@ impl FilePath {
         let mut target = String::with_capacity(self.name.len() + 2);
         target.push('/');
         for octet in self.name.bytes() {
-            if octet.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@".contains(&octet) {
-                target.push(char::from(octet));
-            } else {
-                push_triplet(&mut target, octet);
-            }
+            push(&mut target, octet, b'/');
         }
         if self.folder && !self.name.is_empty() {
             target.push('/');
         }
         target
+    }
+
+    /// The name of what is called `name` in this folder.
+    #[must_use]
+    pub fn join(&self, name: &str) -> String {
+        if self.name.is_empty() { name.to_owned() } else { format!("{}/{name}", self.name) }
     }
 
     /// Whether a segment begins with a dot, and is not `.well-known` in first place (RFC 8615).
@@ -90,6 +94,61 @@ impl FilePath {
             .split('/')
             .enumerate()
             .any(|(place, segment)| segment.starts_with('.') && !(place == 0 && segment == ".well-known"))
+    }
+}
+
+/// The one way to write `path`, for whoever compares paths (RFC 3986 §6.2.2): dot segments resolved,
+/// slashes not repeated, a triplet wherever an octet needs one and nowhere else. An encoded slash stays
+/// one, so that it is data and no slash.
+///
+/// # Errors
+/// [`NoFile::Refused`] for a bad triplet and for `%00`, with its offset; [`NoFile::Outside`] for `..` above
+/// the root.
+pub fn canonical(path: &[u8]) -> Result<Cow<'_, str>, NoFile> {
+    if let Ok(text) = core::str::from_utf8(path)
+        && text.starts_with('/')
+        && !text.contains("//")
+        && !text.contains("/.")
+        && text.bytes().all(|octet| octet == b'/' || is_plain(octet))
+    {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut name = String::with_capacity(path.len() + 1);
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    let mut folder = true;
+    for segment in path.split(|&octet| octet == b'/') {
+        decoded.clear();
+        decode(segment, at, &mut decoded)?;
+        at += segment.len() + 1;
+        folder = matches!(decoded.as_slice(), b"" | b"." | b"..");
+        if decoded == b".." {
+            let Some(slash) = name.rfind('/') else { return Err(NoFile::Outside) };
+            name.truncate(slash);
+        } else if !folder {
+            name.push('/');
+            for octet in &decoded {
+                push(&mut name, *octet, b'-');
+            }
+        }
+    }
+    if folder {
+        name.push('/');
+    }
+    Ok(Cow::Owned(name))
+}
+
+/// Whether an octet stands for itself in a segment (RFC 3986 §3.3, `pchar`).
+fn is_plain(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&octet)
+}
+
+/// Appends an octet as itself when it is `also` or may stand in a segment, else as a triplet.
+fn push(text: &mut String, octet: u8, also: u8) {
+    if octet == also || is_plain(octet) {
+        text.push(char::from(octet));
+    } else {
+        push_triplet(text, octet);
     }
 }
 
@@ -140,6 +199,35 @@ fn decode(segment: &[u8], at: usize, decoded: &mut Vec<u8>) -> Result<(), NoFile
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn every_way_to_write_a_path_has_one_canonical_form() {
+        for (path, expected) in [
+            ("/", "/"),
+            ("", "/"),
+            ("/a/b", "/a/b"),
+            ("/%61/b", "/a/b"),
+            ("//a///b", "/a/b"),
+            ("/a/./b", "/a/b"),
+            ("/x/../a/b", "/a/b"),
+            ("/x/%2e%2E/a/b", "/a/b"),
+            ("/a/b/.", "/a/b/"),
+            ("/a/b/c/..", "/a/b/"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/a+b", "/a+b"),
+            ("/a%2bb", "/a+b"),
+            ("/%e7%99%be", "/%E7%99%BE"),
+            ("/%7Ea", "/~a"),
+            ("/a%5cb", "/a%5Cb"),
+            ("/.a", "/.a"),
+        ] {
+            assert_eq!(canonical(path.as_bytes()).as_deref(), Ok(expected), "{path}");
+        }
+        assert_eq!(canonical(b"/.."), Err(NoFile::Outside));
+        assert_eq!(canonical(b"/a/../../b"), Err(NoFile::Outside));
+        let refusal = Refusal::new(&rule::PERCENT_TRIPLET, 3);
+        assert_eq!(canonical(b"/a/%zz"), Err(NoFile::Refused(refusal)));
+    }
 
     #[track_caller]
     fn check(path: &str, expected: Option<(&str, bool)>) {
@@ -215,6 +303,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_canonical_path_stays_as_it_is_and_means_the_same_file(path in "/[a-c./%25EF0-9é ]{0,24}") {
+            let path: String = path;
+            if let Ok(once) = canonical(path.as_bytes()) {
+                let twice = canonical(once.as_bytes()).map(Cow::into_owned);
+                prop_assert_eq!(twice.as_deref(), Ok(&*once));
+                prop_assert_eq!(FilePath::resolve(path.as_bytes()).ok(), FilePath::resolve(once.as_bytes()).ok());
+            }
+        }
+
         #[test]
         fn a_resolved_path_is_clean_and_survives_the_way_there_and_back(path in "/[a-c./%25EF0-9é ]{0,24}") {
             let path: String = path;

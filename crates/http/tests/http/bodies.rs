@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use doorway_http::{Server, Site};
+use doorway_http::{Handlers, Server, Sites};
 use doorway_net::web::{Body, BodyStream, Bytes, Fields, Handler, Request, Response, Taking};
 use doorway_net::{BoxFuture, World, tcp};
 use doorway_sim::{Node, Simulation};
@@ -106,7 +106,7 @@ fn network(way: Way) -> (Simulation, World, Node, Arc<AtomicU64>) {
     let (world, config) = (sim.world(server), config(None));
     let read = Arc::new(AtomicU64::new(0));
     let taker = Taker { way, world: world.clone(), read: Arc::clone(&read) };
-    let site = Site::open(&config).unwrap().mount("/", Arc::new(taker));
+    let site = Sites::open(&config, &Handlers::default()).unwrap().mount("/", Arc::new(taker));
     let service = Arc::new(Server::new(&world, &config, site));
     tcp::serve(&world, SERVER.parse().unwrap(), &service.tcp_options(false), &service).unwrap();
     (sim, world, client, read)

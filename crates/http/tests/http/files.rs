@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use doorway_http::Site;
+use doorway_http::{Handlers, Sites};
 use doorway_sim::{Link, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -211,7 +211,7 @@ fn another_folder_is_served_on_the_same_connection_after_a_reload() {
             let mut octets = vec![0; 4096];
             let count = stream.read(&mut octets).await.unwrap();
             bodies.push(octets[count - 6..count].to_vec());
-            service.replace(&config, Site::open(&config).unwrap());
+            service.replace(&config, Sites::open(&config, &Handlers::default()).unwrap());
         }
         bodies
     });

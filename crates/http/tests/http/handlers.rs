@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use doorway_http::{Server, Site};
+use doorway_http::{Handlers, Server, Sites};
 use doorway_net::tcp;
 use doorway_net::web::{BodyStream, Bytes, Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
@@ -104,7 +104,9 @@ fn a_handler_is_given_up_when_its_client_goes_away() {
     let world = sim.world(server);
     let config = config(None);
     let given_up = Arc::new(AtomicUsize::new(0));
-    let site = Site::open(&config).unwrap().mount("/", Arc::new(Never(Arc::clone(&given_up))));
+    let site = Sites::open(&config, &Handlers::default())
+        .unwrap()
+        .mount("/", Arc::new(Never(Arc::clone(&given_up))));
     let service = Arc::new(Server::new(&world, &config, site));
     tcp::serve(&world, SERVER.parse().unwrap(), &service.tcp_options(false), &service).unwrap();
     let world = sim.world(client);
@@ -139,7 +141,7 @@ fn a_client_that_has_finished_sending_still_gets_its_answer() {
     let (server, client) = (sim.node("server", "10.0.0.1"), sim.node("client", "10.0.0.2"));
     let world = sim.world(server);
     let config = config(None);
-    let site = Site::open(&config).unwrap().mount("/", Arc::new(Late(world.clone())));
+    let site = Sites::open(&config, &Handlers::default()).unwrap().mount("/", Arc::new(Late(world.clone())));
     let service = Arc::new(Server::new(&world, &config, site));
     tcp::serve(&world, SERVER.parse().unwrap(), &service.tcp_options(false), &service).unwrap();
     let world = sim.world(client);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use doorway_http::{Config, Server, Site};
+use doorway_http::{Config, Handlers, Server, Sites};
 use doorway_net::tcp::{self, TcpDoor};
 use doorway_net::{Stream, World};
 use doorway_sim::{Link, Node, Simulation};
@@ -69,7 +69,7 @@ pub(crate) fn config(root: Option<&Path>) -> Config {
 }
 
 pub(crate) fn serve(world: &World, config: &Config) -> (Arc<Server>, TcpDoor) {
-    let site = Site::open(config)
+    let site = Sites::open(config, &Handlers::default())
         .unwrap()
         .mount("/echo", Arc::new(Echo))
         .mount("/slow", Arc::new(Slow(world.clone())))

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use doorway_base::trace::{Direction, Step, TraceHash};
-use doorway_http::{Server, Site};
+use doorway_http::{Handlers, Server, Sites};
 use doorway_net::tcp::{self, Connection, TcpService};
 use doorway_sim::{Link, Simulation};
 
@@ -58,7 +58,7 @@ fn a_connection_that_waits_is_small() {
     let size = Arc::new(AtomicUsize::new(0));
     let world = sim.world(server);
     let config = config(None);
-    let service = Arc::new(Server::new(&world, &config, Site::open(&config).unwrap()));
+    let service = Arc::new(Server::new(&world, &config, Sites::open(&config, &Handlers::default()).unwrap()));
     let options = service.tcp_options(false);
     let measured = Arc::new(Measured(Arc::clone(&service), Arc::clone(&size)));
     tcp::serve(&world, SERVER.parse().unwrap(), &options, &measured).unwrap();

@@ -1,0 +1,180 @@
+//! What the tables of the web server cannot say together, found before anything is opened.
+
+use doorway_base::config::{Values, Wrong};
+
+use crate::auth::Demand;
+use crate::own_fields::Line;
+use crate::pattern::Pattern;
+
+/// All that is wrong in `[http]`, in the order of the file. `mounts` are the names that a route can mount.
+#[must_use]
+pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
+    let mut wrongs = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    let mut has_others = false;
+    for site in http.tables("site") {
+        let hosts = site.texts("hosts");
+        for host in &hosts {
+            if names.contains(host) {
+                wrong(
+                    &mut wrongs,
+                    site,
+                    "hosts",
+                    format!("two sites have the name `{host}`"),
+                    "give it to one of them",
+                );
+            }
+        }
+        if hosts.is_empty() && has_others {
+            let what = "two sites have no names";
+            wrong(&mut wrongs, site, "hosts", what, "write the names of one of them in `hosts`");
+        }
+        if hosts.is_empty() && http.value("root").is_some() {
+            let what = "`http.root` and a site without names are both for every other name";
+            wrong(
+                &mut wrongs,
+                http,
+                "root",
+                what,
+                "write the names of the site in `hosts`, or leave one of them out",
+            );
+        }
+        has_others |= hosts.is_empty();
+        names.extend(hosts);
+        check_site(site, mounts, &mut wrongs);
+    }
+    wrongs.sort_by_key(|wrong| wrong.at().start);
+    wrongs
+}
+
+fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
+    if site.bool("write") && site.texts("auth").is_empty() {
+        let what = "everybody could store files here";
+        wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
+    }
+    if site.bool("write") && site.value("root").is_none() {
+        wrong(wrongs, site, "write", "there is no folder to store files in", "add `root = \"…\"`");
+    }
+    users(site, wrongs);
+    for (key, other) in [("certificate", "certificate_key"), ("certificate_key", "certificate")] {
+        if site.value(key).is_some() && site.value(other).is_none() {
+            wrong(wrongs, site, key, format!("`{key}` needs `{other}`"), format!("add `{other} = \"…\"`"));
+        }
+    }
+    if site.value("certificate").is_some() && site.texts("hosts").is_empty() {
+        let what = "a certificate is chosen by name, and this site has none";
+        wrong(wrongs, site, "certificate", what, "write the names in `hosts`, or use [[tls.certificate]]");
+    }
+    fields(site, wrongs);
+    for rule in site.tables("cache").iter().filter(|rule| rule.is_complete()) {
+        pattern(rule, wrongs);
+    }
+    for page in site.tables("error").iter().filter(|page| page.is_complete()) {
+        if !page.text("file").starts_with('/') {
+            wrong(wrongs, page, "file", "a page is named by its path in the folder", "begin it with a slash");
+        }
+        if site.value("root").is_none() {
+            wrong(
+                wrongs,
+                page,
+                "file",
+                "there is no folder with this page",
+                "add `root = \"…\"` to the site",
+            );
+        }
+    }
+    for name in site.texts("index").iter().filter(|name| name.is_empty() || name.contains('/')) {
+        wrong(wrongs, site, "index", format!("`{name}` is not the name of a file"), "write the name alone");
+    }
+    for route in site.tables("route").iter().filter(|route| route.is_complete()) {
+        check_route(route, mounts, wrongs);
+    }
+}
+
+fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
+    pattern(route, wrongs);
+    fields(route, wrongs);
+    users(route, wrongs);
+    let does = ["root", "redirect", "respond", "mount"];
+    let written: Vec<&str> = does.into_iter().filter(|key| route.value(key).is_some()).collect();
+    if let [first, second, ..] = written.as_slice() {
+        let what = format!("a route is answered in one way, not by `{first}` and by `{second}`");
+        wrong(wrongs, route, second, what, "keep one of them");
+    }
+    let status = route.optional("status", Values::integer);
+    if let Some(to) = route.optional("redirect", Values::text) {
+        if status.is_some_and(|status| ![301, 302, 303, 307, 308].contains(&status)) {
+            wrong(
+                wrongs,
+                route,
+                "status",
+                "a redirect has another status",
+                "write 301, 302, 303, 307 or 308",
+            );
+        }
+        let local = to.starts_with('/') && !to.starts_with("//");
+        let elsewhere = to.starts_with("http://") || to.starts_with("https://");
+        if !(local || elsewhere) || to.bytes().any(|octet| octet.is_ascii_control() || octet == b' ') {
+            let fix = "write a path such as \"/new/*\", or a URL such as \"https://example.org/*\"";
+            wrong(wrongs, route, "redirect", format!("`{to}` is no place to go to"), fix);
+        }
+    } else if status.is_some() && (route.value("root").is_some() || route.value("mount").is_some()) {
+        wrong(wrongs, route, "status", "the status of this route is not the config's to set", "leave it out");
+    }
+    if let Some(name) = route.optional("mount", Values::text)
+        && !mounts.contains(&name)
+    {
+        let fix = match mounts {
+            [] => "there is none to mount".to_owned(),
+            known => format!("there is {}", known.join(", ")),
+        };
+        wrong(wrongs, route, "mount", format!("Doorway has no part called `{name}`"), fix);
+    }
+    let origins = route.texts("cors_origins");
+    if route.bool("cors_credentials") && origins.contains(&"*") {
+        let what = "every page of the web could act as the user who looks at it";
+        wrong(wrongs, route, "cors_credentials", what, "name the origins instead of \"*\"");
+    }
+    for origin in origins.iter().filter(|origin| **origin != "*") {
+        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
+        if host.is_empty() || host.contains('/') {
+            let fix = "write scheme and host alone, such as \"https://app.example.org\"";
+            wrong(wrongs, route, "cors_origins", format!("`{origin}` is no origin"), fix);
+        }
+    }
+}
+
+fn pattern(values: &Values, wrongs: &mut Vec<Wrong>) {
+    let path = values.text("path");
+    if Pattern::parse(path).is_none() {
+        let fix = "begin it with a slash, and write % as %25";
+        wrong(wrongs, values, "path", format!("`{path}` is no path of a site"), fix);
+    }
+}
+
+fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
+    for who in values.texts("auth") {
+        if let Err(told) = Demand::read("", &[who], &[]) {
+            let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
+            wrong(wrongs, values, "auth", told.to_string(), fix);
+        }
+    }
+}
+
+fn fields(values: &Values, wrongs: &mut Vec<Wrong>) {
+    for line in values.texts("fields") {
+        if let Err(fix) = Line::read(line) {
+            wrong(wrongs, values, "fields", format!("`{line}` is no field"), fix);
+        }
+    }
+}
+
+fn wrong(
+    wrongs: &mut Vec<Wrong>,
+    values: &Values,
+    key: &str,
+    what: impl Into<String>,
+    fix: impl Into<String>,
+) {
+    wrongs.push(Wrong::value(values.at(key).unwrap_or_default(), what, fix));
+}

@@ -1,0 +1,94 @@
+//! A folder that is served, with the rules of its site.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::files::Root;
+use crate::coding::Coding;
+use crate::config::SiteConfig;
+use crate::error::Error;
+use crate::pattern::Pattern;
+
+/// A folder and its rules.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    path: PathBuf,
+    pub(super) root: Arc<Root>,
+    /// What is cut off the path of a request before it is looked up.
+    pub(super) base: String,
+    pub(super) index: Vec<String>,
+    pub(super) listing: bool,
+    /// The file that stands for those that are not there.
+    pub(super) fallback: Option<String>,
+    /// Codings whose files may lie beside the plain ones, best first.
+    pub(super) precompressed: Vec<Coding>,
+    /// Codings that are made on the way, best first.
+    pub(super) compress: Vec<Coding>,
+    cache: Vec<(Pattern, Arc<str>)>,
+    errors: Vec<(Vec<u16>, String)>,
+    /// How files are stored, where they may be.
+    pub(super) write: Option<Writing>,
+}
+
+/// How files are stored.
+#[derive(Debug, Clone)]
+pub(super) struct Writing {
+    /// Octets of all files together.
+    pub(super) quota: Option<u64>,
+    /// Whether a change needs a condition: 428.
+    pub(super) needs_condition: bool,
+}
+
+impl Folder {
+    /// Opens the folder at `path`, by the rules of a site.
+    ///
+    /// # Errors
+    /// As [`Root::open`].
+    pub(super) fn open(path: &Path, site: &SiteConfig) -> Result<Self, Error> {
+        let pattern = |(path, control): &(String, String)| {
+            let pattern = Pattern::parse(path).ok_or_else(|| Error::Pattern { path: path.clone() })?;
+            Ok((pattern, control.as_str().into()))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            root: Arc::new(Root::open(path, site.symlinks)?),
+            base: String::new(),
+            index: site.index.clone(),
+            listing: site.listing,
+            fallback: site.fallback.as_ref().map(|name| name.trim_start_matches('/').to_owned()),
+            precompressed: site.precompressed.clone(),
+            compress: site.compress.clone(),
+            cache: site.cache.iter().map(pattern).collect::<Result<_, _>>()?,
+            errors: site.errors.clone(),
+            write: site
+                .write
+                .then_some(Writing { quota: site.quota, needs_condition: site.write_needs_condition }),
+        })
+    }
+
+    /// The same for paths from which `base` is cut off.
+    pub(super) fn below(self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self }
+    }
+
+    /// The folder that is at its path now, when that is another.
+    pub(super) fn reopen(&self) -> Result<Option<Self>, Error> {
+        let now = Root::open(&self.path, self.root.symlinks())?;
+        if now.is_the_folder_of(&self.root).unwrap_or(false) {
+            return Ok(None);
+        }
+        Ok(Some(Self { root: Arc::new(now), ..self.clone() }))
+    }
+
+    /// What Cache-Control says of a path in canonical form: the first rule that fits.
+    pub(super) fn cache_control(&self, path: &str) -> Option<Arc<str>> {
+        let (_, control) = self.cache.iter().find(|(pattern, _)| pattern.fits(path))?;
+        Some(Arc::clone(control))
+    }
+
+    /// The name of the page for a status.
+    pub(super) fn error_page(&self, status: u16) -> Option<&str> {
+        let (_, file) = self.errors.iter().find(|(statuses, _)| statuses.contains(&status))?;
+        Some(file.trim_start_matches('/'))
+    }
+}
