@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
 use super::site::Sites;
+use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
@@ -55,6 +56,7 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    pub(super) verdicts: Verdicts,
 }
 
 impl Setup {
@@ -69,7 +71,10 @@ impl Server {
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
         let setup = Setup::new(config, sites);
-        let worker = || {
+        let mut random = world.random();
+        let mut worker = || {
+            let mut key = [0; 32];
+            random.fill(&mut key);
             Mutex::new(Worker {
                 setup: Arc::clone(&setup),
                 generation: 0,
@@ -78,6 +83,7 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                verdicts: Verdicts::new(key),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();

@@ -5,6 +5,7 @@
 mod bodies;
 mod files;
 mod handlers;
+mod login;
 mod support;
 mod time;
 mod trace;
