@@ -10,11 +10,17 @@
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
+//! | `authenticator.rs` | [`Authenticator`]: credentials checked against the user list |
+//! | `gate.rs` | [`Gate`]: paths that only some may enter |
+//! | `login.rs` | [`Login`]: the page with the form |
+//! | `visit.rs` | [`Visit`]: the session of a request, for handlers |
+//! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `h2.rs`, `h2/` | an HTTP/2 connection's task, and what is under way on its streams |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
+mod authenticator;
 mod batch;
 mod cold;
 mod connection;
@@ -23,15 +29,24 @@ mod date;
 mod feed;
 mod files;
 mod folder;
+mod gate;
 mod h2;
 mod handler;
 mod hot;
+mod login;
 mod reply;
 mod request_body;
 mod server;
 mod site;
+mod submitted;
+mod visit;
 
+pub use authenticator::{Authenticator, Tally};
 pub use counts::Counts;
 pub use files::Root;
+pub use gate::Gate;
+pub use login::Login;
 pub use server::Server;
 pub use site::{Handlers, Sites};
+pub use submitted::{FormError, Submitted, Upload};
+pub use visit::{Visit, came_from_here};

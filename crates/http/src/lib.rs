@@ -6,13 +6,19 @@
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
 //! | [`h2`] | HTTP/2: frames, HPACK, streams, the engine |
+//! | [`auth`] | who may have what: credentials, demands, guessing |
+//! | [`session`], [`csrf`], [`security`] | the cookie of a session, and what protects pages of ours |
+//! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`form`] | forms: urlencoded and multipart |
 //! | [`pattern`] | which paths a route or a rule is about |
 //! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`url`] | URLs as a client takes them: parts, references, coding |
+//! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
 //!
@@ -23,23 +29,31 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod coding;
 pub mod conditional;
 pub mod config;
 pub mod connection;
+pub mod cookie;
 pub mod cors;
+pub mod csrf;
 mod error;
+pub mod explain;
 pub mod files;
+pub mod form;
 pub mod h2;
 pub mod io;
 pub mod media_type;
 pub mod own_fields;
 mod page;
 pub mod pattern;
+pub mod security;
+pub mod session;
 pub mod status;
+pub mod url;
 pub mod wire;
 
 pub use config::Config;
 pub use error::Error;
-pub use io::{Handlers, Server, Sites};
+pub use io::{Authenticator, Gate, Handlers, Login, Server, Sites, Submitted, Visit};
 pub use status::Status;

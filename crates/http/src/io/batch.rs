@@ -14,10 +14,12 @@ use doorway_net::web::{Fields, Handler, Request};
 
 use super::counts::Counts;
 use super::date::DateCache;
+use super::gate::{Passage, Verification};
 use super::hot::HotCache;
 use super::reply::send_hot;
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
+use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
 use crate::cors::Cors;
 use crate::wire::path::canonical;
@@ -41,6 +43,8 @@ pub(super) enum Next {
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
     Handle(Box<HandlerCall>),
+    /// It has to be found out who the client is; the request's head waits to be shown again.
+    Verify(Box<Verification>),
 }
 
 /// A file on its way out, its head written already.
@@ -105,10 +109,10 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
-    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, now };
+    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -126,9 +130,15 @@ pub(super) fn run(
                 break None;
             }
             Decision::Request(head) => {
+                let next = desk.request(engine, &head, taken);
+                if let Some(Next::Verify(_)) = next {
+                    used -= head.octets.len();
+                    engine.put_back();
+                    break next;
+                }
                 requests += 1;
-                if let Some(next) = desk.request(engine, &head, taken) {
-                    break Some(next);
+                if next.is_some() {
+                    break next;
                 }
             }
             Decision::Refuse(refusal) => {
@@ -161,6 +171,8 @@ pub(super) struct Desk<'a> {
     pub(super) hot: &'a mut HotCache,
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
+    /// What the worker remembers of clients' credentials.
+    pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
 }
 
@@ -201,17 +213,28 @@ impl Answer<'_, '_> {
 impl Desk<'_> {
     /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
     fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
-        let cause = self.watching.record(Direction::In, taken, None, || {
-            format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-        });
-        self.answer(head, cause, || engine.answer())
+        let watching = self.watching;
+        let record = || {
+            watching.record(Direction::In, taken, None, || {
+                format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+            })
+        };
+        let next = self.answer(head, record, || engine.answer());
+        if let Some(Next::Verify(_)) = next {
+            let before = &taken[..taken.len() - head.octets.len()];
+            if !before.is_empty() {
+                watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
+            }
+        }
+        next
     }
 
-    /// Answers a request, or says who does. `persistent` is asked once nobody needs its body any more.
+    /// Answers a request, or says who does. It is recorded unless it has to be shown again, and `persistent` is
+    /// asked once nobody needs its body any more.
     pub(super) fn answer(
         &mut self,
         head: &RequestHead<'_>,
-        cause: Option<EventId>,
+        record: impl FnOnce() -> Option<EventId>,
         persistent: impl FnOnce() -> bool,
     ) -> Option<Next> {
         let path = match &head.target {
@@ -224,7 +247,9 @@ impl Desk<'_> {
         if matches!(head.method, Method::Get | Method::Head)
             && let Some(hot) = self.hot.find(site.number, path)
             && hot.is_fresh(self.now)
+            && site.route(hot.route).gate.is_none()
         {
+            let cause = record();
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
             let answer = Answer { head, place, persistent: persistent(), cause };
             self.counts.hot += 1;
@@ -235,11 +260,29 @@ impl Desk<'_> {
         let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
         let number = normal.as_ref().map_or(0, |path| site.route_of(path));
         let place = Place { site, number, route: site.route(number) };
+        // A browser asks without credentials whether it may ask with them.
+        let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
+        let passage = gate.map(|gate| (gate, self.passage(gate, head)));
+        if let Some((_, Passage::Unknown(verification))) = passage {
+            return Some(Next::Verify(verification));
+        }
+        let cause = record();
+        let user = match passage {
+            Some((gate, Passage::Shut(shut))) => {
+                let answer = Answer { head, place, persistent: persistent(), cause };
+                self.turn_away(gate, &answer, shut);
+                return answer.then().next();
+            }
+            Some((_, Passage::Open(user))) => Some(user),
+            _ => None,
+        };
         if let (Ok(path), Does::Handler(handler)) = (&normal, &place.route.does)
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {
-            return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, place.route, cause))));
+            let mut call = self.handler_call(handler, head, path, place.route, cause);
+            call.request.user = user;
+            return Some(Next::Handle(Box::new(call)));
         }
         let answer = Answer { head, place, persistent: persistent(), cause };
         self.cold(&answer, path, normal)

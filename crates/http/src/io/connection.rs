@@ -79,6 +79,10 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
                 return Box::pin(super::h2::serve(server, stream, world, watching, unused)).await;
             }
             Next::Stream(file) => Box::pin(talk.stream_file(*file)).await.unwrap_or(Then::Close),
+            Next::Verify(verification) => {
+                Box::pin(verification.run(server, &talk.world)).await;
+                Then::GoOn
+            }
             Next::Handle(call) => {
                 Box::pin(super::handler::run(&mut talk, server, *call)).await.unwrap_or(Then::Close)
             }
@@ -129,10 +133,8 @@ impl Talk {
                     Ok(false) | Err(_) => return Poll::Ready(Next::Close),
                 }
             }
-            if !worker.out.is_empty() {
-                if self.outgoing.send(cx, &mut self.stream, &mut worker.out).is_err() {
-                    self.next = Some(Next::Close);
-                }
+            if !worker.out.is_empty() && self.outgoing.send(cx, &mut self.stream, &mut worker.out).is_err() {
+                self.next = Some(Next::Close);
             }
         }
     }

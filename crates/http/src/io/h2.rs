@@ -16,15 +16,17 @@ use doorway_base::trace::{Direction, EventId};
 use doorway_net::tcp::Watching;
 use doorway_net::{BoxFuture, Stream, World};
 
-use self::exchange::Exchange;
+use self::exchange::{Asked, Exchange};
 use super::batch::{Desk, Next};
 use super::connection::{Outgoing, end};
 use super::server::{Server, Worker};
 use crate::Status;
+use crate::h2::frame::HEADER_OCTETS;
+use crate::h2::request::again;
 use crate::h2::rule::ErrorCode;
 use crate::h2::{Connection, Event, Scope};
 use crate::wire::response::{Form, ResponseWriter};
-use crate::wire::{Refusal, rule};
+use crate::wire::{FieldSpans, Framing, Refusal, RequestHead, rule};
 
 /// Octets that are made ready for the socket at a time; what the engine says itself may come on top.
 const AHEAD_OCTETS: usize = 64 * 1024;
@@ -32,7 +34,8 @@ const AHEAD_OCTETS: usize = 64 * 1024;
 const COLLECTED_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// A connection with everything that belongs to it.
-struct Talk {
+struct Talk<'s> {
+    server: &'s Server,
     stream: Stream,
     world: World,
     watching: Watching,
@@ -43,7 +46,7 @@ struct Talk {
     shown: bool,
     outgoing: Outgoing,
     /// What is under way, in the order of the requests.
-    exchanges: Vec<Exchange>,
+    exchanges: Vec<Exchange<'s>>,
     /// The connection ends once everything is written.
     over: bool,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
@@ -58,6 +61,7 @@ pub(super) async fn serve(
     unused: Vec<u8>,
 ) {
     let mut talk = Talk {
+        server,
         stream,
         world,
         watching,
@@ -71,15 +75,15 @@ pub(super) async fn serve(
     };
     server.worker().counts.h2_connections += 1;
     // Whether it went well or not, nobody is left to be told.
-    let lost = poll_fn(|cx| talk.poll(cx, server)).await.is_err();
+    let lost = poll_fn(|cx| talk.poll(cx)).await.is_err();
     if !lost {
         let Talk { mut stream, world, .. } = talk;
         end(&mut stream, &world, &mut crate::connection::Connection::new(), true).await;
     }
 }
 
-impl Talk {
-    fn poll(&mut self, cx: &mut Context<'_>, server: &Server) -> Poll<io::Result<()>> {
+impl Talk<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.outgoing.poll_flush(cx, &mut self.stream))?;
             if self.over {
@@ -87,10 +91,11 @@ impl Talk {
             }
             // Handlers are asked without the worker's lock: they may want it themselves.
             let mut moved = self.poll_handlers(cx);
+            let server = self.server;
             let mut worker = server.worker();
             worker.out.clear();
             worker.dates.advance(self.world.wall());
-            if !self.shown {
+            if !self.shown || self.exchanges.iter().any(Exchange::is_verified) {
                 let unused = std::mem::take(&mut self.unused);
                 self.take(&mut worker, &unused);
                 moved = true;
@@ -124,13 +129,13 @@ impl Talk {
 
     /// Reads once and takes what came; false at the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
-        let Self { stream, world, watching, engine, unused, shown, exchanges, over, .. } = self;
+        let Self { server, stream, world, watching, engine, unused, shown, exchanges, over, .. } = self;
         let secure = stream.is_tls();
         stream.poll_read_with(cx, |octets| {
             if octets.is_empty() {
                 return false;
             }
-            let mut input = Input { world, watching, engine, unused, shown, exchanges, over, secure };
+            let mut input = Input { server, world, watching, engine, unused, shown, exchanges, over, secure };
             if input.unused.is_empty() {
                 input.take(worker, octets);
             } else {
@@ -143,9 +148,10 @@ impl Talk {
     }
 
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
-        let Self { stream, world, watching, engine, unused, shown, exchanges, over, .. } = self;
+        let Self { server, stream, world, watching, engine, unused, shown, exchanges, over, .. } = self;
         let secure = stream.is_tls();
-        Input { world, watching, engine, unused, shown, exchanges, over, secure }.take(worker, octets);
+        Input { server, world, watching, engine, unused, shown, exchanges, over, secure }
+            .take(worker, octets);
     }
 
     /// Sends what waits on the streams, the most urgent first.
@@ -234,27 +240,29 @@ impl Talk {
 }
 
 /// What taking octets needs of a connection, apart from its stream.
-struct Input<'a> {
+struct Input<'a, 's> {
+    server: &'s Server,
     world: &'a World,
     watching: &'a Watching,
     engine: &'a mut Connection,
     unused: &'a mut Vec<u8>,
     shown: &'a mut bool,
-    exchanges: &'a mut Vec<Exchange>,
+    exchanges: &'a mut Vec<Exchange<'s>>,
     over: &'a mut bool,
     secure: bool,
 }
 
-impl Input<'_> {
+impl<'s> Input<'_, 's> {
     /// Deals with every frame that is whole in `octets`, and keeps the rest.
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
-        let Worker { setup, out, hot, dates, counts, h2, .. } = worker;
+        let Worker { setup, out, hot, dates, counts, verdicts, h2, .. } = worker;
         let (form, head_end) = (Form::Http2, 0);
         let watching = self.watching;
-        let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, now };
+        let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, now };
         let (mut used, mut requests) = (0, 0);
         *self.shown = true;
+        self.ask_again(&mut desk);
         loop {
             if desk.out.len() >= AHEAD_OCTETS {
                 *self.shown = false;
@@ -272,31 +280,7 @@ impl Input<'_> {
                 Event::Request { stream, head } => {
                     requests += 1;
                     cause = record::taken(watching, taken, Some(&head));
-                    let mark = desk.out.len();
-                    match desk.answer(&head, cause, || true) {
-                        Some(Next::Stream(file)) => {
-                            desk.out.truncate(desk.head_end - crate::h2::frame::HEADER_OCTETS);
-                            self.engine.send_head(desk.out, stream, mark, false);
-                            self.begin(Exchange::file(stream, *file), now);
-                        }
-                        Some(Next::Handle(mut call)) => {
-                            call.request.secure = self.secure;
-                            let expects = head.expects_continue;
-                            let mut exchange = Exchange::handle(stream, *call, expects);
-                            if exchange.wants_invitation() {
-                                invite(&mut desk, self.engine, stream);
-                            }
-                            exchange.start();
-                            self.exchanges.push(exchange);
-                        }
-                        _ => {
-                            let content = desk.head_end;
-                            let rest = self.engine.send_whole(desk.out, stream, mark, content);
-                            if let Some(rest) = rest {
-                                self.begin(Exchange::octets(stream, rest, cause), now);
-                            }
-                        }
-                    }
+                    self.request(&mut desk, stream, &head, cause);
                 }
                 Event::Content { stream, octets, end } => {
                     cause = record::taken(watching, taken, None);
@@ -339,7 +323,67 @@ impl Input<'_> {
         }
     }
 
-    fn begin(&mut self, exchange: Exchange, now: Instant) {
+    /// Answers a request, or gives it to whoever does.
+    fn request(&mut self, desk: &mut Desk<'_>, stream: u32, head: &RequestHead<'_>, cause: Cause) {
+        let start = desk.out.len();
+        match desk.answer(head, || cause, || true) {
+            Some(Next::Stream(file)) => {
+                desk.out.truncate(desk.head_end - HEADER_OCTETS);
+                self.engine.send_head(desk.out, stream, start, false);
+                self.begin(Exchange::file(stream, *file), desk.now);
+            }
+            Some(Next::Handle(mut call)) => {
+                call.request.secure = self.secure;
+                let mut exchange = Exchange::handle(stream, *call, head.expects_continue);
+                if exchange.wants_invitation() {
+                    write_invitation(desk.out, self.engine, stream);
+                    desk.counts.count_response(Status::CONTINUE);
+                }
+                exchange.start();
+                self.exchanges.push(exchange);
+            }
+            Some(Next::Verify(verification)) => {
+                let (server, world) = (self.server, self.world.clone());
+                let verification = Box::pin(async move { verification.run(server, &world).await });
+                let asked = Asked {
+                    head: head.octets.to_vec(),
+                    body: head.body,
+                    expects: head.expects_continue,
+                    content: Vec::new(),
+                    ended: head.body == Framing::None,
+                };
+                self.exchanges.push(Exchange::verify(stream, verification, asked, cause));
+            }
+            _ => {
+                let rest = self.engine.send_whole(desk.out, stream, start, desk.head_end);
+                if let Some(rest) = rest {
+                    self.begin(Exchange::octets(stream, rest, cause), desk.now);
+                }
+            }
+        }
+    }
+
+    /// Shows requests again of which it is known by now whose they are.
+    fn ask_again(&mut self, desk: &mut Desk<'_>) {
+        let mut place = 0;
+        while let Some(exchange) = self.exchanges.get_mut(place) {
+            let Some(asked) = exchange.verified() else {
+                place += 1;
+                continue;
+            };
+            let Exchange { stream, cause, .. } = self.exchanges.remove(place);
+            let (start, mut spans) = (desk.out.len(), FieldSpans::default());
+            let Asked { head, body, expects, content, ended } = asked;
+            let Some(head) = again(&head, body, expects, &mut spans) else { continue };
+            self.request(desk, stream, &head, cause);
+            if !content.is_empty() || (ended && body != Framing::None) {
+                self.content(desk, stream, &content, ended);
+            }
+            record::frames(self.watching, Direction::Out, &desk.out[start..], cause);
+        }
+    }
+
+    fn begin(&mut self, exchange: Exchange<'s>, now: Instant) {
         if exchange.is_over() {
             return;
         }
@@ -384,15 +428,10 @@ impl Input<'_> {
 }
 
 /// Sends 100 (RFC 9110 §10.1.1).
-fn invite(desk: &mut Desk<'_>, engine: &mut Connection, stream: u32) {
-    let start = desk.out.len();
-    write_invitation(desk.out, start, engine, stream);
-    desk.counts.count_response(Status::CONTINUE);
-}
-
-fn write_invitation(out: &mut Vec<u8>, start: usize, engine: &mut Connection, stream: u32) {
+fn write_invitation(out: &mut Vec<u8>, engine: &mut Connection, stream: u32) {
+    let start = out.len();
     let end = ResponseWriter::begin(out, Form::Http2, Status::CONTINUE).end();
-    out.truncate(end - crate::h2::frame::HEADER_OCTETS);
+    out.truncate(end - HEADER_OCTETS);
     engine.send_head(out, stream, start, false);
 }
 

@@ -15,6 +15,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
 use super::site::Sites;
+use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
@@ -59,6 +60,7 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    pub(super) verdicts: Verdicts,
     pub(super) h2: Http2Room,
 }
 
@@ -90,7 +92,10 @@ impl Server {
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
         let setup = Setup::new(config, sites);
-        let worker = || {
+        let mut random = world.random();
+        let mut worker = || {
+            let mut key = [0; 32];
+            random.fill(&mut key);
             Mutex::new(Worker {
                 setup: Arc::clone(&setup),
                 generation: 0,
@@ -99,6 +104,7 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                verdicts: Verdicts::new(key),
                 h2: Http2Room::default(),
             })
         };

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use doorway_net::web::Handler;
 
+use super::authenticator::Authenticator;
 use super::folder::Folder;
+use super::gate::Gate;
+use crate::auth::Demand;
 use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
@@ -15,26 +18,46 @@ use crate::wire::Method;
 use crate::wire::method::Methods;
 use crate::wire::response::ResponseWriter;
 
-/// Parts of the program that a route can mount, by name.
+/// Parts of the program that sites need: those that a route can mount, by name, and who checks logins.
 #[derive(Clone, Default)]
-pub struct Handlers(Vec<(&'static str, Arc<dyn Handler>)>);
+pub struct Handlers {
+    named: Vec<(&'static str, Arc<dyn Handler>)>,
+    login: Option<(Arc<Authenticator>, Arc<dyn Handler>)>,
+}
 
 impl Handlers {
     /// Adds a part.
     #[must_use]
     pub fn with(mut self, name: &'static str, handler: Arc<dyn Handler>) -> Self {
-        self.0.push((name, handler));
+        self.named.push((name, handler));
         self
     }
 
+    /// Adds who checks logins, and the page with the form for them.
+    #[must_use]
+    pub fn with_login(mut self, authenticator: Arc<Authenticator>, page: Arc<dyn Handler>) -> Self {
+        self.login = Some((authenticator, page));
+        self
+    }
+
+    /// The gate for users and ways as the config has them; `None` where everybody is let in.
+    fn gate(&self, realm: &str, users: &[String], ways: &[String]) -> Result<Option<Arc<Gate>>, Error> {
+        if users.is_empty() {
+            return Ok(None);
+        }
+        let (authenticator, _) = self.login.as_ref().ok_or(Error::NoLogin)?;
+        let demand = Demand::read(realm, users, ways).map_err(Error::Demand)?;
+        Ok(Some(Arc::new(Gate::new(demand, Arc::clone(authenticator)))))
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<dyn Handler>> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, handler)| handler)
+        self.named.iter().find(|(known, _)| *known == name).map(|(_, handler)| handler)
     }
 }
 
 impl std::fmt::Debug for Handlers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.named.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -77,6 +100,8 @@ pub(super) struct Route {
     pub(super) body_octets_max: Option<u64>,
     pub(super) fields: OwnFields,
     pub(super) cors: Option<Cors>,
+    /// What it demands of those who come.
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 /// What answers on a route.
@@ -211,7 +236,21 @@ impl Site {
         }
         let fields = OwnFields::read(&config.fields);
         let methods = Some(own.methods());
-        site.add(Route { does: own, methods, fields, ..Route::page() });
+        let gate = handlers.gate(&config.realm, &config.auth, &config.login)?;
+        site.add(Route { does: own, methods, fields, gate, ..Route::page() });
+        let by_form = |route: &Arc<Route>| route.gate.as_ref().is_some_and(|gate| gate.demand().ways.form);
+        if let Some((authenticator, page)) = &handlers.login
+            && site.routes.iter().any(by_form)
+        {
+            let path = &authenticator.config().path;
+            let pattern = Pattern::parse(path).ok_or_else(|| Error::Pattern { path: path.clone() })?;
+            site.add(Route {
+                pattern,
+                does: Does::Handler(Arc::clone(page)),
+                methods: None,
+                ..Route::page()
+            });
+        }
         Ok(site)
     }
 
@@ -260,6 +299,7 @@ impl Route {
             body_octets_max: None,
             fields: OwnFields::default(),
             cors: None,
+            gate: None,
         }
     }
 
@@ -276,7 +316,7 @@ impl Route {
             RouteDoes::Mount(name) => match handlers.find(name) {
                 Some(handler) => Does::Handler(Arc::clone(handler)),
                 None => {
-                    let known = handlers.0.iter().map(|(name, _)| *name).collect();
+                    let known = handlers.named.iter().map(|(name, _)| *name).collect();
                     return Err(Error::Mount { name: name.clone(), known });
                 }
             },
@@ -291,6 +331,11 @@ impl Route {
         let mut fields = OwnFields::read(&site.fields);
         fields.extend(&config.fields);
         let body_octets_max = config.body_octets_max;
+        let gate = handlers.gate(
+            config.realm.as_ref().unwrap_or(&site.realm),
+            config.auth.as_ref().unwrap_or(&site.auth),
+            config.login.as_ref().unwrap_or(&site.login),
+        )?;
         Ok(Self {
             pattern,
             does,
@@ -298,6 +343,7 @@ impl Route {
             body_octets_max,
             fields,
             cors: config.cors.as_ref().map(Cors::new),
+            gate,
         })
     }
 
@@ -309,6 +355,7 @@ impl Route {
             body_octets_max: self.body_octets_max,
             fields: self.fields.clone(),
             cors: self.cors.clone(),
+            gate: self.gate.clone(),
         }
     }
 

@@ -8,6 +8,7 @@ mod h2;
 mod h2_floods;
 mod h2_frames;
 mod handlers;
+mod login;
 mod support;
 mod time;
 mod trace;

@@ -19,18 +19,25 @@ use crate::io::batch::{FileStream, HandlerCall, Placed};
 use crate::io::feed::Feed;
 use crate::io::handler::begin_response;
 use crate::io::server::Worker;
-use crate::wire::Method;
 use crate::wire::response::Form;
+use crate::wire::{Framing, Method};
 
 /// One stream's work.
-pub(super) struct Exchange {
+pub(super) struct Exchange<'s> {
     pub(super) stream: u32,
     pub(super) cause: Cause,
-    doing: Doing,
+    doing: Doing<'s>,
     feeding: Option<Feeding>,
 }
 
-enum Doing {
+enum Doing<'s> {
+    /// It is found out who the client is; then the request is shown again.
+    Verifying {
+        verification: BoxFuture<'s, ()>,
+        asked: Asked,
+    },
+    /// That is known.
+    Verified(Asked),
     /// The request's content is collected for a handler that wants it whole.
     Collecting {
         call: Box<HandlerCall>,
@@ -56,6 +63,16 @@ enum Doing {
     Over,
 }
 
+/// A request that is to be shown again, with what came of its content meanwhile.
+pub(super) struct Asked {
+    /// Its head as it was put together.
+    pub(super) head: Vec<u8>,
+    pub(super) body: Framing,
+    pub(super) expects: bool,
+    pub(super) content: Vec<u8>,
+    pub(super) ended: bool,
+}
+
 /// Where content comes from.
 enum Source {
     Octets { octets: Bytes, at: usize },
@@ -72,7 +89,28 @@ struct Feeding {
     expects: bool,
 }
 
-impl Exchange {
+impl<'s> Exchange<'s> {
+    /// A request of which it has to be found out first whose it is.
+    pub(super) fn verify(stream: u32, verification: BoxFuture<'s, ()>, asked: Asked, cause: Cause) -> Self {
+        Self { stream, cause, doing: Doing::Verifying { verification, asked }, feeding: None }
+    }
+
+    /// Whether the request is to be shown again.
+    pub(super) const fn is_verified(&self) -> bool {
+        matches!(self.doing, Doing::Verified(_))
+    }
+
+    /// The request, once it is known whose it is. The exchange is over then.
+    pub(super) fn verified(&mut self) -> Option<Asked> {
+        if !matches!(self.doing, Doing::Verified(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.doing, Doing::Over) {
+            Doing::Verified(asked) => Some(asked),
+            _ => None,
+        }
+    }
+
     /// A file whose head is out.
     pub(super) fn file(stream: u32, file: FileStream) -> Self {
         let source = Source::File { file: file.file, at: 0, octets: file.octets };
@@ -142,6 +180,12 @@ impl Exchange {
             feeding.waiting.extend_from_slice(octets);
             return 0;
         }
+        if let Doing::Verifying { asked, .. } | Doing::Verified(asked) = &mut self.doing {
+            // Not released: no more than a window waits.
+            asked.content.extend_from_slice(octets);
+            asked.ended |= end;
+            return 0;
+        }
         if let Doing::Collecting { content, ended, .. } = &mut self.doing {
             content.extend_from_slice(octets);
             *ended |= end;
@@ -177,6 +221,15 @@ impl Exchange {
     /// Asks whoever is at work; whether something came of it.
     fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.doing {
+            Doing::Verifying { verification, .. } => {
+                if verification.as_mut().poll(cx).is_pending() {
+                    return false;
+                }
+                if let Doing::Verifying { asked, .. } = std::mem::replace(&mut self.doing, Doing::Over) {
+                    self.doing = Doing::Verified(asked);
+                }
+                true
+            }
             Doing::Handling { answer, .. } => {
                 let Poll::Ready(response) = answer.as_mut().poll(cx) else { return false };
                 let Doing::Handling { placed, bodiless, .. } =
@@ -250,7 +303,7 @@ impl Exchange {
     }
 }
 
-impl Talk {
+impl Talk<'_> {
     /// Asks everyone who is at work; whether something came of it.
     pub(super) fn poll_handlers(&mut self, cx: &mut Context<'_>) -> bool {
         self.exchanges.iter_mut().fold(false, |moved, exchange| exchange.poll(cx) | moved)
@@ -268,7 +321,7 @@ impl Talk {
                 exchange.feeding = None;
             } else if feed.is_asked(cx) {
                 if std::mem::take(expects) && waiting.is_empty() && !*ended {
-                    write_invitation(&mut worker.out, start, engine, stream);
+                    write_invitation(&mut worker.out, engine, stream);
                     worker.counts.count_response(Status::CONTINUE);
                 }
                 let octets = waiting.len();
@@ -329,7 +382,7 @@ fn respond(
     response: Response,
     placed: &Placed,
     bodiless: bool,
-) -> Doing {
+) -> Doing<'static> {
     let Worker { setup, out, dates, counts, .. } = worker;
     let start = out.len();
     let status = Status::new(response.status);
