@@ -20,6 +20,8 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("wget", "wget"),
     ("openssl", "openssl"),
     ("python3", "python3"),
+    ("nghttp", "nghttp2-client"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
 ];
 

@@ -12,6 +12,7 @@ mod dialogue;
 mod dns;
 mod first_start;
 mod folder;
+mod h2;
 mod looking;
 mod octets;
 mod openssl;
