@@ -10,12 +10,15 @@
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
+//! | `body.rs`, `compress.rs` | content on its way out of a file; content made smaller |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
 mod batch;
+mod body;
 mod cold;
+mod compress;
 mod connection;
 mod counts;
 mod date;

@@ -6,7 +6,9 @@
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
-//! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`files`] | which file a path means, its entity tag, redirects |
+//! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
+//! | [`listing`] | the files of a folder as a page or as JSON |
 //! | [`pattern`] | which paths a route or a rule is about |
 //! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
@@ -17,8 +19,8 @@
 //!
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
-//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), ranges,
-//! uploads, compression, cookies and HTTP/2, which stand on what is here; the client; the cache.
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), cookies and
+//! HTTP/2, which stand on what is here; the client; the cache.
 
 #![forbid(unsafe_code)]
 
@@ -30,10 +32,13 @@ pub mod cors;
 mod error;
 pub mod files;
 pub mod io;
+pub mod listing;
 pub mod media_type;
 pub mod own_fields;
 mod page;
 pub mod pattern;
+pub mod range;
+pub mod representation;
 pub mod status;
 pub mod wire;
 

@@ -16,11 +16,13 @@ use doorway_net::web::Upgrade;
 use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
-use super::batch::{self, FileStream, Next, Then};
+use super::batch::{self, Next, Then};
+use super::body::FileStream;
 use super::reply;
 use super::server::{Server, Worker};
 use crate::connection::{Connection, Decision, LINGER_TIME};
 use crate::wire::FieldSpans;
+use crate::wire::response::write_chunk_size;
 
 /// A worker's buffer for responses is given back when a batch made it grow beyond this.
 const OUT_OCTETS_KEPT: usize = 256 * 1024;
@@ -235,20 +237,28 @@ impl Talk {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await
     }
 
-    async fn stream_file(&mut self, stream: FileStream) -> io::Result<Then> {
-        use std::os::unix::fs::FileExt as _;
-        let mut chunk = vec![0; FILE_CHUNK_OCTETS];
-        let mut at = 0;
-        while at < stream.octets {
-            let left = usize::try_from(stream.octets - at).unwrap_or(usize::MAX);
-            let room = left.min(chunk.len());
-            let count = stream.file.read_at(&mut chunk[..room], at)?;
-            if count == 0 {
-                // It became shorter: the length that was promised cannot be kept.
-                return Ok(Then::Close);
+    async fn stream_file(&mut self, mut stream: FileStream) -> io::Result<Then> {
+        let chunked = stream.has_no_length();
+        let (mut piece, mut out) = (Vec::new(), Vec::new());
+        loop {
+            piece.clear();
+            // When the file became shorter the length that was promised cannot be kept: the error ends the
+            // connection.
+            if stream.pull(&mut piece, FILE_CHUNK_OCTETS)? == 0 {
+                break;
             }
-            self.write(&chunk[..count], stream.cause, "body").await?;
-            at += count as u64;
+            if chunked {
+                out.clear();
+                write_chunk_size(&mut out, piece.len());
+                out.extend_from_slice(&piece);
+                out.extend_from_slice(b"\r\n");
+                self.write(&out, stream.cause, "chunk").await?;
+            } else {
+                self.write(&piece, stream.cause, "body").await?;
+            }
+        }
+        if chunked {
+            self.write(b"0\r\n\r\n", stream.cause, "last chunk").await?;
         }
         Ok(stream.then)
     }

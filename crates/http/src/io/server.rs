@@ -8,6 +8,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
@@ -55,6 +56,8 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    /// For the boundaries between parts of a response.
+    pub(super) boundaries: Random,
 }
 
 impl Setup {
@@ -78,6 +81,7 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                boundaries: world.random(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use doorway_net::web::Handler;
 
 use super::folder::Folder;
+use crate::Status;
 use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
+use crate::media_type::media_type;
 use crate::own_fields::OwnFields;
 use crate::pattern::Pattern;
 use crate::wire::Method;
 use crate::wire::method::Methods;
 use crate::wire::response::ResponseWriter;
+
+/// Longest page for errors, in octets.
+const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 
 /// Parts of the program that a route can mount, by name.
 #[derive(Clone, Default)]
@@ -51,7 +56,7 @@ pub struct Sites {
 impl Default for Sites {
     /// The built-in page for every host.
     fn default() -> Self {
-        let site = Site { number: 0, name: "".into(), routes: vec![Arc::new(Route::page())] };
+        let site = Site { number: 0, name: "".into(), routes: vec![Arc::new(Route::page())], pages: None };
         Self { sites: vec![site], hosts: HashMap::new(), below: HashMap::new() }
     }
 }
@@ -65,6 +70,8 @@ pub(super) struct Site {
     pub(super) name: Arc<str>,
     /// The heaviest pattern first; the last fits every path.
     routes: Vec<Arc<Route>>,
+    /// The folder that has its pages for errors.
+    pages: Option<Arc<Folder>>,
 }
 
 /// How some paths of a site are answered.
@@ -199,19 +206,25 @@ impl Sites {
 impl Site {
     fn open(number: u16, config: &SiteConfig, handlers: &Handlers) -> Result<Self, Error> {
         let name = config.hosts.first().map(String::as_str).unwrap_or_default().into();
-        let mut site = Self { number, name, routes: Vec::with_capacity(config.routes.len() + 1) };
         let own = match &config.root {
             Some(path) => Does::Files(Arc::new(Folder::open(path, config)?)),
             // A site of its own without a folder has its routes alone.
             None if config.hosts.is_empty() && config.routes.is_empty() => Does::Page,
             None => Does::Respond { text: "".into(), status: 404 },
         };
+        let pages = match &own {
+            Does::Files(folder) if !config.errors.is_empty() => Some(Arc::clone(folder)),
+            _ => None,
+        };
+        let mut site = Self { number, name, routes: Vec::with_capacity(config.routes.len() + 1), pages };
         for route in &config.routes {
             site.add(Route::open(route, config, &own, handlers)?);
         }
         let fields = OwnFields::read(&config.fields);
         let methods = Some(own.methods());
-        site.add(Route { does: own, methods, fields, ..Route::page() });
+        if !site.routes.iter().any(|route| route.pattern == Pattern::root()) {
+            site.add(Route { does: own, methods, fields, ..Route::page() });
+        }
         Ok(site)
     }
 
@@ -226,6 +239,16 @@ impl Site {
     pub(super) fn route_of(&self, path: &str) -> u16 {
         let place = self.routes.iter().position(|route| route.pattern.fits(path));
         u16::try_from(place.unwrap_or(self.routes.len() - 1)).unwrap_or(u16::MAX)
+    }
+
+    /// The page for a status, with its media type, where the site has one.
+    pub(super) fn error_page(&self, status: Status) -> Option<(&'static str, Vec<u8>)> {
+        let folder = self.pages.as_ref()?;
+        let name = folder.error_page(status.code())?;
+        let page = folder.root.read(name, PAGE_OCTETS_MAX);
+        page.map(|octets| (media_type(name), octets))
+            .inspect_err(|error| tracing::warn!(name, %error, "a page for errors could not be read"))
+            .ok()
     }
 
     /// The route at a place.

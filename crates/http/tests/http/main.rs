@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
 mod bodies;
+mod content;
 mod files;
 mod handlers;
+mod sites;
 mod support;
 mod time;
 mod trace;
