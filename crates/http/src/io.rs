@@ -11,6 +11,7 @@
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `body.rs`, `compress.rs` | content on its way out of a file; content made smaller |
+//! | `uploads.rs` | PUT and DELETE in a folder |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
@@ -31,6 +32,7 @@ mod reply;
 mod request_body;
 mod server;
 mod site;
+mod uploads;
 
 pub use counts::Counts;
 pub use files::Root;

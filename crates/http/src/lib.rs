@@ -9,6 +9,7 @@
 //! | [`files`] | which file a path means, its entity tag, redirects |
 //! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
 //! | [`listing`] | the files of a folder as a page or as JSON |
+//! | [`upload`] | what PUT and DELETE do |
 //! | [`pattern`] | which paths a route or a rule is about |
 //! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
@@ -40,6 +41,7 @@ pub mod pattern;
 pub mod range;
 pub mod representation;
 pub mod status;
+pub mod upload;
 pub mod wire;
 
 pub use config::Config;

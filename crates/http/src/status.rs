@@ -51,6 +51,8 @@ impl Status {
     pub const PARTIAL_CONTENT: Self = Self(206);
     /// 409 Conflict: there is no folder for it, or something else in its place.
     pub const CONFLICT: Self = Self(409);
+    /// 415 Unsupported Media Type.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
     /// 416 Range Not Satisfiable, with Content-Range.
     pub const RANGE_NOT_SATISFIABLE: Self = Self(416);
     /// 428 Precondition Required (RFC 6585 §3).

@@ -217,7 +217,14 @@ impl Desk<'_> {
         let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
         let number = normal.as_ref().map_or(0, |path| site.route_of(path));
         let place = Place { site, number, route: site.route(number) };
-        if let (Ok(path), Does::Handler(handler)) = (&normal, &place.route.does)
+        let handler = match &place.route.does {
+            Does::Handler(handler) => Some(Arc::clone(handler)),
+            Does::Files(folder) if matches!(head.method, Method::Put | Method::Delete) => {
+                folder.uploads.get().map(|uploads| Arc::clone(uploads) as Arc<dyn Handler>)
+            }
+            _ => None,
+        };
+        if let (Ok(path), Some(handler)) = (&normal, &handler)
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {

@@ -26,6 +26,8 @@ use crate::wire::response::write_chunk_size;
 
 /// A worker's buffer for responses is given back when a batch made it grow beyond this.
 const OUT_OCTETS_KEPT: usize = 256 * 1024;
+/// Octets of a file that are sent at a time without being read: other connections of the worker wait meanwhile.
+const SENDFILE_OCTETS: usize = 512 * 1024;
 /// Octets of a file that are read and sent at a time.
 const FILE_CHUNK_OCTETS: usize = 64 * 1024;
 
@@ -191,7 +193,12 @@ impl Talk {
     /// Writes a batch's responses; what the socket does not take is kept.
     fn send(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
         self.flushing = self.stream.is_tls();
-        match Pin::new(&mut self.stream).poll_write(cx, out) {
+        // A file follows its head at once: they may leave together.
+        let written = match self.next {
+            Some(Next::Stream(_)) => self.stream.poll_write_more(cx, out),
+            _ => Pin::new(&mut self.stream).poll_write(cx, out),
+        };
+        match written {
             Poll::Ready(Ok(count)) if count == out.len() => {}
             Poll::Ready(Ok(count)) => self.unsent.extend_from_slice(&out[count..]),
             Poll::Pending => self.unsent.extend_from_slice(out),
@@ -240,7 +247,19 @@ impl Talk {
     async fn stream_file(&mut self, mut stream: FileStream) -> io::Result<Then> {
         let chunked = stream.has_no_length();
         let (mut piece, mut out) = (Vec::new(), Vec::new());
+        // What encrypts, or is no socket of the system, reads and writes below; so does who is looked at.
+        let mut sends_files = !self.watching.is_traced();
         loop {
+            if sends_files && let Some((file, span)) = stream.next_of_file() {
+                let octets = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(SENDFILE_OCTETS);
+                let sent = poll_fn(|cx| self.stream.poll_send_file(cx, file, span.first, octets)).await?;
+                match sent {
+                    Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Some(count) => stream.advance(count as u64),
+                    None => sends_files = false,
+                }
+                continue;
+            }
             piece.clear();
             // When the file became shorter the length that was promised cannot be kept: the error ends the
             // connection.

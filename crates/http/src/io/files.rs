@@ -8,7 +8,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use doorway_base::UnixTime;
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::config::Symlinks;
@@ -142,6 +144,51 @@ impl Root {
         Ok((items, false))
     }
 
+    /// The folder called `name`, open.
+    ///
+    /// # Errors
+    /// As the system gives them, `XDEV` for what leads out.
+    pub(super) fn folder(&self, name: &str) -> io::Result<File> {
+        Ok(self.open_below(name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC)?.into())
+    }
+
+    /// Removes files whose names are `unwanted` in the folder called `name` and up to `depth` levels
+    /// below it, and adds up the octets of the others. Links are not followed.
+    ///
+    /// # Errors
+    /// As the disk gives them.
+    pub(super) fn sweep(
+        &self,
+        name: &str,
+        unwanted: &dyn Fn(&str) -> bool,
+        depth: usize,
+        octets: &mut u64,
+    ) -> io::Result<()> {
+        let folder = self.folder(name)?;
+        for entry in Dir::read_from(&folder)? {
+            let entry = entry?;
+            let Ok(entry_name) = entry.file_name().to_str() else { continue };
+            if matches!(entry_name, "." | "..") {
+                continue;
+            }
+            // What goes away meanwhile counts for nothing.
+            let Ok(stat) = statat(&folder, entry_name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::RegularFile if unwanted(entry_name) => {
+                    unlinkat(&folder, entry_name, AtFlags::empty())?;
+                }
+                FileType::RegularFile => *octets += facts(&stat).octets,
+                FileType::Directory if depth > 0 => {
+                    let below =
+                        if name.is_empty() { entry_name.to_owned() } else { format!("{name}/{entry_name}") };
+                    self.sweep(&below, unwanted, depth - 1, octets)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The octets of the file called `name`.
     ///
     /// # Errors
@@ -158,6 +205,11 @@ impl Root {
         read_whole(&file, facts.octets, &mut octets)?;
         Ok(octets)
     }
+}
+
+/// The facts of an open file.
+pub(super) fn facts_of(file: &File) -> io::Result<Facts> {
+    Ok(facts(&fstat(file)?))
 }
 
 fn facts(stat: &Stat) -> Facts {

@@ -23,6 +23,7 @@ use crate::wire::FieldSpans;
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
+    world: World,
     setup: Mutex<Arc<Setup>>,
     /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
     generation: AtomicU64,
@@ -61,7 +62,8 @@ pub(super) struct Worker {
 }
 
 impl Setup {
-    fn new(config: &Config, sites: Sites) -> Arc<Self> {
+    fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
+        sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
         Arc::new(Self { limits, sites, server_name, config: config.clone() })
     }
@@ -71,7 +73,7 @@ impl Server {
     /// A server of `sites` in `world`.
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
-        let setup = Setup::new(config, sites);
+        let setup = Setup::new(world, config, sites);
         let worker = || {
             Mutex::new(Worker {
                 setup: Arc::clone(&setup),
@@ -85,13 +87,13 @@ impl Server {
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
-        Self { setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+        Self { world: world.clone(), setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
     }
 
     /// Serves other sites by another configuration from the next request on. Connections stay open;
     /// what concerns doors (addresses, numbers of connections) stays as it was.
     pub fn replace(&self, config: &Config, sites: Sites) {
-        *lock(&self.setup) = Setup::new(config, sites);
+        *lock(&self.setup) = Setup::new(&self.world, config, sites);
         self.generation.fetch_add(1, Release);
     }
 
