@@ -30,6 +30,8 @@ use doorway_base::{Instant, Reader, UnixTime, Verdict, Writer};
 use crate::authority::compose::Elsewhere;
 use crate::authority::query::{Query, Unanswerable};
 use crate::authority::{Authority, Carrier};
+use crate::cache::Cache;
+use crate::resolver::flooded::{self, Flooded};
 use crate::transfer::is_signed;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::{Class, Flags, HEADER_OCTETS, Opcode, Question, Rcode, Type};
@@ -49,6 +51,10 @@ pub struct Settings {
     pub recursion: Option<Access>,
     /// Ready-made answers of the resolver.
     pub ready: Arc<Ready>,
+    /// Records of the resolver: what is known is answered even while its zone is left alone.
+    pub cache: Option<Arc<Cache>>,
+    /// Zones that the resolver leaves alone for a moment.
+    pub flooded: Arc<Flooded>,
     /// Whether they are looked up again before their time is over.
     pub prefetch: bool,
     /// Response rate limiting over UDP.
@@ -298,10 +304,26 @@ impl Front {
                 Decision::Reply
             }
             Hit::None => match Wanted::new(octets, query, options.to_vec()) {
+                Ok(wanted) if self.is_flooded(now, &wanted.question) => self.leave_alone(wanted, reply),
                 Ok(wanted) => Decision::Resolve(Box::new(wanted)),
                 Err(_) => Decision::Drop("a question that cannot be read again"),
             },
         }
+    }
+
+    // Whether the resolver would refuse it, because somebody asks for random names below its zone.
+    fn is_flooded(&self, now: Instant, question: &Question) -> bool {
+        let Settings { flooded, cache: Some(cache), .. } = &*self.settings else { return false };
+        let known = || [question.kind, Type::CNAME].map(|kind| cache.find(now, &question.name, kind));
+        flooded.covers(now, self.authority.key()) && known().iter().all(Option::is_none)
+    }
+
+    fn leave_alone(&self, mut wanted: Wanted, reply: &mut Writer<'_>) -> Decision {
+        let (code, why) = flooded::EXTENDED_ERROR;
+        late::add_extended_error(&mut wanted.options, code, why);
+        self.authority.counters().flooded.add();
+        self.fail(&wanted, Rcode::SERVFAIL, reply);
+        Decision::Reply
     }
 
     /// Writes what the zones alone have to say to a message, for those that nobody here answers later.

@@ -11,7 +11,7 @@
 //! | `delegation.rs` | whom to ask: the deepest cut known, forward and stub zones, hints |
 //! | `upstream.rs` | queries: which server, what is sent, how long to wait |
 //! | `server.rs` | what is known about servers |
-//! | `absent.rs` | names that do not exist, and a bound for each zone's |
+//! | `absent.rs`, [`flooded`] | names that do not exist, and a bound for each zone's |
 //! | `query.rs` | the octets of a query; whether a message answers it |
 //! | `received.rs` | a response read into sets |
 //! | `judge.rs` | what a response means, and what of it is believed |
@@ -30,6 +30,7 @@ mod absent;
 pub mod config;
 mod delegation;
 pub mod event;
+pub mod flooded;
 pub mod hints;
 mod iterate;
 mod job;
@@ -60,6 +61,7 @@ use crate::cache::{Cache, Value};
 use crate::wire::{Class, Name, Rcode, Type};
 use crate::zone::{HashKey, Key};
 use absent::Absent;
+use flooded::Flooded;
 use job::{Job, Waiter};
 use judge::Meaning;
 use query::Sent;
@@ -109,12 +111,12 @@ impl Resolver {
     pub fn new(config: Arc<Config>, cache: Arc<Cache>, local: Published, mut random: Random) -> Self {
         Self {
             authority: Authority::new(local.clone(), local::uncounted(), config.edns_octets),
+            secret: local.current().secret(),
             local,
             cache,
             key: Key::default(),
             reply_room: Vec::new(),
-            secret: HashKey::new(&mut random),
-            absent: Absent::new(config.absent_names_per_second),
+            absent: Absent::new(config.absent_names_per_second, Arc::default()),
             servers: Servers::new(&config, &mut random),
             config,
             random,
@@ -126,6 +128,13 @@ impl Resolver {
             outputs: VecDeque::new(),
             last_id: 0,
         }
+    }
+
+    /// The same, telling `flooded` which zones are left alone.
+    #[must_use]
+    pub fn telling(mut self, flooded: Arc<Flooded>) -> Self {
+        self.absent = Absent::new(self.config.absent_names_per_second, flooded);
+        self
     }
 
     /// Advances the resolver. Drain [`poll_output`](Self::poll_output) before the next call.

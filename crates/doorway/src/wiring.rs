@@ -83,6 +83,7 @@ impl Services {
         config: &Config,
         data: &Path,
         store: Arc<Embedded>,
+        zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
         let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
@@ -91,7 +92,8 @@ impl Services {
         let dns_config = dns_config(config)?;
         let surroundings =
             dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None, journal: journal(&store) };
-        let dns = Arc::new(dns::Server::start(world, &dns_config, &surroundings).map_err(dns_failure)?);
+        let dns = dns::Server::start_with(world, &dns_config, &surroundings, Some(zones));
+        let dns = Arc::new(dns.map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
         let metrics_config = (Vec::new(), common.limits.clone());
@@ -503,6 +505,8 @@ impl Measured for DnsPart {
         page.counter("doorway_dns_cached", "Answers that were ready-made.", &[], cached);
         let limited = sum(|worker| worker.limited.value());
         page.counter("doorway_dns_limited", "Equal answers held back or cut.", &[], limited);
+        let flooded = sum(|worker| worker.flooded.value());
+        page.counter("doorway_dns_flooded", "Questions refused for a flood below their zone.", &[], flooded);
         let dns = Arc::clone(&self.0.parts().dns);
         for zone in dns.zones().list() {
             let name = zone.apex().to_string();

@@ -201,6 +201,13 @@ impl Connection {
         (used, Decision::Request(head))
     }
 
+    /// Takes a request back that was given out just now, so that its head can be shown again.
+    pub fn put_back(&mut self) {
+        debug_assert!(matches!(&self.state, State::Request(request) if !request.answered));
+        self.state = State::Idle;
+        self.requests -= 1;
+    }
+
     /// Says that the response goes out now and the body, if there is one, is not wanted. Returns
     /// whether the connection goes on after it.
     pub fn answer(&mut self) -> bool {

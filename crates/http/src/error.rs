@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::auth::WrongDemand;
+
 /// A failure that the operator has to mend.
 #[derive(Debug)]
 pub enum Error {
@@ -27,6 +29,10 @@ pub enum Error {
         /// What is written.
         path: String,
     },
+    /// A place demands a login, and the program has no user list.
+    NoLogin,
+    /// A place demands what makes no sense.
+    Demand(WrongDemand),
 }
 
 impl fmt::Display for Error {
@@ -41,6 +47,8 @@ impl fmt::Display for Error {
             Self::Pattern { path } => {
                 write!(f, "`{path}` is no path: it begins with a slash and is well coded")
             }
+            Self::NoLogin => f.write_str("a login is demanded, and there is no list of users here"),
+            Self::Demand(wrong) => wrong.fmt(f),
         }
     }
 }
@@ -49,7 +57,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Root { source, .. } => Some(source),
-            Self::Mount { .. } | Self::Pattern { .. } => None,
+            Self::Demand(wrong) => Some(wrong),
+            Self::Mount { .. } | Self::Pattern { .. } | Self::NoLogin => None,
         }
     }
 }

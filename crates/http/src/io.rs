@@ -12,10 +12,16 @@
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
 //! | `body.rs`, `compress.rs` | content on its way out of a file; content made smaller |
 //! | `uploads.rs` | PUT and DELETE in a folder |
+//! | `authenticator.rs` | [`Authenticator`]: credentials checked against the user list |
+//! | `gate.rs` | [`Gate`]: paths that only some may enter |
+//! | `login.rs` | [`Login`]: the page with the form |
+//! | `visit.rs` | [`Visit`]: the session of a request, for handlers |
+//! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
+mod authenticator;
 mod batch;
 mod body;
 mod cold;
@@ -26,15 +32,24 @@ mod date;
 mod feed;
 mod files;
 mod folder;
+mod gate;
 mod handler;
 mod hot;
+mod login;
 mod reply;
 mod request_body;
 mod server;
 mod site;
+mod submitted;
 mod uploads;
+mod visit;
 
+pub use authenticator::{Authenticator, Tally};
 pub use counts::Counts;
 pub use files::Root;
+pub use gate::Gate;
+pub use login::Login;
 pub use server::Server;
 pub use site::{Handlers, Sites};
+pub use submitted::{FormError, Submitted, Upload};
+pub use visit::{Visit, came_from_here};

@@ -5,11 +5,16 @@
 //! | --- | --- |
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`h2`] | HTTP/2: frames, HPACK, streams, the engine |
+//! | [`auth`] | who may have what: credentials, demands, guessing |
+//! | [`session`], [`csrf`], [`security`] | the cookie of a session, and what protects pages of ours |
+//! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a path means, its entity tag, redirects |
 //! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
 //! | [`listing`] | the files of a folder as a page or as JSON |
 //! | [`upload`] | what PUT and DELETE do |
+//! | [`form`] | forms: urlencoded and multipart |
 //! | [`pattern`] | which paths a route or a rule is about |
 //! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
@@ -25,13 +30,18 @@
 
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod coding;
 pub mod conditional;
 pub mod config;
 pub mod connection;
+pub mod cookie;
 pub mod cors;
+pub mod csrf;
 mod error;
 pub mod files;
+pub mod form;
+pub mod h2;
 pub mod io;
 pub mod listing;
 pub mod media_type;
@@ -40,11 +50,13 @@ mod page;
 pub mod pattern;
 pub mod range;
 pub mod representation;
+pub mod security;
+pub mod session;
 pub mod status;
 pub mod upload;
 pub mod wire;
 
 pub use config::Config;
 pub use error::Error;
-pub use io::{Handlers, Server, Sites};
+pub use io::{Authenticator, Gate, Handlers, Login, Server, Sites, Submitted, Visit};
 pub use status::Status;

@@ -17,10 +17,14 @@ impl Status {
     pub const NO_CONTENT: Self = Self(204);
     /// 301 Moved Permanently, with Location.
     pub const MOVED_PERMANENTLY: Self = Self(301);
+    /// 303 See Other: the answer to a form stands elsewhere.
+    pub const SEE_OTHER: Self = Self(303);
     /// 304 Not Modified: the client's copy is good.
     pub const NOT_MODIFIED: Self = Self(304);
     /// 400 Bad Request: the octets break the grammar.
     pub const BAD_REQUEST: Self = Self(400);
+    /// 401 Unauthorized, with WWW-Authenticate.
+    pub const UNAUTHORIZED: Self = Self(401);
     /// 403 Forbidden: the file is there but the server may not read it.
     pub const FORBIDDEN: Self = Self(403);
     /// 404 Not Found.
@@ -35,8 +39,12 @@ impl Status {
     pub const CONTENT_TOO_LARGE: Self = Self(413);
     /// 414 URI Too Long.
     pub const URI_TOO_LONG: Self = Self(414);
+    /// 415 Unsupported Media Type.
+    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
     /// 417 Expectation Failed.
     pub const EXPECTATION_FAILED: Self = Self(417);
+    /// 429 Too Many Requests (RFC 6585 §4), with Retry-After.
+    pub const TOO_MANY_REQUESTS: Self = Self(429);
     /// 431 Request Header Fields Too Large (RFC 6585 §5).
     pub const HEADER_FIELDS_TOO_LARGE: Self = Self(431);
     /// 500 Internal Server Error.
@@ -51,8 +59,6 @@ impl Status {
     pub const PARTIAL_CONTENT: Self = Self(206);
     /// 409 Conflict: there is no folder for it, or something else in its place.
     pub const CONFLICT: Self = Self(409);
-    /// 415 Unsupported Media Type.
-    pub const UNSUPPORTED_MEDIA_TYPE: Self = Self(415);
     /// 416 Range Not Satisfiable, with Content-Range.
     pub const RANGE_NOT_SATISFIABLE: Self = Self(416);
     /// 428 Precondition Required (RFC 6585 §3).

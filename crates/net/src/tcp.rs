@@ -134,6 +134,12 @@ impl Connection {
 }
 
 impl Watching {
+    /// Whether the connection's octets are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.door.tls
+    }
+
     /// Whether the service should finish.
     #[must_use]
     pub fn is_draining(&self) -> bool {

@@ -131,8 +131,11 @@ impl AppPassword {
 }
 
 /// Rows `user.app/NAME/ID`.
+pub(crate) const APP_PASSWORDS: &str = "user.app/";
+
+/// Those of one user.
 pub(crate) fn app_prefix(name: &str) -> Key {
-    Key::from("user.app/").join(name).join("/")
+    Key::from(APP_PASSWORDS).join(name).join("/")
 }
 
 /// Rows `user.app.used/NAME/ID`: when it was used last, in nanoseconds since 1970.

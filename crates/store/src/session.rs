@@ -170,7 +170,7 @@ impl SessionTable {
     /// Adds a session that was just written to the store.
     pub(crate) fn insert(&mut self, state: SessionState, written: UnixTime) -> Result<()> {
         if self.entries.len() >= self.options.sessions_max {
-            return Err(Limit::built_in("auth.sessions_max", self.options.sessions_max as u64).into());
+            return Err(Limit::new("http.sessions.max", self.options.sessions_max as u64).into());
         }
         self.entries.insert(state.id, Entry { state, written });
         Ok(())
@@ -190,24 +190,24 @@ impl SessionTable {
         Some((entry.state.clone(), write))
     }
 
-    /// Gives a session another value; what is to be written then.
-    pub(crate) fn set_value(
+    /// Uses a session and gives it the value that `change` makes of the one it has; what is to be written then.
+    pub(crate) fn change(
         &mut self,
         id: &SessionId,
-        value: Bytes,
         now: UnixTime,
+        change: impl FnOnce(&Bytes) -> Bytes,
     ) -> Result<Option<SessionState>> {
-        if value.len() > SESSION_VALUE_OCTETS_MAX {
-            return Err(too_long());
-        }
         if self.touch(id, now).is_none() {
             return Ok(None);
         }
-        Ok(self.entries.get_mut(id).map(|entry| {
-            entry.state.value = value;
-            entry.written = now;
-            entry.state.clone()
-        }))
+        let Some(entry) = self.entries.get_mut(id) else { return Ok(None) };
+        let value = change(&entry.state.value);
+        if value.len() > SESSION_VALUE_OCTETS_MAX {
+            return Err(too_long());
+        }
+        entry.state.value = value;
+        entry.written = now;
+        Ok(Some(entry.state.clone()))
     }
 
     /// Ends a session; true when there was one.

@@ -39,6 +39,8 @@ pub struct Counters {
     pub cached: Count,
     /// Answers held back or cut because too many equal ones went to one network.
     pub limited: Count,
+    /// Questions refused because too many names of their zone do not exist.
+    pub flooded: Count,
     datagrams: Count,
     streams: Count,
     rcodes: [Count; 6],

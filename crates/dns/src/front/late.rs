@@ -126,18 +126,23 @@ pub fn write(
 ) {
     let mut options = wanted.options.clone();
     for (code, text) in extended_errors {
-        let text = &text.as_bytes()[..text.floor_char_boundary(EXTENDED_ERRORS_OCTETS_MAX / 2)];
-        if options.len() + 6 + text.len() <= EXTENDED_ERRORS_OCTETS_MAX {
-            options.extend(EXTENDED_ERROR.to_be_bytes());
-            options.extend((text.len() as u16 + 2).to_be_bytes());
-            options.extend(code.to_be_bytes());
-            options.extend_from_slice(text);
-        }
+        add_extended_error(&mut options, *code, text);
     }
     let opt_octets = wanted.query.edns.map_or(0, |_| OPT_OCTETS + options.len());
     ready::copy(message, age, turn, &wanted.query, &wanted.head, octets_max - opt_octets, reply);
     if let Some(edns) = wanted.query.edns {
         put_opt(edns, Rcode::NOERROR, udp_octets_max, &options, reply);
+    }
+}
+
+/// Adds the option of an extended error, if there is room for it.
+pub(super) fn add_extended_error(options: &mut Vec<u8>, code: u16, text: &str) {
+    let text = &text.as_bytes()[..text.floor_char_boundary(EXTENDED_ERRORS_OCTETS_MAX / 2)];
+    if options.len() + 6 + text.len() <= EXTENDED_ERRORS_OCTETS_MAX {
+        options.extend(EXTENDED_ERROR.to_be_bytes());
+        options.extend((text.len() as u16 + 2).to_be_bytes());
+        options.extend(code.to_be_bytes());
+        options.extend_from_slice(text);
     }
 }
 

@@ -7,6 +7,7 @@ use super::ready::Variant;
 use super::*;
 use crate::authority::Published;
 use crate::authority::counters::Counters;
+use crate::cache::{Limits, RrSet, Trust};
 use crate::resolver::Answer;
 use crate::wire::edns::DO;
 use crate::wire::rdata::{self, Word};
@@ -33,6 +34,8 @@ fn at(seconds: u64) -> Instant {
 struct World {
     front: Front,
     ready: Arc<Ready>,
+    cache: Arc<Cache>,
+    flooded: Arc<Flooded>,
     secret: HashKey,
 }
 
@@ -42,9 +45,13 @@ fn world(rate: u32) -> World {
     let (zone, _) = file::read(&apex, "test", ZONE.as_bytes(), secret).unwrap();
     let published = Published::new(Zones::new(secret, vec![Arc::new(zone)]).unwrap());
     let ready = Arc::new(Ready::new(1 << 20));
+    let cache = Arc::new(Cache::new(Limits::default(), &mut Random::new(2)));
+    let flooded = Arc::new(Flooded::default());
     let settings = Settings {
         recursion: Some(Access::read([access::PRIVATE]).unwrap()),
         ready: Arc::clone(&ready),
+        cache: Some(Arc::clone(&cache)),
+        flooded: Arc::clone(&flooded),
         prefetch: true,
         rate: Rate { per_second: rate, slip: 2 },
         rate_exempt: Access::default(),
@@ -52,7 +59,7 @@ fn world(rate: u32) -> World {
         udp_octets_max: 1232,
     };
     let authority = Authority::new(published, Arc::new(Counters::default()), 1232);
-    World { front: Front::new(authority, Arc::new(settings), 9), ready, secret }
+    World { front: Front::new(authority, Arc::new(settings), 9), ready, cache, flooded, secret }
 }
 
 fn query(name: &str, kind: Type, edns: Option<Edns>) -> Vec<u8> {
@@ -123,6 +130,39 @@ fn recursion_is_for_those_who_may_have_it() {
     let mut iterative = elsewhere;
     iterative[2] = 0;
     assert_eq!(ask(&mut world, at(0), FRIEND, &iterative).unwrap().flags.rcode(), Rcode::REFUSED);
+}
+
+#[test]
+fn below_a_flooded_zone_only_what_is_known_is_answered() {
+    let mut world = world(0);
+    let unknown = query("x1.example.com", Type::A, opt(0, &[]));
+    assert_eq!(ask(&mut world, at(9), FRIEND, &unknown).unwrap_err(), "resolve");
+    let mut zone = Key::default();
+    zone.set(world.secret, "example.com".parse::<Name>().unwrap().as_octets()).unwrap();
+    world.flooded.mark(at(9), zone.hash(0));
+    let refused = ask(&mut world, at(9), FRIEND, &unknown).unwrap();
+    assert_eq!((refused.flags.rcode(), refused.flags.has(Flags::RA)), (Rcode::SERVFAIL, true));
+    let options = refused.edns.unwrap().options;
+    assert_eq!(options.get(..6), Some(&[0, 15, 0, 41, 0, 22][..]), "an extended error: RFC 8914");
+    keep(
+        &world,
+        at(9),
+        100,
+        "www.example.com",
+        Type::A,
+        vec![record("www.example.com", 300, Type::A, "192.0.2.1")],
+    );
+    let ready = ask(&mut world, at(9), FRIEND, &query("www.example.com", Type::A, None)).unwrap();
+    assert_eq!(ready.flags.rcode(), Rcode::NOERROR);
+    let known: Name = "mail.example.com".parse().unwrap();
+    let set = Arc::new(RrSet::of_one(&known, Type::A, &[192, 0, 2, 2]));
+    world.cache.store_set(at(9), at(9), &set, 60, Trust::Answer, true);
+    assert_eq!(
+        ask(&mut world, at(9), FRIEND, &query("mail.example.com", Type::A, None)).unwrap_err(),
+        "resolve"
+    );
+    assert_eq!(ask(&mut world, at(9), FRIEND, &query("example.com", Type::A, None)).unwrap_err(), "resolve");
+    assert_eq!(ask(&mut world, at(10), FRIEND, &unknown).unwrap_err(), "resolve", "a mark is soon over");
 }
 
 #[test]

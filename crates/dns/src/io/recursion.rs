@@ -30,6 +30,7 @@ use crate::authority::{Carrier, Published};
 use crate::cache::{Cache, Filter};
 use crate::front::late::{self, Wanted};
 use crate::front::ready::{Ready, Variant};
+use crate::resolver::flooded::Flooded;
 use crate::resolver::{self, Answer, Ask, Input, Output, QueryId, Resolver, SendFailure, Transport};
 use crate::summary;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
@@ -122,6 +123,7 @@ struct Shared {
     settings: Settings,
     cache: Arc<Cache>,
     ready: Arc<Ready>,
+    flooded: Arc<Flooded>,
     local: Published,
     tls: Option<Arc<TlsDialler>>,
     log: Option<QueryLog>,
@@ -251,6 +253,7 @@ impl Recursion {
             settings,
             cache,
             ready,
+            flooded: Arc::default(),
             local,
             tls,
             log,
@@ -280,6 +283,12 @@ impl Recursion {
     #[must_use]
     pub fn ready(&self) -> &Arc<Ready> {
         &self.shared.ready
+    }
+
+    /// The zones that are left alone for a moment.
+    #[must_use]
+    pub fn flooded(&self) -> &Arc<Flooded> {
+        &self.shared.flooded
     }
 
     /// Forgets what `filter` means; returns how many entries there were.
@@ -359,6 +368,7 @@ impl Shared {
     fn resolver(&self) -> Resolver {
         let config = Arc::clone(&self.settings.resolver);
         Resolver::new(config, Arc::clone(&self.cache), self.local.clone(), self.world.random())
+            .telling(Arc::clone(&self.flooded))
     }
 
     // Every message from and to other servers passes the trace here.

@@ -4,18 +4,21 @@
 //!
 //! Root and top-level domains are not counted: mistyped names fall to them.
 
+use std::sync::Arc;
+
 use doorway_base::Instant;
+
+use super::flooded::{Flooded, LABELS_MIN};
 
 /// Zones counted at once; those that meet in one place take it from each other.
 const ZONES: usize = 1024;
-/// Zones with fewer labels are not counted.
-const LABELS_MIN: usize = 2;
 
 /// The accounts of all zones.
 #[derive(Debug)]
 pub(super) struct Absent {
     per_second: u32,
     places: Vec<Account>,
+    flooded: Arc<Flooded>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -27,9 +30,9 @@ struct Account {
 
 impl Absent {
     /// Accounts that allow so many absent names of one zone in a second; 0 counts nothing.
-    pub(super) fn new(per_second: u32) -> Self {
+    pub(super) fn new(per_second: u32, flooded: Arc<Flooded>) -> Self {
         let account = Account { zone: 0, left: per_second, at: Instant::ZERO };
-        Self { per_second, places: vec![account; if per_second == 0 { 0 } else { ZONES }] }
+        Self { per_second, places: vec![account; if per_second == 0 { 0 } else { ZONES }], flooded }
     }
 
     fn account(&mut self, now: Instant, zone: u64) -> Option<&mut Account> {
@@ -53,9 +56,13 @@ impl Absent {
         }
     }
 
-    /// Whether the zone has had its share of them.
+    /// Whether the zone has had its share of them; then all threads are told.
     pub(super) fn is_over(&mut self, now: Instant, zone: u64) -> bool {
-        self.account(now, zone).is_some_and(|account| account.left == 0)
+        let over = self.account(now, zone).is_some_and(|account| account.left == 0);
+        if over {
+            self.flooded.mark(now, zone);
+        }
+        over
     }
 }
 
@@ -66,7 +73,7 @@ mod tests {
     #[test]
     fn a_zone_is_left_alone_after_too_many_names_and_asked_again_later() {
         let at = |millis: u64| Instant::from_nanos(millis * 1_000_000);
-        let mut absent = Absent::new(100);
+        let mut absent = Absent::new(100, Arc::default());
         for _ in 0..100 {
             assert!(!absent.is_over(at(0), 7));
             absent.count(at(0), 7, 2);
@@ -75,7 +82,7 @@ mod tests {
         assert!(!absent.is_over(at(10), 7), "one more is earned after 10 ms");
         (0..1000).for_each(|_| absent.count(at(20), 9, 1));
         assert!(!absent.is_over(at(20), 9), "a top-level domain is not counted");
-        let mut without = Absent::new(0);
+        let mut without = Absent::new(0, Arc::default());
         (0..1000).for_each(|_| without.count(at(0), 7, 2));
         assert!(!without.is_over(at(0), 7));
     }

@@ -201,14 +201,15 @@ impl Resolver {
     // Whether the zone at hand is one below which somebody asks for random names.
     fn is_flooded(&mut self, now: Instant, id: u64) -> bool {
         let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return false };
-        let zone = self.secret.of_name(cut.zone.as_octets(), 0);
-        self.absent.is_over(now, zone)
+        let Some(_) = self.key.set(self.secret, cut.zone.as_octets()) else { return false };
+        self.absent.is_over(now, self.key.hash(0))
     }
 
     fn count_absent(&mut self, now: Instant, id: u64) {
         let Some(cut) = self.jobs.at(id).and_then(|job| job.cut.as_ref()) else { return };
-        let (zone, labels) = (self.secret.of_name(cut.zone.as_octets(), 0), cut.zone.label_count());
-        self.absent.count(now, zone, labels);
+        if self.key.set(self.secret, cut.zone.as_octets()).is_some() {
+            self.absent.count(now, self.key.hash(0), self.key.labels());
+        }
     }
 
     // One turn with the servers at hand.
@@ -230,8 +231,8 @@ impl Resolver {
         match choice {
             Choice::Server(upstream, resort) => {
                 if self.is_flooded(now, id) {
-                    let why = "too many names of its zone do not exist".to_owned();
-                    self.fail(now, id, Some((extended_error::NO_REACHABLE_AUTHORITY, why)), false);
+                    let (code, why) = super::flooded::EXTENDED_ERROR;
+                    self.fail(now, id, Some((code, why.to_owned())), false);
                     return Turn::Waiting;
                 }
                 if !self.charge(now, id) {

@@ -2,6 +2,7 @@
 
 use doorway_base::config::{Values, Wrong};
 
+use crate::auth::Demand;
 use crate::own_fields::Line;
 use crate::pattern::Pattern;
 
@@ -54,6 +55,7 @@ fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.value("root").is_none() {
         wrong(wrongs, site, "write", "there is no folder to store files in", "add `root = \"…\"`");
     }
+    users(site, wrongs);
     for (key, other) in [("certificate", "certificate_key"), ("certificate_key", "certificate")] {
         if site.value(key).is_some() && site.value(other).is_none() {
             wrong(wrongs, site, key, format!("`{key}` needs `{other}`"), format!("add `{other} = \"…\"`"));
@@ -92,6 +94,7 @@ fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
 fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     pattern(route, wrongs);
     fields(route, wrongs);
+    users(route, wrongs);
     let does = ["root", "redirect", "respond", "mount"];
     let written: Vec<&str> = does.into_iter().filter(|key| route.value(key).is_some()).collect();
     if let [first, second, ..] = written.as_slice() {
@@ -146,6 +149,15 @@ fn pattern(values: &Values, wrongs: &mut Vec<Wrong>) {
     if Pattern::parse(path).is_none() {
         let fix = "begin it with a slash, and write % as %25";
         wrong(wrongs, values, "path", format!("`{path}` is no path of a site"), fix);
+    }
+}
+
+fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
+    for who in values.texts("auth") {
+        if let Err(told) = Demand::read("", &[who], &[]) {
+            let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
+            wrong(wrongs, values, "auth", told.to_string(), fix);
+        }
     }
 }
 

@@ -70,7 +70,13 @@ pub(super) const ROUTE_KEYS: &[Key] = &[
         name: "auth",
         kind: Kind::List(&Kind::Text),
         default: Preset::Unset,
-        help: "Users and @groups who are let in, instead of those of the site; an empty list for everybody.",
+        help: "Users and @roles who are let in, instead of those of the site; an empty list for everybody.",
+    },
+    Key {
+        name: "login",
+        kind: super::site::WAYS,
+        default: Preset::Unset,
+        help: "How they log in, where that is otherwise than on the site.",
     },
     Key {
         name: "realm",
@@ -125,6 +131,8 @@ pub struct RouteConfig {
     pub fields: Vec<String>,
     /// Who is let in; `None` for those of the site, empty for everybody.
     pub auth: Option<Vec<String>>,
+    /// How they log in; `None` as on the site.
+    pub login: Option<Vec<String>>,
     /// What the login is for.
     pub realm: Option<String>,
     /// Who may use it from pages of other origins.
@@ -200,6 +208,7 @@ impl RouteConfig {
             body_octets_max: values.optional("body_octets_max", Values::size),
             fields: texts("fields"),
             auth: values.value("auth").map(|_| texts("auth")),
+            login: values.value("login").map(|_| texts("login")),
             realm: text("realm"),
             cors: (!origins.is_empty()).then(|| CorsConfig {
                 origins,

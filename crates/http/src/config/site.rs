@@ -7,6 +7,9 @@ use doorway_base::config::{Key, Kind, Preset, Value, Values};
 use super::route::{ROUTE_KEYS, RouteConfig};
 use crate::coding::Coding;
 
+/// Ways to log in.
+pub(super) const WAYS: Kind = Kind::List(&Kind::Choice(&["basic", "bearer", "form"]));
+
 /// The keys of one `[[http.site]]`.
 pub(super) const SITE_KEYS: &[Key] = &[
     Key {
@@ -89,7 +92,14 @@ pub(super) const SITE_KEYS: &[Key] = &[
         name: "auth",
         kind: Kind::List(&Kind::Text),
         default: Preset::List(&[]),
-        help: "Users and @groups who are let in; empty for everybody.",
+        help: "Users, @roles, or \"*\" for every user, who are let in; empty for everybody without a login.",
+    },
+    Key {
+        name: "login",
+        kind: WAYS,
+        default: Preset::List(&["basic", "bearer"]),
+        help: "How they log in: \"basic\" with a password in each request, \"bearer\" with an app password, \
+               \"form\" on a page, with a session after it.",
     },
     Key {
         name: "realm",
@@ -202,6 +212,8 @@ pub struct SiteConfig {
     pub quota: Option<u64>,
     /// Who is let in; empty for everybody.
     pub auth: Vec<String>,
+    /// How they log in.
+    pub login: Vec<String>,
     /// What the login is for.
     pub realm: String,
     /// Files of certificate chain and private key.
@@ -241,6 +253,7 @@ impl SiteConfig {
             write_needs_condition: values.bool("write_needs_condition"),
             quota: values.optional("quota", Values::size),
             auth: texts("auth"),
+            login: texts("login"),
             realm: text(values, "realm"),
             certificate: certificate.zip(key),
             cache: values

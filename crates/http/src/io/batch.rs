@@ -14,10 +14,12 @@ use doorway_net::web::{Fields, Handler, Request};
 use super::body::FileStream;
 use super::counts::Counts;
 use super::date::DateCache;
+use super::gate::{Passage, Verification};
 use super::hot::HotCache;
 use super::reply::send_hot;
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
+use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
 use crate::cors::Cors;
 use crate::wire::path::canonical;
@@ -39,6 +41,8 @@ pub(super) enum Next {
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
     Handle(Box<HandlerCall>),
+    /// It has to be found out who the client is; the request's head waits to be shown again.
+    Verify(Box<Verification>),
 }
 
 /// A request for a handler. Its body is not read yet.
@@ -94,10 +98,11 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, boundaries, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
-    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, boundaries, now };
+    let mut desk =
+        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -115,9 +120,15 @@ pub(super) fn run(
                 break None;
             }
             Decision::Request(head) => {
+                let next = desk.request(engine, &head, taken);
+                if let Some(Next::Verify(_)) = next {
+                    used -= head.octets.len();
+                    engine.put_back();
+                    break next;
+                }
                 requests += 1;
-                if let Some(next) = desk.request(engine, &head, taken) {
-                    break Some(next);
+                if next.is_some() {
+                    break next;
                 }
             }
             Decision::Refuse(refusal) => {
@@ -151,6 +162,8 @@ pub(super) struct Desk<'a> {
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
     pub(super) boundaries: &'a mut Random,
+    /// What the worker remembers of clients' credentials.
+    pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
 }
 
@@ -191,9 +204,6 @@ impl Answer<'_, '_> {
 impl Desk<'_> {
     /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
     fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
-        let cause = self.watching.record(Direction::In, taken, None, || {
-            format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-        });
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(authority) => authority,
@@ -204,7 +214,9 @@ impl Desk<'_> {
         if matches!(head.method, Method::Get | Method::Head)
             && let Some(hot) = self.hot.find(site.number, path)
             && hot.is_fresh(self.now)
+            && site.route(hot.route).gate.is_none()
         {
+            let cause = record(self.watching, head, taken);
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
             let answer = Answer { head, place, persistent: engine.answer(), cause };
             let Self { out, dates, counts, watching, boundaries, .. } = self;
@@ -217,6 +229,26 @@ impl Desk<'_> {
         let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
         let number = normal.as_ref().map_or(0, |path| site.route_of(path));
         let place = Place { site, number, route: site.route(number) };
+        // A browser asks without credentials whether it may ask with them.
+        let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
+        let passage = gate.map(|gate| (gate, self.passage(gate, head)));
+        if let Some((_, Passage::Unknown(verification))) = passage {
+            let before = &taken[..taken.len() - head.octets.len()];
+            if !before.is_empty() {
+                self.watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
+            }
+            return Some(Next::Verify(verification));
+        }
+        let cause = record(self.watching, head, taken);
+        let user = match passage {
+            Some((gate, Passage::Shut(shut))) => {
+                let answer = Answer { head, place, persistent: engine.answer(), cause };
+                self.turn_away(gate, &answer, shut);
+                return answer.then().next();
+            }
+            Some((_, Passage::Open(user))) => Some(user),
+            _ => None,
+        };
         let handler = match &place.route.does {
             Does::Handler(handler) => Some(Arc::clone(handler)),
             Does::Files(folder) if matches!(head.method, Method::Put | Method::Delete) => {
@@ -228,7 +260,9 @@ impl Desk<'_> {
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {
-            return Some(Next::Handle(Box::new(self.handler_call(handler, head, path, place.route, cause))));
+            let mut call = self.handler_call(handler, head, path, place.route, cause);
+            call.request.user = user;
+            return Some(Next::Handle(Box::new(call)));
         }
         let answer = Answer { head, place, persistent: engine.answer(), cause };
         self.cold(&answer, path, normal)
@@ -264,4 +298,11 @@ impl Desk<'_> {
         let (handler, placed) = (Arc::clone(handler), Placed { route: Arc::clone(route), origin });
         HandlerCall { handler, placed, request, method, version, has_body, cause }
     }
+}
+
+/// Tells the trace of a request.
+fn record(watching: &Watching, head: &RequestHead<'_>, taken: &[u8]) -> Option<EventId> {
+    watching.record(Direction::In, taken, None, || {
+        format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+    })
 }

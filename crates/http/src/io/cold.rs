@@ -242,7 +242,9 @@ impl Desk<'_> {
         let mut codings: Vec<Coding> = beside.iter().map(|(coding, _)| *coding).collect();
         codings.extend(made.iter().filter(|coding| !beside.iter().any(|(there, _)| there == *coding)));
         plain.varies = !codings.is_empty();
-        plain.cache_control = folder.cache_control(path);
+        // What only some may see is not for a cache that others share (RFC 9111 §5.2.2.7).
+        let private = || answer.place.route.gate.as_ref().map(|_| "private".into());
+        plain.cache_control = folder.cache_control(path).or_else(private);
         let coding = answer.coding(&codings);
         if facts.octets <= FILE_OCTETS_MAX {
             let kept =

@@ -75,6 +75,10 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
             Next::Close => Then::Close,
             Next::Linger => Then::Linger,
             Next::Stream(file) => Box::pin(talk.stream_file(*file)).await.unwrap_or(Then::Close),
+            Next::Verify(verification) => {
+                Box::pin(verification.run(server, &talk.world)).await;
+                Then::GoOn
+            }
             Next::Handle(call) => {
                 Box::pin(super::handler::run(&mut talk, server, *call)).await.unwrap_or(Then::Close)
             }

@@ -16,6 +16,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
 use super::site::Sites;
+use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
@@ -59,6 +60,7 @@ pub(super) struct Worker {
     pub(super) counts: Counts,
     /// For the boundaries between parts of a response.
     pub(super) boundaries: Random,
+    pub(super) verdicts: Verdicts,
 }
 
 impl Setup {
@@ -74,7 +76,10 @@ impl Server {
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
         let setup = Setup::new(world, config, sites);
-        let worker = || {
+        let mut random = world.random();
+        let mut worker = || {
+            let mut key = [0; 32];
+            random.fill(&mut key);
             Mutex::new(Worker {
                 setup: Arc::clone(&setup),
                 generation: 0,
@@ -83,7 +88,8 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
-                boundaries: world.random(),
+                verdicts: Verdicts::new(key),
+                boundaries: random.fork(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();

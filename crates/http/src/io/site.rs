@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use doorway_net::web::Handler;
 
+use super::authenticator::Authenticator;
 use super::folder::Folder;
+use super::gate::Gate;
 use crate::Status;
+use crate::auth::Demand;
 use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
@@ -20,26 +23,46 @@ use crate::wire::response::ResponseWriter;
 /// Longest page for errors, in octets.
 const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 
-/// Parts of the program that a route can mount, by name.
+/// Parts of the program that sites need: those that a route can mount, by name, and who checks logins.
 #[derive(Clone, Default)]
-pub struct Handlers(Vec<(&'static str, Arc<dyn Handler>)>);
+pub struct Handlers {
+    named: Vec<(&'static str, Arc<dyn Handler>)>,
+    login: Option<(Arc<Authenticator>, Arc<dyn Handler>)>,
+}
 
 impl Handlers {
     /// Adds a part.
     #[must_use]
     pub fn with(mut self, name: &'static str, handler: Arc<dyn Handler>) -> Self {
-        self.0.push((name, handler));
+        self.named.push((name, handler));
         self
     }
 
+    /// Adds who checks logins, and the page with the form for them.
+    #[must_use]
+    pub fn with_login(mut self, authenticator: Arc<Authenticator>, page: Arc<dyn Handler>) -> Self {
+        self.login = Some((authenticator, page));
+        self
+    }
+
+    /// The gate for users and ways as the config has them; `None` where everybody is let in.
+    fn gate(&self, realm: &str, users: &[String], ways: &[String]) -> Result<Option<Arc<Gate>>, Error> {
+        if users.is_empty() {
+            return Ok(None);
+        }
+        let (authenticator, _) = self.login.as_ref().ok_or(Error::NoLogin)?;
+        let demand = Demand::read(realm, users, ways).map_err(Error::Demand)?;
+        Ok(Some(Arc::new(Gate::new(demand, Arc::clone(authenticator)))))
+    }
+
     fn find(&self, name: &str) -> Option<&Arc<dyn Handler>> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, handler)| handler)
+        self.named.iter().find(|(known, _)| *known == name).map(|(_, handler)| handler)
     }
 }
 
 impl std::fmt::Debug for Handlers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.named.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -84,6 +107,8 @@ pub(super) struct Route {
     pub(super) body_octets_max: Option<u64>,
     pub(super) fields: OwnFields,
     pub(super) cors: Option<Cors>,
+    /// What it demands of those who come.
+    pub(super) gate: Option<Arc<Gate>>,
 }
 
 /// What answers on a route.
@@ -221,9 +246,23 @@ impl Site {
             site.add(Route::open(route, config, &own, handlers)?);
         }
         let fields = OwnFields::read(&config.fields);
-        let methods = Some(own.methods());
+        let gate = handlers.gate(&config.realm, &config.auth, &config.login)?;
+        let methods = Some(own.methods(gate.is_some()));
         if !site.routes.iter().any(|route| route.pattern == Pattern::root()) {
-            site.add(Route { does: own, methods, fields, ..Route::page() });
+            site.add(Route { does: own, methods, fields, gate, ..Route::page() });
+        }
+        let by_form = |route: &Arc<Route>| route.gate.as_ref().is_some_and(|gate| gate.demand().ways.form);
+        if let Some((authenticator, page)) = &handlers.login
+            && site.routes.iter().any(by_form)
+        {
+            let path = &authenticator.config().path;
+            let pattern = Pattern::parse(path).ok_or_else(|| Error::Pattern { path: path.clone() })?;
+            site.add(Route {
+                pattern,
+                does: Does::Handler(Arc::clone(page)),
+                methods: None,
+                ..Route::page()
+            });
         }
         Ok(site)
     }
@@ -259,11 +298,14 @@ impl Site {
 }
 
 impl Does {
-    fn methods(&self) -> Methods {
+    /// What it can be asked for; `gated` says whether those who ask are known, without which nothing is stored.
+    fn methods(&self, gated: bool) -> Methods {
         let reading = Methods::NONE.with(Method::Get).with(Method::Head).with(Method::Options);
         match self {
             Self::Page => reading,
-            Self::Files(folder) if folder.write.is_some() => reading.with(Method::Put).with(Method::Delete),
+            Self::Files(folder) if folder.write.is_some() && gated => {
+                reading.with(Method::Put).with(Method::Delete)
+            }
             Self::Files(_) => reading,
             Self::Redirect { .. } | Self::Respond { .. } => {
                 reading.with(Method::Post).with(Method::Put).with(Method::Delete).with(Method::Patch)
@@ -279,10 +321,11 @@ impl Route {
         Self {
             pattern: Pattern::root(),
             does: Does::Page,
-            methods: Some(Does::Page.methods()),
+            methods: Some(Does::Page.methods(false)),
             body_octets_max: None,
             fields: OwnFields::default(),
             cors: None,
+            gate: None,
         }
     }
 
@@ -299,21 +342,27 @@ impl Route {
             RouteDoes::Mount(name) => match handlers.find(name) {
                 Some(handler) => Does::Handler(Arc::clone(handler)),
                 None => {
-                    let known = handlers.0.iter().map(|(name, _)| *name).collect();
+                    let known = handlers.named.iter().map(|(name, _)| *name).collect();
                     return Err(Error::Mount { name: name.clone(), known });
                 }
             },
         };
-        let wanted = Methods::named(config.methods.iter().map(String::as_str));
-        let methods = match &does {
-            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
-            does => Some(
-                wanted.map_or(does.methods(), |wanted| does.methods().both(wanted.with(Method::Options))),
-            ),
-        };
         let mut fields = OwnFields::read(&site.fields);
         fields.extend(&config.fields);
         let body_octets_max = config.body_octets_max;
+        let gate = handlers.gate(
+            config.realm.as_ref().unwrap_or(&site.realm),
+            config.auth.as_ref().unwrap_or(&site.auth),
+            config.login.as_ref().unwrap_or(&site.login),
+        )?;
+        let wanted = Methods::named(config.methods.iter().map(String::as_str));
+        let methods = match &does {
+            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
+            does => {
+                let takes = does.methods(gate.is_some());
+                Some(wanted.map_or(takes, |wanted| takes.both(wanted.with(Method::Options))))
+            }
+        };
         Ok(Self {
             pattern,
             does,
@@ -321,6 +370,7 @@ impl Route {
             body_octets_max,
             fields,
             cors: config.cors.as_ref().map(Cors::new),
+            gate,
         })
     }
 
@@ -332,6 +382,7 @@ impl Route {
             body_octets_max: self.body_octets_max,
             fields: self.fields.clone(),
             cors: self.cors.clone(),
+            gate: self.gate.clone(),
         }
     }
 

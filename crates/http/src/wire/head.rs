@@ -47,6 +47,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1; higher minor versions are answered as this one (RFC 9110 §2.5).
     Http11,
+    /// HTTP/2 (RFC 9113).
+    Http2,
 }
 
 /// Where a field's name and value stand in the head.
@@ -250,6 +252,66 @@ fn parse_cut<'b>(
         conditional: meaning.conditional,
     };
     Ok(Parsed::Head(head, length))
+}
+
+/// A head that did not come as text, put together as if it had: request line, field lines, empty line.
+#[derive(Debug)]
+pub(crate) struct Assembled<'b> {
+    /// All of it, within [`HEAD_OCTETS_MAX`].
+    pub(crate) octets: &'b [u8],
+    /// Where the method ends, and the target begins after one space.
+    pub(crate) method_end: usize,
+    /// Where the target ends.
+    pub(crate) target_end: usize,
+    /// Where the fields stand, so many of them.
+    pub(crate) spans: &'b FieldSpans,
+    pub(crate) fields: usize,
+}
+
+impl<'b> Assembled<'b> {
+    /// Reads it as a request of HTTP/2. Octets that may not stand where they do were refused before.
+    pub(crate) fn read(&self) -> Result<RequestHead<'b>, Refusal> {
+        let octets = self.octets;
+        let method_name = &octets[..self.method_end];
+        let method = Method::parse(method_name);
+        let target_octets = &octets[self.method_end + 1..self.target_end];
+        let target = Target::parse(method, target_octets)
+            .ok_or(Refusal::new(&rule::TARGET_FORM, self.method_end + 1))?;
+        let (version, end) = (Version::Http2, octets.len());
+        let line = RequestLine { method, method_name, target, target_octets, version, end };
+        let fields = Fields { octets, spans: &self.spans.0[..self.fields] };
+        let mut known = Known::default();
+        for span in fields.spans {
+            let (name, value) = span.of(octets);
+            known.see(name, value, usize::from(span.value))?;
+        }
+        let meaning = known.judge(&line, end)?;
+        Ok(RequestHead {
+            octets,
+            method,
+            method_name,
+            target,
+            target_octets,
+            version,
+            fields,
+            host: meaning.host,
+            body: meaning.body,
+            persistent: true,
+            expects_continue: meaning.expects_continue,
+            conditional: meaning.conditional,
+        })
+    }
+}
+
+impl FieldSpans {
+    /// Notes where the field number `place` stands: its name at `name`, a colon and a space behind it, and
+    /// its value up to `end`.
+    pub(crate) fn set(&mut self, place: usize, name: usize, colon: usize, end: usize) {
+        // A head is at most HEAD_OCTETS_MAX octets long, so every offset in it fits.
+        let short = |at: usize| at as u16;
+        self.0[place] =
+            Span { name: short(name), colon: short(colon), value: short(colon + 2), value_end: short(end) };
+    }
 }
 
 /// The first line of a request.

@@ -18,6 +18,7 @@ fn route(path: &str, does: RouteDoes) -> RouteConfig {
         body_octets_max: None,
         fields: vec![],
         auth: None,
+        login: None,
         realm: None,
         cors: None,
     }
@@ -142,9 +143,8 @@ fn routes_redirect_respond_mount_and_serve_folders() {
 #[test]
 fn options_and_allow_tell_what_the_route_takes() {
     let folder = Folder::new();
-    let auth = vec!["ann".to_owned()];
     let routes = vec![route("/ping", RouteDoes::Respond { text: "pong".into(), status: 200 })];
-    let site = SiteConfig { routes, auth, ..SiteConfig::plain(Some(folder.public())) };
+    let site = SiteConfig { routes, ..SiteConfig::plain(Some(folder.public())) };
     let config = Config { sites: vec![site], ..config(None) };
     let options = |path: &str| request(&format!("OPTIONS {path}"), "a", "");
     check(&config, options("/plain.txt"), "204 No Content", &["Allow: GET, HEAD, OPTIONS\r\n"], &[]);

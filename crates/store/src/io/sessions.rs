@@ -92,15 +92,52 @@ impl Sessions {
     /// # Errors
     /// [`crate::Error::Limit`] for too long a value, or the store's.
     pub async fn set_value(&self, secret: &SessionSecret, value: Bytes, now: UnixTime) -> Result<bool> {
+        self.change(secret, now, |_| value).await
+    }
+
+    /// Gives a session the value that `change` makes of the one it has; false when it has ended. Of several at
+    /// once each sees what the one before has made, so that nothing is lost.
+    ///
+    /// # Errors
+    /// [`crate::Error::Limit`] for too long a value, or the store's.
+    pub async fn change(
+        &self,
+        secret: &SessionSecret,
+        now: UnixTime,
+        change: impl FnOnce(&Bytes) -> Bytes,
+    ) -> Result<bool> {
         let written = {
             // The lock is held until the row is on its way, so that rows come in the order of values.
             let mut table = lock(&self.table);
-            table.set_value(&secret.id(), value, now)?.map(|state| self.write(&state))
+            table.change(&secret.id(), now, change)?.map(|state| self.write(&state))
         };
         match written {
             Some(written) => written.await.map(|_| true),
             None => Ok(false),
         }
+    }
+
+    /// Gives a session to a user under a new secret, with the value it has: what a login does, so that a secret
+    /// that somebody planted or saw before opens nothing. Without a session one begins. The old secret is
+    /// refused from here on, after a crash too.
+    ///
+    /// # Errors
+    /// [`crate::Error::Limit`] for too many sessions, or the store's.
+    pub async fn rotate(
+        &self,
+        old: Option<&SessionSecret>,
+        user: Option<&str>,
+        now: UnixTime,
+    ) -> Result<SessionSecret> {
+        let value = match old {
+            Some(old) => {
+                let value = lock(&self.table).touch(&old.id(), now).map(|(state, _)| state.value);
+                self.revoke(&old.id()).await?;
+                value.unwrap_or_default()
+            }
+            None => Bytes::new(),
+        };
+        self.begin(user, value, now).await
     }
 
     /// The sessions that have not ended, of one user or of all.

@@ -12,11 +12,12 @@ use crate::key::{Key, Range};
 use crate::lock::lock;
 use crate::login::{Login, LoginError, VerifiedLogins};
 use crate::password::{
-    APP_PASSWORD_OCTETS, AppPassword, PASSWORD_MIN, PASSWORD_OCTETS_MAX, Preset, SALT_OCTETS, app_hash,
-    app_prefix, app_secret, app_used_prefix, hash, hex, is_outdated, verify,
+    APP_PASSWORD_OCTETS, APP_PASSWORDS, AppPassword, PASSWORD_MIN, PASSWORD_OCTETS_MAX, Preset, SALT_OCTETS,
+    app_hash, app_prefix, app_secret, app_used_prefix, hash, hex, is_outdated, verify,
 };
 use crate::store::Store;
 use crate::user::{Account, NEXT_ID, Role, USERS, User, UserState, user_key, user_name};
+use crate::watch::Watch;
 
 /// A source of random octets that nobody can predict; the binary gives the operating system's.
 pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
@@ -312,6 +313,12 @@ impl Users {
             }
         }
         Err(UserError::NoSuchUser)
+    }
+
+    /// Watches that tell of changes to users and to app passwords, for whoever remembers logins.
+    #[must_use]
+    pub fn watches(&self) -> [Watch; 2] {
+        [USERS, APP_PASSWORDS].map(|prefix| self.store.watch(Key::from(prefix)))
     }
 
     /// Checks a name and a password for a protocol such as `imap`.
