@@ -264,7 +264,7 @@ mod tests {
         check("GET", &format!("{range}If-Match: {etag}\r\n"), &part);
         check("GET", &format!("If-Range: {etag}\r\n"), &Selected::Whole);
         check("GET", "Range: bytes=5000-\r\n", &Selected::Unsatisfiable);
-        check("GET", &format!("Range: bytes=5000-\r\nIf-Range: \"x\"\r\n"), &Selected::Whole);
+        check("GET", "Range: bytes=5000-\r\nIf-Range: \"x\"\r\n", &Selected::Whole);
         let two = vec![Span { first: 0, end: 1 }, Span { first: 5, end: 6 }];
         check("GET", "Range: bytes=0-0,5-5\r\n", &Selected::Parts(two));
     }

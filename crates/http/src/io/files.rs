@@ -214,7 +214,7 @@ pub(super) fn facts_of(file: &File) -> io::Result<Facts> {
 
 fn facts(stat: &Stat) -> Facts {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-    let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec as u64);
+    let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec);
     Facts {
         inode: (stat.st_dev, stat.st_ino),
         octets: u64::try_from(stat.st_size).unwrap_or(0),
