@@ -20,6 +20,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
 //!
@@ -39,6 +40,7 @@ pub mod cookie;
 pub mod cors;
 pub mod csrf;
 mod error;
+pub mod explain;
 pub mod files;
 pub mod form;
 pub mod h2;
