@@ -15,6 +15,7 @@ use super::handler::{Control, Program};
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::logins;
 use crate::storage;
 
 struct Still;
@@ -84,7 +85,8 @@ impl Data {
         let (config, _) = Config::read(None);
         let store = storage::open(&config, &self.0, None).unwrap();
         let users = storage::users(&config, Arc::clone(&store)).unwrap();
-        Control::new(world, Arc::new(Still), Arc::new(users), store)
+        let sessions = logins::sessions(&config, Arc::clone(&store) as Arc<dyn Store>, &world).unwrap();
+        Control::new(world, Arc::new(Still), Arc::new(users), store, Arc::new(sessions))
     }
 }
 
