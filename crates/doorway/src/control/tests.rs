@@ -9,6 +9,7 @@ use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::os::Runtime;
 use doorway_net::web::{Body, Fields, Handler, Request};
 use doorway_net::{BoxFuture, World};
+use doorway_store::Store;
 use serde_json::{Value, json};
 
 use super::handler::{Control, Program};
