@@ -123,7 +123,7 @@ impl Talk<'_> {
                 }
                 continue;
             }
-            self.outgoing.send(cx, &mut self.stream, &mut worker.out)?;
+            self.outgoing.send(cx, &mut self.stream, &mut worker.out, false)?;
         }
     }
 
@@ -256,10 +256,11 @@ impl<'s> Input<'_, 's> {
     /// Deals with every frame that is whole in `octets`, and keeps the rest.
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
-        let Worker { setup, out, hot, dates, counts, verdicts, h2, .. } = worker;
+        let Worker { setup, out, hot, dates, counts, verdicts, boundaries, h2, .. } = worker;
         let (form, head_end) = (Form::Http2, 0);
         let watching = self.watching;
-        let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, now };
+        let mut desk =
+            Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, now };
         let (mut used, mut requests) = (0, 0);
         *self.shown = true;
         self.ask_again(&mut desk);
@@ -330,7 +331,7 @@ impl<'s> Input<'_, 's> {
             Some(Next::Stream(file)) => {
                 desk.out.truncate(desk.head_end - HEADER_OCTETS);
                 self.engine.send_head(desk.out, stream, start, false);
-                self.begin(Exchange::file(stream, *file), desk.now);
+                self.begin(Exchange::file(stream, file), desk.now);
             }
             Some(Next::Handle(mut call)) => {
                 call.request.secure = self.secure;

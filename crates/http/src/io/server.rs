@@ -8,6 +8,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
@@ -24,6 +25,7 @@ use crate::wire::FieldSpans;
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
+    world: World,
     setup: Mutex<Arc<Setup>>,
     /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
     generation: AtomicU64,
@@ -60,6 +62,8 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    /// For the boundaries between parts of a response.
+    pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
     pub(super) h2: Http2Room,
 }
@@ -73,7 +77,8 @@ pub(super) struct Http2Room {
 }
 
 impl Setup {
-    fn new(config: &Config, sites: Sites) -> Arc<Self> {
+    fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
+        sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
         let (h2_limits, h2c) = (config.h2_limits(), config.h2c);
         Arc::new(Self { limits, h2_limits, h2c, sites, server_name, config: config.clone() })
@@ -91,7 +96,7 @@ impl Server {
     /// A server of `sites` in `world`.
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
-        let setup = Setup::new(config, sites);
+        let setup = Setup::new(world, config, sites);
         let mut random = world.random();
         let mut worker = || {
             let mut key = [0; 32];
@@ -105,17 +110,18 @@ impl Server {
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
                 verdicts: Verdicts::new(key),
+                boundaries: random.fork(),
                 h2: Http2Room::default(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
-        Self { setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+        Self { world: world.clone(), setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
     }
 
     /// Serves other sites by another configuration from the next request on. Connections stay open;
     /// what concerns doors (addresses, numbers of connections) stays as it was.
     pub fn replace(&self, config: &Config, sites: Sites) {
-        *lock(&self.setup) = Setup::new(config, sites);
+        *lock(&self.setup) = Setup::new(&self.world, config, sites);
         self.generation.fetch_add(1, Release);
     }
 

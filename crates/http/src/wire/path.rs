@@ -87,6 +87,12 @@ impl FilePath {
         if self.name.is_empty() { name.to_owned() } else { format!("{}/{name}", self.name) }
     }
 
+    /// The folder that it is in, and its name there.
+    #[must_use]
+    pub fn split(&self) -> (&str, &str) {
+        self.name.rsplit_once('/').unwrap_or(("", &self.name))
+    }
+
     /// Whether a segment begins with a dot, and is not `.well-known` in first place (RFC 8615).
     #[must_use]
     pub fn is_hidden(&self) -> bool {

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
 mod bodies;
+mod content;
 mod files;
 mod h2;
 mod h2_floods;
 mod h2_frames;
 mod handlers;
 mod login;
+mod sites;
 mod support;
 mod time;
 mod trace;
+mod uploads;

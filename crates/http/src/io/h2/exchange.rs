@@ -1,7 +1,5 @@
 //! What is under way on one stream: content that is collected, a handler at work, content that goes out.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,9 +11,10 @@ use doorway_net::web::{Body, BodyStream, Bytes, Response, Taking};
 use super::{Cause, Talk, record, write_invitation};
 use crate::Status;
 use crate::h2::Connection;
-use crate::h2::frame::{HEADER_OCTETS, PAYLOAD_OCTETS};
+use crate::h2::frame::HEADER_OCTETS;
 use crate::h2::rule::ErrorCode;
-use crate::io::batch::{FileStream, HandlerCall, Placed};
+use crate::io::batch::{HandlerCall, Placed};
+use crate::io::body::FileStream;
 use crate::io::feed::Feed;
 use crate::io::handler::begin_response;
 use crate::io::server::Worker;
@@ -76,7 +75,7 @@ pub(super) struct Asked {
 /// Where content comes from.
 enum Source {
     Octets { octets: Bytes, at: usize },
-    File { file: File, at: u64, octets: u64 },
+    File(Box<FileStream>),
     Stream { body: Pin<Box<dyn BodyStream>>, piece: Bytes, broken: bool, ended: bool },
 }
 
@@ -112,9 +111,8 @@ impl<'s> Exchange<'s> {
     }
 
     /// A file whose head is out.
-    pub(super) fn file(stream: u32, file: FileStream) -> Self {
-        let source = Source::File { file: file.file, at: 0, octets: file.octets };
-        Self { stream, cause: file.cause, doing: Doing::Sending(source), feeding: None }
+    pub(super) fn file(stream: u32, file: Box<FileStream>) -> Self {
+        Self { stream, cause: file.cause, doing: Doing::Sending(Source::File(file)), feeding: None }
     }
 
     /// Octets whose head is out.
@@ -271,20 +269,18 @@ impl<'s> Exchange<'s> {
                 *at += engine.send_data(out, stream, &octets[*at..], true);
                 *at == octets.len()
             }
-            Source::File { file, at, octets } => {
-                let room = engine.sendable(stream).min(PAYLOAD_OCTETS);
-                let wanted = usize::try_from(*octets - *at).unwrap_or(usize::MAX).min(room);
-                chunk.resize(wanted, 0);
-                match file.read_at(chunk, *at) {
-                    // It became shorter, or cannot be read: the length that was promised cannot be kept.
-                    Ok(0) | Err(_) => {
+            Source::File(file) => {
+                chunk.clear();
+                match file.pull(chunk, engine.sendable(stream)) {
+                    // The length that was promised cannot be kept.
+                    Err(_) => {
                         engine.reset(out, stream, ErrorCode::INTERNAL_ERROR);
                         true
                     }
                     Ok(count) => {
-                        let last = *at + count as u64 == *octets;
-                        *at += engine.send_data(out, stream, &chunk[..count], last) as u64;
-                        *at == *octets
+                        let last = count == 0 || file.is_over();
+                        engine.send_data(out, stream, chunk, last);
+                        last
                     }
                 }
             }
@@ -349,10 +345,8 @@ impl Talk<'_> {
                     let doing = std::mem::replace(&mut exchange.doing, Doing::Over);
                     if let Doing::Answered { response, placed, bodiless } = doing {
                         exchange.doing = respond(engine, worker, stream, *response, &placed, bodiless);
-                        let sends = matches!(
-                            exchange.doing,
-                            Doing::Sending(Source::Octets { .. } | Source::File { .. })
-                        );
+                        let sends =
+                            matches!(exchange.doing, Doing::Sending(Source::Octets { .. } | Source::File(_)));
                         engine.wait(stream, sends, now);
                     }
                 }
