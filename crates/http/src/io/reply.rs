@@ -168,6 +168,10 @@ pub(super) fn refuse(
 /// Answers from an entry of the hot cache. Returns where the content begins, or nothing when the coding that
 /// the client wants is not made yet.
 #[inline]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the parts of a desk, taken apart so that an entry of it can be lent"
+)]
 pub(super) fn send_hot(
     answer: &Answer<'_, '_>,
     hot: &mut Hot,
