@@ -24,6 +24,7 @@
 mod authenticator;
 mod batch;
 mod body;
+pub mod client;
 mod cold;
 mod compress;
 mod connection;
