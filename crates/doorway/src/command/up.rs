@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorway_base::Trace;
+use doorway_dns::io::ReadAhead;
 use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};
@@ -92,6 +93,7 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let ended = runtime
         .block_on(serve(world, running, signals))
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
+    services.keep_access_log();
     services.keep_cache();
     drop(runtime);
     control::unbind(&data);
