@@ -21,6 +21,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
@@ -58,6 +59,7 @@ pub mod security;
 pub mod session;
 pub mod status;
 pub mod upload;
+pub mod url;
 pub mod wire;
 
 pub use config::Config;

@@ -103,6 +103,24 @@ impl FilePath {
     }
 }
 
+/// A path without `.` and `..`, its coding left as it is (RFC 3986 §5.2.4). What leads above the root stays
+/// at the root.
+#[must_use]
+pub fn remove_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut folder = false;
+    for segment in path.split('/').skip(usize::from(path.starts_with('/'))) {
+        folder = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let end = if folder && !kept.is_empty() { "/" } else { "" };
+    format!("/{}{end}", kept.join("/"))
+}
+
 /// The one way to write `path`, for whoever compares paths (RFC 3986 §6.2.2): dot segments resolved,
 /// slashes not repeated, a triplet wherever an octet needs one and nowhere else. An encoded slash stays
 /// one, so that it is data and no slash.
