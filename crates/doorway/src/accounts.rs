@@ -1,8 +1,10 @@
 //! What can be asked about users. The same request is carried out by a command that holds the store
 //! and by the running server on behalf of one, with the same answer in JSON.
 
+use std::time::Duration;
+
 use doorway_base::UnixTime;
-use doorway_store::{Role, User, UserError, UserState, Users};
+use doorway_store::{AppPassword, Role, User, UserError, UserState, Users};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
@@ -35,6 +37,29 @@ pub(crate) enum Accounts {
         /// The new password.
         password: String,
     },
+    /// Make an app password.
+    AddAppPassword {
+        /// Login name.
+        name: String,
+        /// What it is for.
+        label: String,
+        /// Protocols it opens; all when there is none.
+        protocols: Vec<String>,
+        /// How many seconds it lasts; without end when `None`.
+        seconds: Option<u64>,
+    },
+    /// The app passwords of a user.
+    AppPasswords {
+        /// Login name.
+        name: String,
+    },
+    /// Remove an app password.
+    RemoveAppPassword {
+        /// Login name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
     /// All users.
     List,
     /// Remove a user.
@@ -55,6 +80,14 @@ impl Accounts {
             }
             Self::SetPassword { name, password } => {
                 ("PUT", format!("{PATH}/{}/password", escape(name)), Some(json!({ "password": password })))
+            }
+            Self::AddAppPassword { name, label, protocols, seconds } => {
+                let body = json!({ "label": label, "protocols": protocols, "seconds": seconds });
+                ("POST", format!("{PATH}/{}/app-passwords", escape(name)), Some(body))
+            }
+            Self::AppPasswords { name } => ("GET", format!("{PATH}/{}/app-passwords", escape(name)), None),
+            Self::RemoveAppPassword { name, id } => {
+                ("DELETE", format!("{PATH}/{}/app-passwords/{}", escape(name), escape(id)), None)
             }
             Self::List => ("GET", PATH.to_owned(), None),
             Self::Remove { name } => ("DELETE", format!("{PATH}/{}", escape(name)), None),
@@ -87,9 +120,30 @@ impl Accounts {
             ("PUT", [name, "password"]) => document().and_then(|document| {
                 Ok(Self::SetPassword { name: (*name).to_owned(), password: field(&document, "password")? })
             }),
+            ("POST", [name, "app-passwords"]) => document().and_then(|document| {
+                let protocols = document["protocols"].as_array().into_iter().flatten();
+                Ok(Self::AddAppPassword {
+                    name: (*name).to_owned(),
+                    label: field(&document, "label")?,
+                    protocols: protocols.filter_map(Value::as_str).map(str::to_owned).collect(),
+                    seconds: document["seconds"].as_u64(),
+                })
+            }),
+            ("GET", [name, "app-passwords"]) => Ok(Self::AppPasswords { name: (*name).to_owned() }),
+            ("DELETE", [name, "app-passwords", id]) => {
+                Ok(Self::RemoveAppPassword { name: (*name).to_owned(), id: (*id).to_owned() })
+            }
             ("DELETE", [name]) => Ok(Self::Remove { name: (*name).to_owned() }),
             _ => return None,
         })
+    }
+
+    /// Whose sessions end with the request: whoever has another password, or is gone, is logged out.
+    pub(crate) fn logs_out(&self) -> Option<String> {
+        match self {
+            Self::SetPassword { name, .. } | Self::Remove { name } => Some(name.to_ascii_lowercase()),
+            _ => None,
+        }
     }
 
     /// Carries the request out.
@@ -107,6 +161,30 @@ impl Accounts {
             Self::SetPassword { name, password } => {
                 let changed = users.set_password(name, password, now).await;
                 changed.map(|user| document(&user)).map_err(|error| told(name, error))
+            }
+            Self::AddAppPassword { name, label, protocols, seconds } => {
+                let protocols: Vec<&str> = protocols.iter().map(String::as_str).collect();
+                let ends = seconds.map(|seconds| now + Duration::from_secs(seconds));
+                let secret = users.add_app_password(name, label, &protocols, ends, now).await;
+                let secret = secret.map_err(|error| told(name, error))?;
+                // A bearer's token says whose it is, in front of the last full stop.
+                let token = format!("{}.{secret}", name.to_ascii_lowercase());
+                Ok(json!({ "name": name, "app_password": secret, "token": token }))
+            }
+            Self::AppPasswords { name } => {
+                let list = users.app_passwords(name).await;
+                let list = list.map_err(|error| storage::failure("cannot list the app passwords", error))?;
+                Ok(json!({ "app_passwords": list.iter().map(app_document).collect::<Vec<_>>() }))
+            }
+            Self::RemoveAppPassword { name, id } => {
+                let removed = users.remove_app_password(name, id).await;
+                removed.map_err(|error| match error {
+                    UserError::NoSuchUser => Failure::new(format!("`{name}` has no app password `{id}`"))
+                        .fix(format!("`doorway user app-password list {name}` lists them"))
+                        .exit(Exit::Wrong),
+                    error => told(name, error),
+                })?;
+                Ok(json!({ "removed": id }))
             }
             Self::List => {
                 let list = users.list().await;
@@ -153,6 +231,18 @@ fn document(user: &User) -> Value {
         "active": user.state == UserState::Active,
         "created": user.created.to_string(),
         "changed": user.changed.to_string(),
+    })
+}
+
+fn app_document(password: &AppPassword) -> Value {
+    let time = |time: Option<UnixTime>| time.map(|time| time.to_string());
+    json!({
+        "id": password.id,
+        "label": password.label,
+        "protocols": password.protocols,
+        "created": password.created.to_string(),
+        "expires": time(password.expires),
+        "last_use": time(password.last_use),
     })
 }
 

@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Users and their passwords
     #[command(subcommand)]
     User(UserCommand),
+    /// Sessions of people at a browser
+    #[command(subcommand)]
+    Session(SessionCommand),
     /// Which services run, on which doors, since when
     Status,
     /// Every open door and connection of the running server
@@ -327,10 +330,62 @@ pub(crate) enum UserCommand {
     },
     /// List the users
     List,
+    /// Passwords of a user's programs, each with what it opens
+    #[command(subcommand)]
+    AppPassword(AppPasswordCommand),
     /// Remove a user and everything that is only theirs
     Remove {
         /// Login name
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPasswordCommand {
+    /// Make an app password for a program, and print it once
+    Add {
+        /// Login name
+        name: String,
+        /// What it is for
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        label: String,
+        /// What it opens, such as http or imap (may be repeated); without it everything
+        #[arg(long = "protocol", value_name = "NAME")]
+        protocols: Vec<String>,
+        /// When it ends, such as 90d from here on; without it never
+        #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+        length: Option<Duration>,
+    },
+    /// List the app passwords of a user
+    List {
+        /// Login name
+        name: String,
+    },
+    /// Remove an app password
+    Remove {
+        /// Login name
+        name: String,
+        /// Its id, as the list shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// List the sessions that have not ended, the one used last first
+    List {
+        /// Only those of this user
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+    /// End a session, or every session of a user
+    Revoke {
+        /// The session, as the list shows it
+        #[arg(value_name = "SESSION", required_unless_present = "user", conflicts_with = "user")]
+        id: Option<String>,
+        /// Every session of this user
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
     },
 }
 

@@ -10,6 +10,7 @@ mod live;
 mod nslookup;
 mod password;
 mod ping;
+mod session;
 mod store;
 mod up;
 mod url;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             with_server(options, screen, |client, screen| live::trace(client, &args, screen))
         }
         Command::User(command) => user::run(options, command, screen),
+        Command::Session(command) => session::run(options, command, screen),
         Command::Store(command) => store::run(options, command, screen),
         Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
         Command::Ping(args) => ping::ping(options, &args, screen),

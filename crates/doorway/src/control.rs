@@ -9,6 +9,8 @@
 //! | `GET /v1/trace?filter=…&format=text\|json\|pcapng&canonical_ports=1` | messages as they pass, until the client goes |
 //! | `POST /v1/reload` | the config read again |
 //! | `GET\|POST /v1/users`, `PUT /v1/users/NAME/password`, `DELETE /v1/users/NAME` | the user list |
+//! | `GET\|POST /v1/users/NAME/app-passwords`, `DELETE /v1/users/NAME/app-passwords/ID` | passwords of a user's programs |
+//! | `GET /v1/sessions`, `DELETE /v1/sessions/ID`, `GET\|DELETE /v1/sessions/user/NAME` | sessions of people at a browser |
 //! | `POST /v1/store/verify`, `POST /v1/store/backup` | the store, while it is in use |
 //! | `GET /v1/dns/cache`, `GET /v1/dns/cache/stats`, `DELETE /v1/dns/cache` | the resolver's cache; `?name=…&subtree=1&type=…` |
 //! | `GET /v1/dns/zones`, `GET /v1/dns/zones/NAME`, `GET /v1/dns/zones/NAME/file` | the zones served |

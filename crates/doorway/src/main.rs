@@ -12,6 +12,7 @@
 //! | `limits.rs` | `[limits]` as the doors take it |
 //! | `metrics/` | `/metrics`, `/healthz`, `/readyz` |
 //! | `accounts.rs`, `upkeep.rs` | requests about users and about the store, here or in the server |
+//! | `visitors.rs`, `logins.rs` | requests about sessions; who stays logged in to the web server |
 //! | `name_server.rs` | requests about the cache, the zones and their records |
 //! | `storage.rs` | the store and the user list as configured |
 //! | `services.rs` | the protocols, one line each |
@@ -35,6 +36,7 @@ mod failure;
 mod first_run;
 mod limits;
 mod log;
+mod logins;
 mod metrics;
 mod name_server;
 mod percent;
@@ -42,6 +44,7 @@ mod screen;
 mod services;
 mod storage;
 mod upkeep;
+mod visitors;
 mod wiring;
 
 use std::process::ExitCode;

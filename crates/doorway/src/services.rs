@@ -10,6 +10,8 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_dns::config::SECTIONS[2],
     doorway_dns::config::SECTIONS[3],
     doorway_http::config::SECTION,
+    doorway_http::session::SESSIONS_SECTION,
+    doorway_http::session::LOGIN_SECTION,
 ];
 
 /// The parts of the program that a route of the web server can mount; `wiring` hands them over.

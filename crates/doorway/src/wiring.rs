@@ -30,6 +30,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
 use crate::limits;
+use crate::logins::Logins;
 use crate::metrics::{Measured, Metrics, Page};
 
 /// The folder that is served when there is no config and it exists.
@@ -44,6 +45,7 @@ pub(crate) struct Services {
     world: World,
     data: PathBuf,
     store: Arc<Embedded>,
+    logins: Logins,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -83,6 +85,7 @@ impl Services {
         config: &Config,
         data: &Path,
         store: Arc<Embedded>,
+        logins: Logins,
         zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
@@ -95,7 +98,7 @@ impl Services {
         let dns = dns::Server::start_with(world, &dns_config, &surroundings, Some(zones));
         let dns = Arc::new(dns.map_err(dns_failure)?);
         let http_config = http_config(config);
-        let (http, http_doors) = start_http(world, &http_config, &common, &tls)?;
+        let (http, http_doors) = start_http(world, &http_config, &common, &tls, &logins)?;
         let metrics_config = (Vec::new(), common.limits.clone());
         let parts = Parts {
             config: config.clone(),
@@ -112,6 +115,7 @@ impl Services {
             world: world.clone(),
             data: data.to_owned(),
             store,
+            logins,
             tls,
             tls_dns,
             parts: Mutex::new(parts),
@@ -339,11 +343,11 @@ impl Services {
             && new.head_timeout == old.head_timeout
             && new_common == old_common;
         if same_doors {
-            server.replace(&new, sites(&new)?);
+            server.replace(&new, sites(&new, &self.logins)?);
             self.parts().http_config = new;
             return Ok(Some("http: serves by the new table, connections kept".to_owned()));
         }
-        let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls)?;
+        let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls, &self.logins)?;
         let mut parts = self.parts();
         parts.http_config = new;
         parts.common = new_common;
@@ -384,8 +388,8 @@ fn handler_server(world: &World, handler: Arc<dyn Handler>) -> Arc<http::Server>
     Arc::new(http::Server::new(world, &config, http::Sites::default().mount("/", handler)))
 }
 
-fn sites(config: &http::Config) -> Result<http::Sites, Failure> {
-    http::Sites::open(config, &http::Handlers::default()).map_err(|error| {
+fn sites(config: &http::Config, logins: &Logins) -> Result<http::Sites, Failure> {
+    http::Sites::open(config, &logins.handlers()).map_err(|error| {
         Failure::new(error.to_string()).fix("run `doorway check`, which says where it stands")
     })
 }
@@ -395,8 +399,9 @@ fn start_http(
     config: &http::Config,
     common: &Common,
     tls: &Arc<TlsAcceptor>,
+    logins: &Logins,
 ) -> Result<(Arc<http::Server>, HttpDoors), Failure> {
-    let server = Arc::new(http::Server::new(world, config, sites(config)?));
+    let server = Arc::new(http::Server::new(world, config, sites(config, logins)?));
     server.start_access_log();
     let mut doors = HttpDoors::new();
     for (key, listen, tls) in
@@ -622,6 +627,26 @@ impl Measured for HttpPart {
         for (rule, count) in counts.refusals() {
             page.counter("doorway_http_refused", "Requests that broke a rule.", &[("rule", rule)], count);
         }
+        let logins = &self.0.logins;
+        let tally = logins.authenticator.tally();
+        for (outcome, count) in [
+            ("granted", &tally.granted),
+            ("denied", &tally.denied),
+            ("limited", &tally.limited),
+            ("unavailable", &tally.unavailable),
+            ("cleartext", &tally.cleartext),
+            ("cross_site", &tally.cross_site),
+        ] {
+            let count = count.load(Ordering::Relaxed);
+            page.counter(
+                "doorway_http_logins",
+                "Logins, and why others were none.",
+                &[("outcome", outcome)],
+                count,
+            );
+        }
+        let sessions = logins.sessions.count();
+        page.gauge("doorway_http_sessions", "Sessions that are kept.", &[], sessions as f64);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {

@@ -215,6 +215,11 @@ impl SessionTable {
         self.entries.remove(id).is_some()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The sessions that have not ended.
     pub(crate) fn alive(&self, now: UnixTime) -> impl Iterator<Item = &SessionState> {
         self.entries.values().map(|entry| &entry.state).filter(move |state| now < state.ends(&self.options))

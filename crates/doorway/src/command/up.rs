@@ -10,7 +10,7 @@ use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};
 use doorway_net::{BoxFuture, World, memory, privileges};
-use doorway_store::{Embedded, wait};
+use doorway_store::{Embedded, Store, wait};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -25,13 +25,24 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run;
 use crate::log;
+use crate::logins::Logins;
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, Screen, YELLOW};
 use crate::storage;
 use crate::wiring::Services;
 
 /// Keys that only a restart puts in force.
-const AFTER_RESTART: [(&str, &str); 4] =
-    [("server", "data"), ("server", "workers"), ("server", "user"), ("trace", "record")];
+const AFTER_RESTART: [(&str, &str); 10] = [
+    ("server", "data"),
+    ("server", "workers"),
+    ("server", "user"),
+    ("trace", "record"),
+    ("http.sessions", "idle"),
+    ("http.sessions", "absolute"),
+    ("http.sessions", "max"),
+    ("http.login", "path"),
+    ("http.login", "cleartext"),
+    ("http.login", "guesses_max"),
+];
 
 /// Starts the services and serves until a signal says stop.
 pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> Result<Exit, Failure> {
@@ -64,7 +75,8 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let clock = world.clone();
     let store = storage::open(&config, &data, Some(Arc::new(move || clock.now())))?;
     let users = Arc::new(storage::users(&config, Arc::clone(&store))?);
-    let services = Services::start(&world, &config, &data, Arc::clone(&store), zones)?;
+    let logins = Logins::open(&world, &config, Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&users))?;
+    let services = Services::start(&world, &config, &data, Arc::clone(&store), logins.clone(), zones)?;
     let running = Arc::new(Running {
         options: options.clone(),
         data: data.clone(),
@@ -75,7 +87,13 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     });
     let socket = control::bind(&data)?;
     let program = Arc::clone(&running) as Arc<dyn Program>;
-    let handler = Control::new(world.clone(), program, Arc::clone(&users), Arc::clone(&store));
+    let handler = Control::new(
+        world.clone(),
+        program,
+        Arc::clone(&users),
+        Arc::clone(&store),
+        Arc::clone(&logins.sessions),
+    );
     services.open_control(socket, Arc::new(handler));
     become_user(&config, &data)?;
     // Whoever reads that the server is up may stop it at once.

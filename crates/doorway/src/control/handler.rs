@@ -8,7 +8,7 @@ use doorway_base::trace::{Filter, Transport, pcapng};
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
-use doorway_store::{Embedded, Users};
+use doorway_store::{Embedded, Sessions, Users};
 use serde_json::{Value, json};
 
 use super::query::Query;
@@ -18,7 +18,9 @@ use crate::accounts::{self, Accounts};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::name_server;
+use crate::storage;
 use crate::upkeep::Upkeep;
+use crate::visitors::Visitors;
 
 /// What the handler asks the program for.
 pub(crate) trait Program: Send + Sync {
@@ -41,6 +43,7 @@ pub(crate) struct Control {
     program: Arc<dyn Program>,
     users: Arc<Users>,
     store: Arc<Embedded>,
+    sessions: Arc<Sessions>,
 }
 
 impl Control {
@@ -50,8 +53,9 @@ impl Control {
         program: Arc<dyn Program>,
         users: Arc<Users>,
         store: Arc<Embedded>,
+        sessions: Arc<Sessions>,
     ) -> Self {
-        Self { world, program, users, store }
+        Self { world, program, users, store, sessions }
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Refusal> {
@@ -86,9 +90,11 @@ impl Control {
         let body = body.read(accounts::BODY_OCTETS_MAX).await.map_err(too_long)?;
         let done = if let Some(request) = Accounts::from_http(&method, &path, &body) {
             match request {
-                Ok(request) => request.run(&self.users, self.world.wall()).await,
+                Ok(request) => self.account(&request).await,
                 Err(failure) => Err(failure),
             }
+        } else if let Some(request) = Visitors::from_http(&method, &path) {
+            request.run(&self.sessions, self.world.wall()).await
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
             match request {
                 Ok(request) => request.run(&self.store).await,
@@ -111,6 +117,17 @@ impl Control {
         let refused =
             |failure: Failure| Refusal(if failure.exit == Exit::Wrong { 422 } else { 503 }, failure);
         done.map(|told| document(&told)).map_err(refused)
+    }
+
+    /// Carries out a request about users, and ends the sessions that end with it.
+    async fn account(&self, request: &Accounts) -> Result<Value, Failure> {
+        let wall = self.world.wall();
+        let told = request.run(&self.users, wall).await?;
+        if let Some(user) = request.logs_out() {
+            let revoked = self.sessions.revoke_user(&user, wall).await;
+            revoked.map_err(|error| storage::failure("cannot end the sessions of the user", error))?;
+        }
+        Ok(told)
     }
 
     fn status(&self) -> Value {

@@ -9,12 +9,14 @@ use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::os::Runtime;
 use doorway_net::web::{Body, Fields, Handler, Request};
 use doorway_net::{BoxFuture, World};
+use doorway_store::Store;
 use serde_json::{Value, json};
 
 use super::handler::{Control, Program};
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::logins;
 use crate::storage;
 
 struct Still;
@@ -84,7 +86,8 @@ impl Data {
         let (config, _) = Config::read(None);
         let store = storage::open(&config, &self.0, None).unwrap();
         let users = storage::users(&config, Arc::clone(&store)).unwrap();
-        Control::new(world, Arc::new(Still), Arc::new(users), store)
+        let sessions = logins::sessions(&config, Arc::clone(&store) as Arc<dyn Store>, &world).unwrap();
+        Control::new(world, Arc::new(Still), Arc::new(users), store, Arc::new(sessions))
     }
 }
 

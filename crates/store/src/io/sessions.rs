@@ -140,6 +140,12 @@ impl Sessions {
         self.begin(user, value, now).await
     }
 
+    /// How many sessions are kept, those included that have ended and were not swept out yet.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        lock(&self.table).count()
+    }
+
     /// The sessions that have not ended, of one user or of all.
     #[must_use]
     pub fn list(&self, user: Option<&str>, now: UnixTime) -> Vec<SessionState> {
