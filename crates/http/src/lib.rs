@@ -12,6 +12,7 @@
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a path means, its entity tag, redirects |
 //! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
+//! | [`access_log`] | a line for each response |
 //! | [`listing`] | the files of a folder as a page or as JSON |
 //! | [`upload`] | what PUT and DELETE do |
 //! | [`form`] | forms: urlencoded and multipart |
@@ -33,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod auth;
 pub mod client;
 pub mod coding;

@@ -229,8 +229,8 @@ impl Desk<'_> {
         if let Some(hot) = self.hot.find(site, key)
             && hot.confirm(&facts, &beside, self.now)
         {
-            let Self { out, dates, counts, watching, boundaries, .. } = self;
-            if send_hot(answer, hot, out, dates, counts, watching, boundaries) {
+            let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
+            if send_hot(answer, hot, out, dates, counts, watching, boundaries, lines) {
                 return Ok(answer.then().next());
             }
         }
@@ -263,8 +263,8 @@ impl Desk<'_> {
             {
                 hot.add(coding, ready);
             }
-            let Self { out, dates, counts, watching, boundaries, .. } = self;
-            let is_sent = send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
+            let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
+            let is_sent = send_hot(answer, &mut hot, out, dates, counts, watching, boundaries, lines);
             self.hot.insert(site, key, hot);
             if is_sent {
                 return Ok(answer.then().next());
@@ -291,7 +291,7 @@ impl Desk<'_> {
     /// Whether a response may leave its length open: not for an HTTP/1.0 client, which would have to take the
     /// connection's end for it, and not where part of it is wanted.
     fn may_have_no_length(&self, answer: &Answer<'_, '_>) -> bool {
-        let knows_chunks = self.form == Form::Http2 || answer.head.version == Version::Http11;
+        let knows_chunks = answer.head.version != Version::Http10;
         knows_chunks && !(answer.head.conditional && answer.head.fields.first(b"range").is_some())
     }
 
@@ -346,6 +346,13 @@ impl Desk<'_> {
         }
         self.head_end = answer.finish(&mut writer);
         self.sent(answer, selected.status(), start);
+        let octets = match &selected {
+            Selected::Whole => representation.octets,
+            Selected::Part(span) => Some(span.octets()),
+            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+            _ => Some(0),
+        };
+        self.account(answer, selected.status(), octets);
         if !answer.with_body() {
             return Ok(answer.then().next());
         }
@@ -373,8 +380,8 @@ impl Desk<'_> {
     fn page(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
-        let Self { out, dates, counts, watching, boundaries, .. } = self;
-        send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
+        let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
+        send_hot(answer, &mut hot, out, dates, counts, watching, boundaries, lines);
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

@@ -235,9 +235,19 @@ fn head(
     let mut out = Vec::new();
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
-    worker.counts.count_response(status);
+    let Worker { setup, dates, counts, lines, .. } = &mut *worker;
+    counts.count_of_site(placed.site, version, status);
+    if let (Some(format), Some(told)) = (lines.format, &placed.told) {
+        let octets = match delimited {
+            Delimited::Length(octets) => Some(octets),
+            Delimited::Bodiless => Some(0),
+            Delimited::Chunked | Delimited::Close => None,
+        };
+        let line = told.line(dates.text(), version, status, octets);
+        counts.lines_dropped += u64::from(!lines.add(format, &line));
+    }
     let own = &placed.route.fields;
-    let mut writer = begin(&worker.setup, &mut out, Form::Http1, &worker.dates, status, own);
+    let mut writer = begin(setup, &mut out, Form::Http1, dates, status, own);
     for (name, value) in response.fields.iter() {
         if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
             writer.field(name, value.as_bytes());
