@@ -62,6 +62,7 @@ use crate::zone::{HashKey, Zone, Zones};
 use datagram::Datagrams;
 use journal::Journal;
 use load::Loaded;
+pub use load::ReadAhead;
 use names::Names;
 use query_log::{QueryLog, Source};
 use recursion::{Asker, Recursion};
@@ -171,8 +172,21 @@ impl Server {
     /// The first zone that is refused, or the first address that cannot be bound; then no door stays
     /// open.
     pub fn start(world: &World, config: &Config, surroundings: &Surroundings) -> Result<Self, Error> {
-        let secret = HashKey::new(&mut world.random());
-        let Loaded { zones, refused } = load::load(config, secret, None);
+        Self::start_with(world, config, surroundings, None)
+    }
+
+    /// The same, with zones that were read already.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(
+        world: &World,
+        config: &Config,
+        surroundings: &Surroundings,
+        ahead: Option<ReadAhead>,
+    ) -> Result<Self, Error> {
+        let secret = ahead.as_ref().map_or_else(|| HashKey::new(&mut world.random()), ReadAhead::secret);
+        let Loaded { zones, refused } = load::load(config, secret, ahead, None);
         if let Some(error) = refused.into_iter().next() {
             return Err(error);
         }
@@ -282,7 +296,7 @@ impl Server {
     /// Blocks while files are read, about a second for each million records: not for a worker.
     pub fn reload(&self, config: &Config) -> Reloaded {
         let before = self.published.current();
-        let Loaded { zones: files, mut refused } = load::load(config, before.secret(), Some(&before));
+        let Loaded { zones: files, mut refused } = load::load(config, before.secret(), None, Some(&before));
         let count = files.len();
         let moving: Vec<Name> = config
             .zones

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_dns::io::ReadAhead;
 use doorway_http::config::Symlinks;
 use doorway_http::io::Root;
 use doorway_net::privileges;
@@ -30,8 +31,14 @@ const DESCRIPTORS_SPARE: u64 = 256;
 
 /// All that stands in the way of `config` on this machine. `data` is the folder of `--data`.
 ///
-/// Ports that the process `own` holds are free for us: it is the server that already runs.
-pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) -> Vec<Problem> {
+/// Ports that the process `own` holds are free for us: it is the server that already runs. Zones that are
+/// read for it are kept in `ahead`.
+pub(crate) fn machine(
+    config: &Config,
+    data: Option<&Path>,
+    own: Option<u32>,
+    ahead: Option<&mut ReadAhead>,
+) -> Vec<Problem> {
     let mut problems = ports(config, own);
     let folder = first_run::data_folder(config, data);
     let at = match data {
@@ -40,7 +47,7 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
     };
     problems.extend(writable_folder(&folder, at));
     problems.extend(account(config.section("server")));
-    problems.extend(files(config));
+    problems.extend(files(config, ahead));
     problems.extend(descriptors(config));
     problems
 }
@@ -50,19 +57,19 @@ pub(crate) fn machine(config: &Config, data: Option<&Path>, own: Option<u32>) ->
 /// a port, and would give each connection to either.
 pub(crate) fn reloading(config: &Config) -> Vec<Problem> {
     let mut problems = wanted_twice(&wanted(config));
-    problems.extend(files(config));
+    problems.extend(files(config, None));
     problems.retain(|problem| problem.severity == Severity::Error);
     problems
 }
 
 /// What is wrong with the files that `config` names.
-fn files(config: &Config) -> Vec<Problem> {
+fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     let mut problems = Vec::new();
     for certificate in config.section("tls").tables("certificate") {
         problems.extend(usable(certificate, "chain", "key"));
     }
     problems.extend(sites(config.section("http")));
-    problems.extend(zones(config.section("dns"), |_| true));
+    problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems
 }

@@ -86,6 +86,7 @@ impl Services {
         data: &Path,
         store: Arc<Embedded>,
         logins: Logins,
+        zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
         let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
@@ -94,7 +95,8 @@ impl Services {
         let dns_config = dns_config(config)?;
         let surroundings =
             dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None, journal: journal(&store) };
-        let dns = Arc::new(dns::Server::start(world, &dns_config, &surroundings).map_err(dns_failure)?);
+        let dns = dns::Server::start_with(world, &dns_config, &surroundings, Some(zones));
+        let dns = Arc::new(dns.map_err(dns_failure)?);
         let http_config = http_config(config);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls, &logins)?;
         let metrics_config = (Vec::new(), common.limits.clone());

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`wire`] | octets to types and back: request heads, chunked bodies, dates, paths |
 //! | [`connection`] | the engine: which request comes next, and whether the connection goes on |
+//! | [`h2`] | HTTP/2: frames, HPACK, streams, the engine |
 //! | [`auth`] | who may have what: credentials, demands, guessing |
 //! | [`session`], [`csrf`], [`security`] | the cookie of a session, and what protects pages of ours |
 //! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
@@ -16,6 +17,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
 //!
@@ -35,8 +37,10 @@ pub mod cookie;
 pub mod cors;
 pub mod csrf;
 mod error;
+pub mod explain;
 pub mod files;
 pub mod form;
+pub mod h2;
 pub mod io;
 pub mod media_type;
 pub mod own_fields;

@@ -10,6 +10,7 @@
 //! | [`path`] | percent-decoding and dot segments, for paths that name files |
 //! | [`chunked`] | bodies in chunks |
 //! | [`date`] | HTTP dates |
+//! | [`response_head`] | the head of a response, read |
 //! | [`response`] | the response head, written as HTTP/1 text or as an HTTP/2 field block |
 
 pub mod chunked;
@@ -20,6 +21,7 @@ pub mod head;
 pub mod method;
 pub mod path;
 pub mod response;
+pub mod response_head;
 pub mod rule;
 pub(crate) mod scan;
 pub mod target;
@@ -27,6 +29,7 @@ pub mod target;
 pub use framing::Framing;
 pub use head::{FieldSpans, Fields, HeadLimits, Parsed, RequestHead, Version, parse_request};
 pub use method::Method;
+pub use response_head::{ResponseFraming, ResponseHead, parse_response};
 pub use rule::{Refusal, Rule};
 pub use target::{Resource, Target};
 

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use doorway_net::memory;
@@ -12,6 +12,7 @@ use crate::config::{Config, ZoneConfig};
 use crate::error::Error;
 use crate::leases::reverse_name;
 use crate::wire::Name;
+use crate::zone::fault::Faults;
 use crate::zone::{HashKey, Key, Zone, Zones, file};
 
 /// The zone of the local network while no zone is configured. Its names are relative, so it fits
@@ -39,9 +40,46 @@ pub struct Loaded {
     pub refused: Vec<Error>,
 }
 
-/// Reads every zone of `config`. A zone that is refused keeps its version in `before`, when there is
-/// one.
-pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded {
+/// Zone files that were read before the server starts, so that they need not be read again.
+#[derive(Debug)]
+pub struct ReadAhead {
+    secret: HashKey,
+    zones: Vec<(PathBuf, Zone, Faults)>,
+}
+
+impl Default for ReadAhead {
+    fn default() -> Self {
+        Self { secret: HashKey::new(&mut doorway_net::entropy::random()), zones: Vec::new() }
+    }
+}
+
+impl ReadAhead {
+    /// The key that its zones are read with.
+    #[must_use]
+    pub const fn secret(&self) -> HashKey {
+        self.secret
+    }
+
+    /// Keeps the zone that the file at `path` holds, with its warnings.
+    pub fn keep(&mut self, path: &Path, zone: Zone, warnings: Faults) {
+        self.zones.push((path.to_owned(), zone, warnings));
+    }
+
+    fn take(&mut self, apex: &Name, path: &Path) -> Option<(Zone, Faults)> {
+        let at = self.zones.iter().position(|(file, zone, _)| file == path && zone.apex() == apex)?;
+        let (_, zone, warnings) = self.zones.swap_remove(at);
+        Some((zone, warnings))
+    }
+}
+
+/// Reads every zone of `config` that was not read ahead. A zone that is refused keeps its version in
+/// `before`, when there is one.
+pub fn load(
+    config: &Config,
+    secret: HashKey,
+    mut ahead: Option<ReadAhead>,
+    before: Option<&Zones>,
+) -> Loaded {
     let mut loaded = Loaded::default();
     for (name, text) in built_in(config) {
         let read =
@@ -51,7 +89,8 @@ pub fn load(config: &Config, secret: HashKey, before: Option<&Zones>) -> Loaded 
     for zone in &config.zones {
         // A secondary has no file.
         if let Some(file) = &zone.file {
-            loaded.take(&zone.name, read_file(zone, file, secret), secret, before);
+            let read = read_file(zone, file, secret, ahead.as_mut());
+            loaded.take(&zone.name, read, secret, before);
         }
     }
     loaded
@@ -155,8 +194,16 @@ fn served(zones: &Zones, name: &str, secret: HashKey) -> Option<Arc<Zone>> {
     zones.apex(&key).cloned()
 }
 
-fn read_file(zone: &ZoneConfig, path: &Path, secret: HashKey) -> Result<Zone, Error> {
+fn read_file(
+    zone: &ZoneConfig,
+    path: &Path,
+    secret: HashKey,
+    ahead: Option<&mut ReadAhead>,
+) -> Result<Zone, Error> {
     let apex = apex(&zone.name)?;
+    if let Some((read, warnings)) = ahead.and_then(|ahead| ahead.take(&apex, path)) {
+        return Ok(take_over(read, &warnings).with_rotate(zone.rotate));
+    }
     let text = std::fs::read(path).map_err(|source| Error::File {
         zone: zone.name.clone(),
         path: path.to_owned(),
@@ -172,6 +219,12 @@ fn apex(name: &str) -> Result<Name, Error> {
 fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, Error> {
     let read = file::read_including(apex, &path.to_string_lossy(), text, secret, &mut include::beneath(path));
     let (zone, warnings) = read.map_err(|faults| Error::Zone { zone: apex.to_string(), faults })?;
+    Ok(take_over(zone, &warnings))
+}
+
+// A zone that is to be served from here on.
+fn take_over(zone: Zone, warnings: &Faults) -> Zone {
+    let apex = zone.apex();
     for warning in &warnings.list {
         tracing::warn!(zone = %apex, "{warning}");
     }
@@ -182,7 +235,7 @@ fn read(apex: &Name, path: &Path, text: &[u8], secret: HashKey) -> Result<Zone, 
     memory::settle(table);
     memory::settle(nodes);
     tracing::info!(zone = %apex, serial = zone.serial(), records = zone.records(), "zone read");
-    Ok(zone)
+    zone
 }
 
 #[cfg(test)]
@@ -213,7 +266,7 @@ mod tests {
             host("alias.example.com", &["192.168.1.8"]),
         ];
         let secret = HashKey::new(&mut Random::new(1));
-        let Loaded { zones, refused } = load(&Config { hosts, ..Config::default() }, secret, None);
+        let Loaded { zones, refused } = load(&Config { hosts, ..Config::default() }, secret, None, None);
         assert!(refused.is_empty(), "{refused:?}");
         let mut names: Vec<String> = zones.iter().map(|zone| zone.apex().to_string()).collect();
         names.sort();
@@ -249,7 +302,7 @@ mod tests {
     fn a_zone_that_cannot_be_read_keeps_the_one_before() {
         let secret = HashKey::new(&mut Random::new(1));
         let config = Config::default();
-        let Loaded { zones, refused } = load(&config, secret, None);
+        let Loaded { zones, refused } = load(&config, secret, None, None);
         assert!(refused.is_empty());
         let before = Zones::new(secret, zones).unwrap();
         let zone = |name: &str| ZoneConfig {
@@ -258,7 +311,7 @@ mod tests {
             ..ZoneConfig::default()
         };
         let config = Config { zones: vec![zone("Home.ARPA"), zone("example.org"), zone("a..b")], ..config };
-        let after = load(&config, secret, Some(&before));
+        let after = load(&config, secret, None, Some(&before));
         assert!(Arc::ptr_eq(&after.zones[0], &before.list()[0]));
         assert_eq!((after.zones.len(), after.refused.len()), (1, 3));
         assert!(matches!(after.refused[2], Error::Name { .. }));

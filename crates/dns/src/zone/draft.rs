@@ -3,12 +3,25 @@
 //! Names are nodes of a tree; adding one adds every name between it and the apex, so that an empty
 //! non-terminal is a node like any other (RFC 4592 §2.2.2). Parents come before their children.
 
+use doorway_net::memory;
+
 use crate::wire::{Name, Type};
 
 use super::table::{HashKey, Key, Table};
 
 /// Names and records of one draft at most, and octets of their names and of their data.
 pub const DRAFT_MAX: usize = u32::MAX as usize - 1;
+
+/// Octets of a usual line of a large zone file, of its owner's name and of its RDATA. Room is reserved by
+/// them; a guess too high costs address space alone.
+const LINE_OCTETS: usize = 28;
+const NAME_OCTETS: usize = 32;
+const RDATA_OCTETS: usize = 16;
+
+/// Room for `count` values. What is large lies in huge pages.
+pub(super) fn room<T>(count: usize) -> Vec<T> {
+    memory::in_huge_pages(Vec::with_capacity(count))
+}
 
 /// A node of a draft.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +33,7 @@ pub struct Draft {
     apex: Name,
     secret: HashKey,
     pub(super) nodes: Vec<DraftNode>,
-    table: Table,
+    pub(super) table: Table,
     names: Vec<u8>,
     pub(super) records: Vec<DraftRecord>,
     rdata: Vec<u8>,
@@ -53,14 +66,21 @@ impl Draft {
     /// An empty zone at `apex`.
     #[must_use]
     pub fn new(apex: &Name, secret: HashKey) -> Self {
+        Self::with_room(apex, secret, 0)
+    }
+
+    /// An empty zone at `apex` with room for what a zone file of so many octets usually holds.
+    #[must_use]
+    pub fn with_room(apex: &Name, secret: HashKey, file_octets: usize) -> Self {
+        let lines = file_octets / LINE_OCTETS;
         let mut draft = Self {
             apex: apex.clone(),
             secret,
-            nodes: Vec::new(),
-            table: Table::with_room(16),
-            names: Vec::new(),
-            records: Vec::new(),
-            rdata: Vec::new(),
+            nodes: room(lines),
+            table: Table::with_room(lines.max(16)),
+            names: room(lines * NAME_OCTETS),
+            records: room(lines),
+            rdata: room(lines * RDATA_OCTETS),
             key: Key::default(),
         };
         let whole = draft.key.set(secret, apex.as_octets());
@@ -149,6 +169,11 @@ impl Draft {
     pub(super) fn name(&self, node: NodeId) -> &[u8] {
         let node = &self.nodes[node.0 as usize];
         &self.names[node.name_at as usize..][..usize::from(node.name_octets)]
+    }
+
+    /// How many octets its answers will take, roughly.
+    pub(super) fn answer_octets(&self) -> usize {
+        self.names.len() + 24 * self.nodes.len() + 20 * self.records.len() + self.rdata.len()
     }
 
     pub(super) fn rdata(&self, record: u32) -> &[u8] {

@@ -55,7 +55,7 @@ pub fn read_including(
     let main = Source { file: file.into(), text, lines_before: 0, numbers_before: 0 };
     let mut reader = FileReader {
         include,
-        draft: Draft::new(apex, secret),
+        draft: Draft::with_room(apex, secret, text.len()),
         faults: Faults::default(),
         origin: apex.clone(),
         default_ttl: None,

@@ -5,7 +5,7 @@ use crate::wire::{Class, HEADER_OCTETS, Type, rdata};
 
 use super::check::{self, Report};
 use super::denial::{Chain, Denial};
-use super::draft::{Draft, NodeId};
+use super::draft::{Draft, NodeId, room};
 use super::fault::Severity;
 use super::node::{
     ALIAS, BELOW, CUT, ENTRY_OCTETS, GLUE, HASH, HASHED, HEAD_OCTETS, QNAME_POINTER, QUESTION_TAIL_OCTETS,
@@ -73,8 +73,8 @@ impl<'d> Renderer<'d> {
         let mut zone = Zone {
             apex: draft.apex().clone(),
             // Offset 0 stands for nothing, so the first unit stays empty.
-            arena: vec![0; UNIT_OCTETS],
-            table: Table::with_room(draft.nodes.len()),
+            arena: room(draft.answer_octets() + UNIT_OCTETS),
+            table: Table::with_room(0),
             apex_at: 1,
             apex_labels: usize::from(draft.nodes[0].labels),
             labels_max: 0,
@@ -89,12 +89,13 @@ impl<'d> Renderer<'d> {
             glued: None,
             overlay: None,
         };
+        zone.arena.resize(UNIT_OCTETS, 0);
         let mut children = vec![0_u32; draft.nodes.len()];
         for node in &draft.nodes[1..] {
             children[node.parent as usize] += 1;
         }
         // Where each node lies, and the flags and link that its children go by.
-        let mut places: Vec<(u32, u8)> = Vec::with_capacity(draft.nodes.len());
+        let mut places: Vec<(u32, u8)> = room(draft.nodes.len());
         let mut links: Vec<u32> = Vec::with_capacity(draft.nodes.len());
         let mut sorted = std::mem::take(&mut self.sorted);
         draft.group(NodeId(0), &mut sorted);
@@ -171,7 +172,6 @@ impl<'d> Renderer<'d> {
                 zone.parents.push((at, children[id as usize]));
             }
             self.write(&mut zone.arena, name, flags, link);
-            zone.table.insert(node.hash, at);
             zone.labels_max = zone.labels_max.max(usize::from(node.labels));
             zone.records += sorted.len();
             places.push((at, flags));
@@ -183,6 +183,8 @@ impl<'d> Renderer<'d> {
                 order.push(at);
             }
         }
+        let place = |id: u32| places[id as usize - 1].0;
+        zone.table = draft.table.moved(places.len(), place, |id| draft.nodes[id as usize - 1].hash);
         zone.denial = chain.map(|chain| Denial::new(chain, order, &zone.arena, zone.apex_labels));
         if let Some(denial) = &zone.denial {
             for &(at, _) in &places {

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use doorway_base::Random;
+use doorway_net::memory;
 
 use crate::wire::{LABELS_MAX, NAME_OCTETS_MAX};
 
@@ -169,7 +170,24 @@ impl Table {
     /// A table that takes `names` entries before it is [full](Table::is_full).
     pub(crate) fn with_room(names: usize) -> Self {
         let slots = (names + names / 2 + 4).next_power_of_two();
-        Self { slots: vec![0; slots], taken: 0 }
+        Self { slots: memory::in_huge_pages(vec![0; slots]), taken: 0 }
+    }
+
+    /// A table for so many entries that has those of this one, each with the offset that `place` gives for
+    /// its own; `hash` gives back the whole hash.
+    pub(crate) fn moved(&self, names: usize, place: impl Fn(u32) -> u32, hash: impl Fn(u32) -> u64) -> Self {
+        let mut table = Self::with_room(names);
+        let taken = self.slots.iter().filter(|slot| **slot != 0);
+        if table.slots.len() == self.slots.len() {
+            // Every entry has its slot already: one pass from front to back.
+            for (to, from) in table.slots.iter_mut().zip(&self.slots).filter(|(_, from)| **from != 0) {
+                *to = (from & !0xffff_ffff) | u64::from(place(*from as u32));
+            }
+            table.taken = self.taken;
+        } else {
+            taken.for_each(|&slot| table.insert(hash(slot as u32), place(slot as u32)));
+        }
+        table
     }
 
     /// Whether the next entry should go to a larger table.

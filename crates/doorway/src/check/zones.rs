@@ -4,7 +4,7 @@ use std::fs;
 
 use doorway_base::Random;
 use doorway_base::config::Values;
-use doorway_dns::io::include;
+use doorway_dns::io::{ReadAhead, include};
 use doorway_dns::wire::Name;
 use doorway_dns::zone::fault::Faults;
 use doorway_dns::zone::{Fault, HashKey, Severity as Grade, file};
@@ -13,8 +13,12 @@ use super::error;
 use crate::config::{At, Excerpt, Problem, Severity};
 
 /// What is wrong with those zones of `[dns]` whose names `wanted` takes, each fault with its line in its
-/// zone file.
-pub(crate) fn problems(dns: &Values, wanted: impl Fn(&str) -> bool) -> Vec<Problem> {
+/// zone file. Those without errors are kept in `ahead`.
+pub(crate) fn problems(
+    dns: &Values,
+    wanted: impl Fn(&str) -> bool,
+    mut ahead: Option<&mut ReadAhead>,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut names = Vec::new();
     for zone in dns.tables("zone") {
@@ -51,19 +55,25 @@ pub(crate) fn problems(dns: &Values, wanted: impl Fn(&str) -> bool) -> Vec<Probl
                 "name a file that this user may read; a relative one starts at the config file's folder",
             )),
             Ok(text) => {
-                // The key only spreads names over the table; nothing is kept of it here.
-                let secret = HashKey::new(&mut Random::new(0));
+                // Without anybody to keep the zone, the key only spreads names over the table.
+                let secret =
+                    ahead.as_ref().map_or_else(|| HashKey::new(&mut Random::new(0)), |ahead| ahead.secret());
                 let name = path.to_string_lossy();
                 let read = file::read_including(&apex, &name, &text, secret, &mut include::beneath(path));
-                let faults = read.map_or_else(|faults| faults, |(_, warnings)| warnings);
-                problems.extend(told(faults));
+                match (read, &mut ahead) {
+                    (Ok((zone, warnings)), Some(ahead)) => {
+                        problems.extend(told(&warnings));
+                        ahead.keep(path, zone, warnings);
+                    }
+                    (Ok((_, faults)) | Err(faults), _) => problems.extend(told(&faults)),
+                }
             }
         }
     }
     problems
 }
 
-fn told(faults: Faults) -> Vec<Problem> {
+fn told(faults: &Faults) -> Vec<Problem> {
     let mut problems: Vec<Problem> = faults.list.iter().map(one).collect();
     if faults.left_out > 0
         && let Some(last) = problems.last_mut()

@@ -21,7 +21,7 @@ pub(super) fn check(options: &Options, strict: bool, screen: &mut Screen) -> Res
     let (config, mut problems) = Config::read(find(options.config.as_deref())?);
     if worst(&problems) != Some(Severity::Error) {
         let own = running(&config, options);
-        problems.extend(check::machine(&config, options.data.as_deref(), own));
+        problems.extend(check::machine(&config, options.data.as_deref(), own, None));
     }
     if screen.is_json() {
         screen.document(&problems_document(config.source.as_ref(), &problems));

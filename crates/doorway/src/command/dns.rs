@@ -234,7 +234,7 @@ fn zone_check(options: &Options, name: Option<&str>, screen: &mut Screen) -> Res
             .fix("give it a [[dns.zone]] table")
             .exit(Exit::Wrong));
     }
-    let problems = check::zones(config.section("dns"), wanted);
+    let problems = check::zones(config.section("dns"), wanted, None);
     if !problems.is_empty() || screen.is_json() {
         super::tell(&config, &problems, screen);
     }

@@ -54,8 +54,9 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let level = log::start(config.section("log"));
     let data = first_run::data_folder(&config, options.data.as_deref());
     alone(&data)?;
+    let mut zones = ReadAhead::default();
     if inherited.is_empty() {
-        let problems = check::machine(&config, options.data.as_deref(), None);
+        let problems = check::machine(&config, options.data.as_deref(), None, Some(&mut zones));
         let errors: Vec<_> = problems.into_iter().filter(|p| p.severity == Severity::Error).collect();
         if worst(&errors).is_some() {
             tell(&config, &errors, screen);
@@ -74,7 +75,7 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let store = storage::open(&config, &data, Some(Arc::new(move || clock.now())))?;
     let users = Arc::new(storage::users(&config, Arc::clone(&store))?);
     let logins = Logins::open(&world, &config, Arc::clone(&store) as Arc<dyn Store>, Arc::clone(&users))?;
-    let services = Services::start(&world, &config, &data, Arc::clone(&store), logins.clone())?;
+    let services = Services::start(&world, &config, &data, Arc::clone(&store), logins.clone(), zones)?;
     let running = Arc::new(Running {
         options: options.clone(),
         data: data.clone(),

@@ -209,7 +209,7 @@ impl Login {
         let page = format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-             <link rel=\"stylesheet\" href=\"{path}/style.css\">\n<main>\n{text}\n</main>\n</html>\n"
+             <link rel=\"stylesheet\" href=\"{path}/style.css\"><link rel=\"icon\" href=\"data:,\">\n<main>\n{text}\n</main>\n</html>\n"
         );
         own_page(Response::new(status, "text/html; charset=utf-8", page), false)
     }

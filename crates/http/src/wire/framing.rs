@@ -125,7 +125,7 @@ impl<'b> Known<'b> {
 
     /// Judges the head as a whole; `end` is where it ends.
     pub(super) fn judge(self, line: &RequestLine<'b>, end: usize) -> Result<Meaning<'b>, Refusal> {
-        if self.host.is_none() && line.version == Version::Http11 {
+        if self.host.is_none() && line.version != Version::Http10 {
             return Err(Refusal::new(&rule::HOST_MISSING, end - 2));
         }
         let host = match line.target {
@@ -147,7 +147,7 @@ impl<'b> Known<'b> {
             }
             (Coding::Chunked { .. }, None) => Framing::Chunked,
         };
-        let persistent = !self.close && (line.version == Version::Http11 || self.keep_alive);
+        let persistent = !self.close && (line.version != Version::Http10 || self.keep_alive);
         let expects_continue = match self.expectation {
             // RFC 9110 §10.1.1: from an HTTP/1.0 client it is ignored.
             None => false,
@@ -165,7 +165,7 @@ pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// `1*DIGIT`, below 2^63, so that no sum of lengths overflows.
-fn parse_length(value: &[u8]) -> Option<u64> {
+pub(super) fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }

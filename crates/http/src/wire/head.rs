@@ -47,6 +47,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1; higher minor versions are answered as this one (RFC 9110 §2.5).
     Http11,
+    /// HTTP/2 (RFC 9113).
+    Http2,
 }
 
 /// Where a field's name and value stand in the head.
@@ -76,6 +78,10 @@ pub struct Fields<'b> {
 }
 
 impl<'b> Fields<'b> {
+    pub(super) fn new(octets: &'b [u8], spans: &'b FieldSpans, count: usize) -> Self {
+        Self { octets, spans: &spans.0[..count] }
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
@@ -207,32 +213,10 @@ fn parse_cut<'b>(
     let Some(line) = RequestLine::parse(octets, limits.request_line_octets)? else {
         return Ok(Parsed::Partial);
     };
-    if let Some(b' ' | b'\t') = octets.get(line.end) {
-        return Err(Refusal::new(&rule::LEADING_SPACE, line.end));
-    }
-    let mut at = line.end;
-    let mut count = 0;
     let mut known = Known::default();
-    let fields_max = limits.fields.min(FIELDS_MAX);
-    loop {
-        match octets.get(at..).unwrap_or_default() {
-            [b'\r', b'\n', ..] => break,
-            [] | [b'\r'] => return Ok(Parsed::Partial),
-            [b'\r', ..] => return Err(Refusal::new(&rule::BARE_CR, at)),
-            [b'\n', ..] => return Err(Refusal::new(&rule::BARE_LF, at)),
-            [b' ' | b'\t', ..] => return Err(Refusal::new(&rule::OBS_FOLD, at)),
-            _ if count == fields_max => return Err(Refusal::new(&rule::FIELDS_COUNT, at)),
-            _ => {}
-        }
-        let Some((span, next)) = parse_field(octets, at, limits.field_octets)? else {
-            return Ok(Parsed::Partial);
-        };
-        let (name, value) = span.of(octets);
-        known.see(name, value, usize::from(span.value))?;
-        spans.0[count] = span;
-        count += 1;
-        at = next;
-    }
+    let fields = parse_fields(octets, line.end, limits, spans, |name, value, at| known.see(name, value, at))?;
+    let Some((count, at)) = fields else { return Ok(Parsed::Partial) };
+    let spans = &*spans;
     let length = at + 2;
     let meaning = known.judge(&line, length)?;
     let head = RequestHead {
@@ -242,7 +226,7 @@ fn parse_cut<'b>(
         target: line.target,
         target_octets: line.target_octets,
         version: line.version,
-        fields: Fields { octets, spans: &spans.0[..count] },
+        fields: Fields::new(octets, spans, count),
         host: meaning.host,
         body: meaning.body,
         persistent: meaning.persistent,
@@ -250,6 +234,102 @@ fn parse_cut<'b>(
         conditional: meaning.conditional,
     };
     Ok(Parsed::Head(head, length))
+}
+
+/// Reads field lines from `start` on, which is behind the first line, up to the empty one; returns how many
+/// there are and where the empty line begins, `None` when it is not there yet. Each is shown to `see` with
+/// the offset of its value.
+#[inline(always)]
+pub(super) fn parse_fields<'b>(
+    octets: &'b [u8],
+    start: usize,
+    limits: &HeadLimits,
+    spans: &mut FieldSpans,
+    mut see: impl FnMut(&'b [u8], &'b [u8], usize) -> Result<(), Refusal>,
+) -> Result<Option<(usize, usize)>, Refusal> {
+    if let Some(b' ' | b'\t') = octets.get(start) {
+        return Err(Refusal::new(&rule::LEADING_SPACE, start));
+    }
+    let mut at = start;
+    let mut count = 0;
+    let fields_max = limits.fields.min(FIELDS_MAX);
+    loop {
+        match octets.get(at..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => return Ok(Some((count, at))),
+            [] | [b'\r'] => return Ok(None),
+            [b'\r', ..] => return Err(Refusal::new(&rule::BARE_CR, at)),
+            [b'\n', ..] => return Err(Refusal::new(&rule::BARE_LF, at)),
+            [b' ' | b'\t', ..] => return Err(Refusal::new(&rule::OBS_FOLD, at)),
+            _ if count == fields_max => return Err(Refusal::new(&rule::FIELDS_COUNT, at)),
+            _ => {}
+        }
+        let Some((span, next)) = parse_field(octets, at, limits.field_octets)? else { return Ok(None) };
+        let (name, value) = span.of(octets);
+        see(name, value, usize::from(span.value))?;
+        spans.0[count] = span;
+        count += 1;
+        at = next;
+    }
+}
+
+/// A head that did not come as text, put together as if it had: request line, field lines, empty line.
+#[derive(Debug)]
+pub(crate) struct Assembled<'b> {
+    /// All of it, within [`HEAD_OCTETS_MAX`].
+    pub(crate) octets: &'b [u8],
+    /// Where the method ends, and the target begins after one space.
+    pub(crate) method_end: usize,
+    /// Where the target ends.
+    pub(crate) target_end: usize,
+    /// Where the fields stand, so many of them.
+    pub(crate) spans: &'b FieldSpans,
+    pub(crate) fields: usize,
+}
+
+impl<'b> Assembled<'b> {
+    /// Reads it as a request of HTTP/2. Octets that may not stand where they do were refused before.
+    pub(crate) fn read(&self) -> Result<RequestHead<'b>, Refusal> {
+        let octets = self.octets;
+        let method_name = &octets[..self.method_end];
+        let method = Method::parse(method_name);
+        let target_octets = &octets[self.method_end + 1..self.target_end];
+        let target = Target::parse(method, target_octets)
+            .ok_or(Refusal::new(&rule::TARGET_FORM, self.method_end + 1))?;
+        let (version, end) = (Version::Http2, octets.len());
+        let line = RequestLine { method, method_name, target, target_octets, version, end };
+        let fields = Fields { octets, spans: &self.spans.0[..self.fields] };
+        let mut known = Known::default();
+        for span in fields.spans {
+            let (name, value) = span.of(octets);
+            known.see(name, value, usize::from(span.value))?;
+        }
+        let meaning = known.judge(&line, end)?;
+        Ok(RequestHead {
+            octets,
+            method,
+            method_name,
+            target,
+            target_octets,
+            version,
+            fields,
+            host: meaning.host,
+            body: meaning.body,
+            persistent: true,
+            expects_continue: meaning.expects_continue,
+            conditional: meaning.conditional,
+        })
+    }
+}
+
+impl FieldSpans {
+    /// Notes where the field number `place` stands: its name at `name`, a colon and a space behind it, and
+    /// its value up to `end`.
+    pub(crate) fn set(&mut self, place: usize, name: usize, colon: usize, end: usize) {
+        // A head is at most HEAD_OCTETS_MAX octets long, so every offset in it fits.
+        let short = |at: usize| at as u16;
+        self.0[place] =
+            Span { name: short(name), colon: short(colon), value: short(colon + 2), value_end: short(end) };
+    }
 }
 
 /// The first line of a request.
@@ -319,7 +399,7 @@ fn misplaced(octet: u8, at: usize, otherwise: &'static rule::Rule) -> Refusal {
 }
 
 /// `HTTP/` DIGIT `.` DIGIT, in upper case; `None` when the octets end within it.
-fn parse_version(octets: &[u8], from: usize) -> Result<Option<Version>, Refusal> {
+pub(super) fn parse_version(octets: &[u8], from: usize) -> Result<Option<Version>, Refusal> {
     let found = &octets[from..];
     if let Some(b"HTTP/1.1") = found.first_chunk::<8>() {
         return Ok(Some(Version::Http11));

@@ -103,7 +103,7 @@ impl<'a> ResponseWriter<'a> {
             return self;
         }
         match (version, persistent) {
-            (Version::Http11, true) | (Version::Http10, false) => self,
+            (Version::Http11, true) | (Version::Http10, false) | (Version::Http2, _) => self,
             (Version::Http11, false) => self.field("Connection", b"close"),
             (Version::Http10, true) => self.field("Connection", b"keep-alive"),
         }

@@ -83,6 +83,7 @@ rules! {
     TARGET_LENGTH = "request_target_length", URI_TOO_LONG, "RFC 9112 §3", "the request line keeps within the limit of the server";
     VERSION = "http_version", BAD_REQUEST, "RFC 9112 §2.3", "HTTP-version = %x48.54.54.50 / DIGIT . DIGIT";
     VERSION_MAJOR = "http_version_major", VERSION_NOT_SUPPORTED, "RFC 9110 §15.6.6", "the major version on this connection is 1";
+    STATUS_LINE = "status_line", BAD_REQUEST, "RFC 9112 §4", "status-line = HTTP-version SP 3DIGIT SP [ reason-phrase ]";
     LEADING_SPACE = "leading_space", BAD_REQUEST, "RFC 9112 §2.2", "no whitespace between the request line and the first field";
     OBS_FOLD = "obs_fold", BAD_REQUEST, "RFC 9112 §5.2", "a field value stands on one line";
     FIELD_NAME_EMPTY = "field_name_empty", BAD_REQUEST, "RFC 9110 §5.1", "a field has a name";

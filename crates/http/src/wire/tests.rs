@@ -202,6 +202,7 @@ fn every_rule_of_a_head_stands_in_the_refusal_table() {
         "trailer_length",
         "head_time",
         "body_time",
+        "status_line",
         "percent_triplet",
         "percent_nul",
         "percent_utf8",

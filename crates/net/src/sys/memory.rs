@@ -4,6 +4,19 @@
 /// Octets of a huge page on every machine that has them in this size.
 const HUGE_PAGE_OCTETS: usize = 2 << 20;
 
+/// Has the kernel fill `octets` octets from `start` on with huge pages where they are first written.
+pub(crate) fn expect(start: usize, octets: usize) {
+    let from = start.next_multiple_of(HUGE_PAGE_OCTETS);
+    let to = (start + octets) / HUGE_PAGE_OCTETS * HUGE_PAGE_OCTETS;
+    if from < to {
+        // SAFETY: as below, the range lies within memory that the caller owns, and advice changes how it is
+        // mapped, never what it holds.
+        unsafe {
+            libc::madvise(from as *mut libc::c_void, to - from, libc::MADV_HUGEPAGE);
+        }
+    }
+}
+
 /// Has the kernel put the whole huge pages within `octets` octets from `start` on together.
 pub(crate) fn collapse(start: usize, octets: usize) {
     let from = start.next_multiple_of(HUGE_PAGE_OCTETS);
