@@ -89,6 +89,12 @@ pub(crate) enum Command {
     /// The name server that runs: its cache, its zones, and how it finds an answer
     #[command(subcommand)]
     Dns(DnsCommand),
+    /// HTTP: messages taken apart
+    #[command(subcommand)]
+    Http(HttpCommand),
+    /// URLs: coded, decoded, taken apart
+    #[command(subcommand)]
+    Url(UrlCommand),
     /// /displaydns shows the cache of the name server, /flushdns empties it
     Ipconfig {
         /// /displaydns or /flushdns
@@ -124,6 +130,34 @@ fn seconds(text: &str) -> Result<Duration, String> {
     seconds
         .filter(|span| (Duration::from_millis(2)..=Duration::from_secs(3600)).contains(span))
         .ok_or_else(|| "seconds from 0.002 to 3600, such as 1 or 0.2".to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HttpCommand {
+    /// Tell for each octet of requests or responses which rule of the grammar it matches, or which it breaks
+    Explain {
+        /// A file with the octets as they go on the wire, or `-` for standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UrlCommand {
+    /// Write a text so that it can stand in a URL
+    Encode {
+        /// Such as `百度`
+        text: String,
+    },
+    /// Tell what a coded text stands for
+    Decode {
+        /// Such as `%E7%99%BE%E5%BA%A6`
+        text: String,
+    },
+    /// Show the parts of a URL and what goes on the wire
+    Explain {
+        /// Such as `http://localhost:8080/html/login.html?a=b#c`
+        url: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod asking;
 mod config;
 mod dig;
 mod dns;
+mod http;
 mod live;
 mod nslookup;
 mod password;
@@ -12,6 +13,7 @@ mod ping;
 mod session;
 mod store;
 mod up;
+mod url;
 mod user;
 
 use crate::cli::{Cli, Command, Options, UpArgs};
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
         Command::Ping(args) => ping::ping(options, &args, screen),
         Command::Dns(command) => dns::run(options, command, screen),
+        Command::Http(command) => http::run(command, screen),
+        Command::Url(command) => url::run(command, screen),
         Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
         Command::Dig { words } => dig::dig(options, &words, screen),
     }

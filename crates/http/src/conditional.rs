@@ -40,22 +40,36 @@ pub fn evaluate(
     validators: &Validators<'_>,
     now: UnixTime,
 ) -> Precondition {
-    let modified_after = |name: &[u8]| {
-        // A date that cannot be read, or one of several, is as if it were not there (§13.1.3).
-        let mut values = fields.all(name);
-        let (date, None) = (parse_date(values.next()?, now)?, values.next()) else { return None };
-        Some(validators.modified?.as_secs() > date.as_secs())
+    evaluate_lines(method, fields.iter(), Some(validators), now)
+}
+
+/// The same for fields from anywhere, and for something that may not exist: `None`.
+#[must_use]
+pub fn evaluate_lines<'f>(
+    method: Method,
+    lines: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
+    validators: Option<&Validators<'_>>,
+    now: UnixTime,
+) -> Precondition {
+    let all = |name: &'static [u8]| {
+        lines.clone().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     };
-    if fields.first(b"if-match").is_some() {
-        if !any_match(fields, b"if-match", validators.etag, Comparison::Strong) {
+    let modified_after = |name| {
+        // A date that cannot be read, or one of several, is as if it were not there (§13.1.3).
+        let mut values = all(name);
+        let (date, None) = (parse_date(values.next()?, now)?, values.next()) else { return None };
+        Some(validators?.modified?.as_secs() > date.as_secs())
+    };
+    if all(b"if-match").next().is_some() {
+        if !any_match(all(b"if-match"), validators, Comparison::Strong) {
             return Precondition::Failed;
         }
     } else if modified_after(b"if-unmodified-since") == Some(true) {
         return Precondition::Failed;
     }
     let safe = matches!(method, Method::Get | Method::Head);
-    if fields.first(b"if-none-match").is_some() {
-        if any_match(fields, b"if-none-match", validators.etag, Comparison::Weak) {
+    if all(b"if-none-match").next().is_some() {
+        if any_match(all(b"if-none-match"), validators, Comparison::Weak) {
             return if safe { Precondition::NotModified } else { Precondition::Failed };
         }
     } else if safe && modified_after(b"if-modified-since") == Some(false) {
@@ -73,10 +87,17 @@ enum Comparison {
     Weak,
 }
 
-fn any_match(fields: &Fields<'_>, name: &[u8], etag: Option<&[u8]>, comparison: Comparison) -> bool {
-    fields.all(name).any(|value| {
+/// Whether one of the listed tags is that of what is there; `*` is that of anything.
+fn any_match<'f>(
+    mut values: impl Iterator<Item = &'f [u8]>,
+    validators: Option<&Validators<'_>>,
+    comparison: Comparison,
+) -> bool {
+    let Some(validators) = validators else { return false };
+    values.any(|value| {
         value == b"*"
-            || entity_tags(value).any(|listed| etag.is_some_and(|etag| same(listed, etag, comparison)))
+            || entity_tags(value)
+                .any(|listed| validators.etag.is_some_and(|etag| same(listed, etag, comparison)))
     })
 }
 

@@ -1,19 +1,14 @@
-//! Serving a folder, decided: which file a request means and what is said about it
-//! (RFC 9110 §8, §9.3.1, §13).
+//! Serving a folder, decided: which file a path means (RFC 9110 §8.8.3, §9.3.1).
 //!
 //! Pure: whether a name is a file or a folder, and its size and time, come in as facts. Opening,
-//! reading and sending are in `io`.
+//! reading and sending are in `io`; what is said about a file is in
+//! [`representation`](crate::representation).
 
 use std::fmt::Write as _;
 
 use doorway_base::UnixTime;
 
-use crate::Status;
-use crate::conditional::{Precondition, Validators, evaluate};
-use crate::wire::RequestHead;
-use crate::wire::date::write_date;
 use crate::wire::path::{FilePath, NoFile};
-use crate::wire::response::ResponseWriter;
 use crate::wire::rule::Refusal;
 
 /// What a file system says about a name.
@@ -108,51 +103,9 @@ pub fn step(base: &str, path: &FilePath, query: Option<&[u8]>, found: Found) -> 
     }
 }
 
-/// What is said about a file: its fields, ready to be compared and written.
-#[derive(Debug, Clone)]
-pub struct Representation {
-    /// Its facts.
-    pub facts: Facts,
-    /// Its entity tag, with quotes.
-    pub etag: String,
-    /// Its media type.
-    pub media_type: &'static str,
-}
-
-impl Representation {
-    /// What is said about the file `name` with these facts.
-    #[must_use]
-    pub fn new(name: &str, facts: Facts) -> Self {
-        Self { facts, etag: facts.etag(), media_type: crate::media_type::media_type(name) }
-    }
-
-    /// Evaluates the preconditions of a request for it.
-    #[must_use]
-    pub fn precondition(&self, head: &RequestHead<'_>, now: UnixTime) -> Precondition {
-        if !head.conditional {
-            return Precondition::Holds;
-        }
-        let validators = Validators { etag: Some(self.etag.as_bytes()), modified: Some(self.facts.modified) };
-        evaluate(head.method, &head.fields, &validators, now)
-    }
-
-    /// Adds the fields that go with 200 and, without those of the content itself, with 304
-    /// (RFC 9110 §15.4.5).
-    pub fn write_fields(&self, writer: &mut ResponseWriter<'_>, status: Status, now: UnixTime) {
-        // RFC 9110 §8.8.2.1: never later than Date.
-        let modified = self.facts.modified.min(now);
-        if status == Status::OK {
-            writer.field("Content-Type", self.media_type.as_bytes());
-            writer.number("Content-Length", self.facts.octets);
-        }
-        writer.field("ETag", self.etag.as_bytes()).field("Last-Modified", &write_date(modified));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::response::Form;
 
     const FACTS: Facts =
         Facts { inode: (1, 0xabc), octets: 1024, modified: UnixTime::from_secs(784_111_777) };
@@ -186,18 +139,5 @@ mod tests {
         ] {
             assert_ne!(other.etag(), FACTS.etag());
         }
-    }
-
-    #[test]
-    fn a_file_from_the_future_is_dated_now() {
-        let representation = Representation::new("a.html", FACTS);
-        let mut out = Vec::new();
-        let mut writer = ResponseWriter::begin(&mut out, Form::Http1, Status::NOT_MODIFIED);
-        representation.write_fields(&mut writer, Status::NOT_MODIFIED, UnixTime::from_secs(0));
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "HTTP/1.1 304 Not Modified\r\nETag: \"abc-400-ae1b981bc490a00\"\r\n\
-             Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
-        );
     }
 }

@@ -10,6 +10,8 @@
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
+//! | `body.rs`, `compress.rs` | content on its way out of a file; content made smaller |
+//! | `uploads.rs` | PUT and DELETE in a folder |
 //! | `authenticator.rs` | [`Authenticator`]: credentials checked against the user list |
 //! | `gate.rs` | [`Gate`]: paths that only some may enter |
 //! | `login.rs` | [`Login`]: the page with the form |
@@ -21,7 +23,9 @@
 
 mod authenticator;
 mod batch;
+mod body;
 mod cold;
+mod compress;
 mod connection;
 mod counts;
 mod date;
@@ -37,6 +41,7 @@ mod request_body;
 mod server;
 mod site;
 mod submitted;
+mod uploads;
 mod visit;
 
 pub use authenticator::{Authenticator, Tally};

@@ -10,21 +10,25 @@
 //! | [`session`], [`csrf`], [`security`] | the cookie of a session, and what protects pages of ours |
 //! | [`cookie`] | the Cookie and Set-Cookie fields, and a client's jar |
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
-//! | [`files`] | which file a request means, its entity tag, redirects |
+//! | [`files`] | which file a path means, its entity tag, redirects |
+//! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
+//! | [`listing`] | the files of a folder as a page or as JSON |
+//! | [`upload`] | what PUT and DELETE do |
 //! | [`form`] | forms: urlencoded and multipart |
 //! | [`pattern`] | which paths a route or a rule is about |
 //! | [`coding`] | content codings and which of them a client gets |
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
 //! | [`io`] | connections, the folder and handlers: all that touches the world |
 //!
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
-//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), ranges,
-//! uploads, compression, cookies and HTTP/2, which stand on what is here; the client; the cache.
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), cookies and
+//! HTTP/2, which stand on what is here; the client; the cache.
 
 #![forbid(unsafe_code)]
 
@@ -42,13 +46,18 @@ pub mod files;
 pub mod form;
 pub mod h2;
 pub mod io;
+pub mod listing;
 pub mod media_type;
 pub mod own_fields;
 mod page;
 pub mod pattern;
+pub mod range;
+pub mod representation;
 pub mod security;
 pub mod session;
 pub mod status;
+pub mod upload;
+pub mod url;
 pub mod wire;
 
 pub use config::Config;

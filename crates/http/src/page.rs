@@ -2,7 +2,8 @@
 
 use doorway_base::UnixTime;
 
-use crate::files::{Facts, Representation};
+use crate::files::Facts;
+use crate::representation::Representation;
 
 const PAGE: &str = include_str!("page.html");
 

@@ -53,6 +53,18 @@ impl Status {
     pub const NOT_IMPLEMENTED: Self = Self(501);
     /// 503 Service Unavailable.
     pub const SERVICE_UNAVAILABLE: Self = Self(503);
+    /// 201 Created: what was sent is stored where nothing was.
+    pub const CREATED: Self = Self(201);
+    /// 206 Partial Content, with Content-Range.
+    pub const PARTIAL_CONTENT: Self = Self(206);
+    /// 409 Conflict: there is no folder for it, or something else in its place.
+    pub const CONFLICT: Self = Self(409);
+    /// 416 Range Not Satisfiable, with Content-Range.
+    pub const RANGE_NOT_SATISFIABLE: Self = Self(416);
+    /// 428 Precondition Required (RFC 6585 §3).
+    pub const PRECONDITION_REQUIRED: Self = Self(428);
+    /// 507 Insufficient Storage (RFC 4918 §11.5).
+    pub const INSUFFICIENT_STORAGE: Self = Self(507);
     /// 505 HTTP Version Not Supported.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
 
@@ -88,7 +100,9 @@ impl Status {
         match self.0 {
             100 => "Continue",
             101 => "Switching Protocols",
+            102 => "Processing",
             103 => "Early Hints",
+            104 => "Upload Resumption Supported",
             200 => "OK",
             201 => "Created",
             202 => "Accepted",
@@ -96,15 +110,20 @@ impl Status {
             204 => "No Content",
             205 => "Reset Content",
             206 => "Partial Content",
+            207 => "Multi-Status",
+            208 => "Already Reported",
+            226 => "IM Used",
             300 => "Multiple Choices",
             301 => "Moved Permanently",
             302 => "Found",
             303 => "See Other",
             304 => "Not Modified",
+            305 => "Use Proxy",
             307 => "Temporary Redirect",
             308 => "Permanent Redirect",
             400 => "Bad Request",
             401 => "Unauthorized",
+            402 => "Payment Required",
             403 => "Forbidden",
             404 => "Not Found",
             405 => "Method Not Allowed",
@@ -122,6 +141,8 @@ impl Status {
             417 => "Expectation Failed",
             421 => "Misdirected Request",
             422 => "Unprocessable Content",
+            423 => "Locked",
+            424 => "Failed Dependency",
             425 => "Too Early",
             426 => "Upgrade Required",
             428 => "Precondition Required",
@@ -134,8 +155,10 @@ impl Status {
             503 => "Service Unavailable",
             504 => "Gateway Timeout",
             505 => "HTTP Version Not Supported",
+            506 => "Variant Also Negotiates",
             507 => "Insufficient Storage",
             508 => "Loop Detected",
+            510 => "Not Extended",
             511 => "Network Authentication Required",
             _ => "",
         }

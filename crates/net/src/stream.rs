@@ -1,6 +1,7 @@
 //! A connection's octets: plain or TLS, over the operating system or a simulated network.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::SendFlags;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use crate::ground::VirtualStream;
@@ -166,6 +168,45 @@ impl Stream {
         }
     }
 
+    /// Sends up to `octets` octets of `file`, from `at` on, without reading them; `None` when this stream
+    /// cannot (it encrypts, or is no socket of the system), and its user has to read and write. Nothing is
+    /// sent only at the end of the file.
+    ///
+    /// # Errors
+    /// As the connection and the disk give them.
+    pub fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        at: u64,
+        octets: usize,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, .. }) = &mut self.carrier else {
+            return Poll::Ready(Ok(None));
+        };
+        let sent = poll_socket(socket, cx, |socket| {
+            let mut offset = at;
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), octets)?)
+        });
+        report(watch.as_ref(), &sent);
+        sent.map_ok(Some)
+    }
+
+    /// Like [`AsyncWrite::poll_write`] for octets that more will follow at once: they may wait to leave
+    /// together with those.
+    ///
+    /// # Errors
+    /// As the connection gives them.
+    pub fn poll_write_more(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, .. }) = &mut self.carrier else {
+            return Pin::new(self).poll_write(cx, octets);
+        };
+        let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+        let sent = poll_socket(socket, cx, |socket| Ok(rustix::net::send(socket, octets, flags)?));
+        report(watch.as_ref(), &sent);
+        sent
+    }
+
     /// Reads into the worker's shared buffer and hands the octets to `use_octets` at once; an empty
     /// slice means that the peer has finished sending. An idle connection thus owns no buffer.
     ///
@@ -184,6 +225,34 @@ impl Stream {
                 Poll::Pending => Poll::Pending,
             }
         })
+    }
+}
+
+/// Tries `send` until the socket takes something.
+#[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+fn poll_socket(
+    socket: &tokio::net::TcpStream,
+    cx: &mut Context<'_>,
+    mut send: impl FnMut(&tokio::net::TcpStream) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match socket.try_io(Interest::WRITABLE, || send(socket)) {
+            // The kernel's buffer is full after all: readiness was cleared, and is waited for anew.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            sent => return Poll::Ready(sent),
+        }
+    }
+}
+
+/// Tells whoever watches the stream how a write went.
+fn report(watch: Option<&Watch>, outcome: &Poll<io::Result<usize>>) {
+    let Some(watch) = watch else { return };
+    match outcome {
+        Poll::Ready(Ok(count)) => watch.pulse.sent(*count, watch.tick.load(Relaxed)),
+        Poll::Pending => watch.pulse.stalled(watch.tick.load(Relaxed)),
+        Poll::Ready(Err(_)) => {}
     }
 }
 
@@ -252,12 +321,7 @@ impl AsyncWrite for Stream {
 
 impl PlainStream {
     fn wrote(&self, outcome: &Poll<io::Result<usize>>) {
-        let Some(watch) = &self.watch else { return };
-        match outcome {
-            Poll::Ready(Ok(count)) => watch.pulse.sent(*count, watch.tick.load(Relaxed)),
-            Poll::Pending => watch.pulse.stalled(watch.tick.load(Relaxed)),
-            Poll::Ready(Err(_)) => {}
-        }
+        report(self.watch.as_ref(), outcome);
     }
 }
 

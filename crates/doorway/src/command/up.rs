@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorway_base::Trace;
+use doorway_dns::io::ReadAhead;
 use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};

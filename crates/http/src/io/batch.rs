@@ -4,14 +4,14 @@
 //! This is the hot path: no allocation, no clock, no lock and no atomic per request. What cannot be
 //! answered at once (a large file, a handler) ends the batch as a [`Next`].
 
-use std::fs::File;
 use std::sync::Arc;
 
-use doorway_base::Instant;
 use doorway_base::trace::{Direction, EventId};
+use doorway_base::{Instant, Random};
 use doorway_net::tcp::Watching;
 use doorway_net::web::{Fields, Handler, Request};
 
+use super::body::FileStream;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
@@ -43,15 +43,6 @@ pub(super) enum Next {
     Handle(Box<HandlerCall>),
     /// It has to be found out who the client is; the request's head waits to be shown again.
     Verify(Box<Verification>),
-}
-
-/// A file on its way out, its head written already.
-pub(super) struct FileStream {
-    pub(super) file: File,
-    pub(super) octets: u64,
-    /// What follows when it is out.
-    pub(super) then: Then,
-    pub(super) cause: Option<EventId>,
 }
 
 /// A request for a handler. Its body is not read yet.
@@ -107,10 +98,11 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, verdicts, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
-    let mut desk = Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, now };
+    let mut desk =
+        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -169,6 +161,7 @@ pub(super) struct Desk<'a> {
     pub(super) hot: &'a mut HotCache,
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
+    pub(super) boundaries: &'a mut Random,
     /// What the worker remembers of clients' credentials.
     pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
@@ -226,9 +219,12 @@ impl Desk<'_> {
             let cause = record(self.watching, head, taken);
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
             let answer = Answer { head, place, persistent: engine.answer(), cause };
-            self.counts.hot += 1;
-            send_hot(&answer, hot, self.out, self.dates, self.counts, self.watching);
-            return answer.then().next();
+            let Self { out, dates, counts, watching, boundaries, .. } = self;
+            if send_hot(&answer, hot, out, dates, counts, watching, boundaries) {
+                counts.hot += 1;
+                return answer.then().next();
+            }
+            return self.cold(&answer, path, canonical(path));
         }
         let normal = if path == b"*" { Ok("*".into()) } else { canonical(path) };
         let number = normal.as_ref().map_or(0, |path| site.route_of(path));
@@ -253,7 +249,14 @@ impl Desk<'_> {
             Some((_, Passage::Open(user))) => Some(user),
             _ => None,
         };
-        if let (Ok(path), Does::Handler(handler)) = (&normal, &place.route.does)
+        let handler = match &place.route.does {
+            Does::Handler(handler) => Some(Arc::clone(handler)),
+            Does::Files(folder) if matches!(head.method, Method::Put | Method::Delete) => {
+                folder.uploads.get().map(|uploads| Arc::clone(uploads) as Arc<dyn Handler>)
+            }
+            _ => None,
+        };
+        if let (Ok(path), Some(handler)) = (&normal, &handler)
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {

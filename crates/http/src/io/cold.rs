@@ -4,19 +4,34 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 
-use super::batch::{Answer, Desk, FileStream, Next, Place};
+use super::batch::{Answer, Desk, Next, Place};
+use super::body::FileStream;
+use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
-use super::hot::{FILE_OCTETS_MAX, Hot};
+use super::hot::{FILE_OCTETS_MAX, Hot, Ready};
 use super::reply::send_hot;
 use super::site::Does;
 use crate::Status;
-use crate::conditional::Precondition;
+use crate::coding::Coding;
 use crate::cors::{PREFLIGHT, is_preflight};
-use crate::files::{Asked, Facts, Found, Representation, Step, asked, step};
+use crate::files::{Asked, Facts, Found, Step, asked, step};
+use crate::listing::{self, Order};
+use crate::media_type::is_compressible;
 use crate::page;
+use crate::range::Span;
+use crate::representation::{Representation, Selected};
 use crate::wire::path::{FilePath, NoFile};
-use crate::wire::{Framing, Method, RequestHead};
+use crate::wire::response::Form;
+use crate::wire::{Framing, Method, RequestHead, Version};
+
+/// A file that was found and is open.
+struct Opened<'a> {
+    file: File,
+    facts: Facts,
+    /// Its name below the root, for the media type.
+    name: &'a str,
+}
 
 impl Desk<'_> {
     /// Answers a request that needs a look at the disk. `normal` is its path in canonical form, `key` the
@@ -51,7 +66,7 @@ impl Desk<'_> {
                 _ if answer.head.method == Method::Options => self.status(answer, Status::NO_CONTENT, None),
                 Does::Files(folder) => return self.file(answer, key, &path, folder),
                 Does::Page => match page::find(&path) {
-                    Some((representation, body)) => self.fresh(answer, key, representation, body),
+                    Some((representation, body)) => self.page(answer, key, representation, body),
                     None => self.status(answer, Status::NOT_FOUND, None),
                 },
                 Does::Redirect { to, status } => {
@@ -117,87 +132,249 @@ impl Desk<'_> {
     ) -> io::Result<Option<Next>> {
         let query = answer.head.target.resource().and_then(|resource| resource.query);
         let (found, file) = folder.root.find(&name.name)?;
-        match (step(&folder.base, name, query, found), file) {
-            (Step::Send(facts), Some(file)) => return self.found(answer, key, path, file, facts, &name.name),
-            (Step::Index, _) => {
-                for index in &folder.index {
-                    let name = name.join(index);
-                    match folder.root.find(&name)? {
-                        (Found::File(facts), Some(file)) => {
-                            return self.found(answer, key, path, file, facts, &name);
-                        }
-                        (Found::Forbidden, _) => {
-                            self.without(answer, key, Status::FORBIDDEN);
-                            return Ok(answer.then().next());
-                        }
-                        _ => {}
-                    }
-                }
-                self.without(answer, key, Status::NOT_FOUND);
+        let status = match (step(&folder.base, name, query, found), file) {
+            (Step::Send(facts), Some(file)) => {
+                let file = Opened { file, facts, name: &name.name };
+                return self.found(answer, key, path, folder, file);
             }
+            (Step::Index, _) => return self.index(answer, key, path, folder, name),
             (Step::Redirect(location), _) => {
                 self.status(answer, Status::MOVED_PERMANENTLY, Some(("Location", &location)));
+                return Ok(answer.then().next());
             }
-            (Step::Forbidden, _) => self.without(answer, key, Status::FORBIDDEN),
-            (Step::Nothing | Step::Send(_), _) => self.without(answer, key, Status::NOT_FOUND),
+            (Step::Forbidden, _) => Status::FORBIDDEN,
+            (Step::Nothing | Step::Send(_), _) => Status::NOT_FOUND,
+        };
+        self.without(answer, key, folder, status)
+    }
+
+    /// Answers for a folder: with its index, or with the list of its files.
+    fn index(
+        &mut self,
+        answer: &Answer<'_, '_>,
+        key: &[u8],
+        path: &str,
+        folder: &Folder,
+        name: &FilePath,
+    ) -> io::Result<Option<Next>> {
+        for index in &folder.index {
+            let name = name.join(index);
+            match folder.root.find(&name)? {
+                (Found::File(facts), Some(file)) => {
+                    return self.found(answer, key, path, folder, Opened { file, facts, name: &name });
+                }
+                (Found::Forbidden, _) => return self.without(answer, key, folder, Status::FORBIDDEN),
+                _ => {}
+            }
+        }
+        if !folder.listing {
+            return self.without(answer, key, folder, Status::NOT_FOUND);
+        }
+        self.hot.remove(answer.place.site.number, key);
+        let (mut items, more) = folder.root.list(&name.name, listing::ITEMS_MAX)?;
+        let query = answer.head.target.resource().and_then(|resource| resource.query);
+        let order = Order::read(query);
+        listing::sort(&mut items, order);
+        if listing::wants_json(answer.head.fields.all(b"accept")) {
+            self.made(answer, Status::OK, "application/json", listing::json(&items).as_bytes());
+        } else {
+            let page = listing::html(name, &folder.base, &items, order, more);
+            self.made(answer, Status::OK, "text/html; charset=utf-8", page.as_bytes());
         }
         Ok(answer.then().next())
     }
 
-    fn without(&mut self, answer: &Answer<'_, '_>, key: &[u8], status: Status) {
+    /// Answers for what is not there: with the file that stands for such, or with a status.
+    fn without(
+        &mut self,
+        answer: &Answer<'_, '_>,
+        key: &[u8],
+        folder: &Folder,
+        status: Status,
+    ) -> io::Result<Option<Next>> {
         self.hot.remove(answer.place.site.number, key);
+        if status == Status::NOT_FOUND
+            && let Some(name) = &folder.fallback
+            && let (Found::File(facts), Some(file)) = folder.root.find(name)?
+        {
+            // All such paths share one entry; no path as it comes has this key.
+            let key = [b"\0", name.as_bytes()].concat();
+            let path = format!("{}/{name}", folder.base);
+            return self.found(answer, &key, &path, folder, Opened { file, facts, name });
+        }
         self.status(answer, status, None);
+        Ok(answer.then().next())
     }
 
+    /// Answers with a file, in the coding that the client wants most.
     fn found(
         &mut self,
         answer: &Answer<'_, '_>,
         key: &[u8],
-        _path: &str,
-        file: File,
-        facts: Facts,
-        name: &str,
+        path: &str,
+        folder: &Folder,
+        opened: Opened<'_>,
     ) -> io::Result<Option<Next>> {
-        if let Some(hot) = self.hot.find(answer.place.site.number, key)
-            && hot.confirm(&facts, self.now)
+        let Opened { file, facts, name } = opened;
+        let site = answer.place.site.number;
+        let mut beside = Vec::new();
+        let mut beside_files = Vec::new();
+        for coding in &folder.precompressed {
+            let name = format!("{name}.{}", coding.extension());
+            if let (Found::File(facts), Some(file)) = folder.root.find(&name)? {
+                beside.push((*coding, facts));
+                beside_files.push((*coding, file, facts));
+            }
+        }
+        if let Some(hot) = self.hot.find(site, key)
+            && hot.confirm(&facts, &beside, self.now)
         {
-            send_hot(answer, hot, self.out, self.dates, self.counts, self.watching);
-            return Ok(answer.then().next());
-        }
-        let representation = Representation::new(name, facts);
-        if facts.octets <= FILE_OCTETS_MAX {
-            let mut body = Vec::new();
-            read_whole(&file, facts.octets, &mut body)?;
-            self.fresh(answer, key, representation, &body);
-            return Ok(answer.then().next());
-        }
-        self.hot.remove(answer.place.site.number, key);
-        let wall = self.dates.wall();
-        let status = match representation.precondition(answer.head, wall) {
-            Precondition::Holds => Status::OK,
-            Precondition::NotModified => Status::NOT_MODIFIED,
-            Precondition::Failed => {
-                self.status(answer, Status::PRECONDITION_FAILED, None);
+            let Self { out, dates, counts, watching, boundaries, .. } = self;
+            if send_hot(answer, hot, out, dates, counts, watching, boundaries) {
                 return Ok(answer.then().next());
             }
+        }
+        let mut plain = Representation::new(name, facts);
+        let compresses = compress::OCTETS_MIN <= facts.octets
+            && facts.octets <= compress::OCTETS_MAX
+            && is_compressible(plain.media_type);
+        let made: &[Coding] = if compresses { &folder.compress } else { &[] };
+        let mut codings: Vec<Coding> = beside.iter().map(|(coding, _)| *coding).collect();
+        codings.extend(made.iter().filter(|coding| !beside.iter().any(|(there, _)| there == *coding)));
+        plain.varies = !codings.is_empty();
+        // What only some may see is not for a cache that others share (RFC 9111 §5.2.2.7).
+        let private = || answer.place.route.gate.as_ref().map(|_| "private".into());
+        plain.cache_control = folder.cache_control(path).or_else(private);
+        let coding = answer.coding(&codings);
+        if facts.octets <= FILE_OCTETS_MAX {
+            let kept =
+                self.hot.remove(site, key).filter(|hot| hot.is_fresh(self.now) && hot.is_of(&facts, &beside));
+            let mut hot = match kept {
+                Some(hot) => hot,
+                None => {
+                    let mut body = Vec::new();
+                    read_whole(&file, facts.octets, &mut body)?;
+                    let ready = self.ready(answer, plain.clone(), &body);
+                    Hot::new(ready, codings, beside, answer.place.number, self.dates, self.now)
+                }
+            };
+            if let Some(coding) = coding
+                && let Some(ready) = self.coded(answer, coding, &plain, &mut hot, &beside_files)?
+            {
+                hot.add(coding, ready);
+            }
+            let Self { out, dates, counts, watching, boundaries, .. } = self;
+            let is_sent = send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
+            self.hot.insert(site, key, hot);
+            if is_sent {
+                return Ok(answer.then().next());
+            }
+        } else {
+            self.hot.remove(site, key);
+        }
+        // Too long to be kept: it is sent from the disk.
+        let there = coding.and_then(|coding| {
+            let place = beside_files.iter().position(|(of, ..)| *of == coding)?;
+            Some(beside_files.swap_remove(place))
+        });
+        match (coding, there) {
+            (Some(coding), Some((_, file, facts))) => {
+                self.stream(answer, file, &plain.coded(coding, facts, Some(facts.octets)))
+            }
+            (Some(coding), None) if self.may_have_no_length(answer) => {
+                self.stream(answer, file, &plain.coded(coding, facts, None))
+            }
+            _ => self.stream(answer, file, &plain),
+        }
+    }
+
+    /// Whether a response may leave its length open: not for an HTTP/1.0 client, which would have to take the
+    /// connection's end for it, and not where part of it is wanted.
+    fn may_have_no_length(&self, answer: &Answer<'_, '_>) -> bool {
+        let knows_chunks = self.form == Form::Http2 || answer.head.version == Version::Http11;
+        knows_chunks && !(answer.head.conditional && answer.head.fields.first(b"range").is_some())
+    }
+
+    /// The response in `coding`, from the file beside or made now; `None` when it is too long to be kept.
+    fn coded(
+        &self,
+        answer: &Answer<'_, '_>,
+        coding: Coding,
+        plain: &Representation,
+        hot: &mut Hot,
+        beside: &[(Coding, File, Facts)],
+    ) -> io::Result<Option<Ready>> {
+        let mut body = Vec::new();
+        let facts = match beside.iter().find(|(of, ..)| *of == coding) {
+            Some((.., facts)) if facts.octets > FILE_OCTETS_MAX => return Ok(None),
+            Some((_, file, facts)) => {
+                read_whole(file, facts.octets, &mut body)?;
+                *facts
+            }
+            None => {
+                let Some(ready) = hot.ready(None) else { return Ok(None) };
+                body = compress::whole(coding, ready.content())?;
+                plain.facts
+            }
         };
+        let representation = plain.coded(coding, facts, Some(body.len() as u64));
+        Ok(Some(self.ready(answer, representation, &body)))
+    }
+
+    fn ready(&self, answer: &Answer<'_, '_>, representation: Representation, body: &[u8]) -> Ready {
+        let own = &answer.place.route.fields;
+        Ready::new(representation, &self.setup.server_name, body, own, self.dates)
+    }
+
+    /// Answers with a file that is sent from the disk.
+    fn stream(
+        &mut self,
+        answer: &Answer<'_, '_>,
+        file: File,
+        representation: &Representation,
+    ) -> io::Result<Option<Next>> {
+        let wall = self.dates.wall();
+        let selected = representation.select(answer.head, wall);
         let start = self.out.len();
-        let mut writer = self.begin(answer, status);
-        representation.write_fields(&mut writer, status, wall);
+        let number = self.boundaries.next_u64();
+        let chunked = representation.octets.is_none() && self.form == Form::Http1 && answer.with_body();
+        let mut writer = self.begin(answer, selected.status());
+        let multipart = representation.begin_parts(&mut writer, &selected, number);
+        representation.write_fields(&mut writer, &selected, wall);
+        if chunked && selected == Selected::Whole {
+            writer.field("Transfer-Encoding", b"chunked");
+        }
         self.head_end = answer.finish(&mut writer);
-        self.sent(answer, status, start);
-        if status != Status::OK || !answer.with_body() {
+        self.sent(answer, selected.status(), start);
+        if !answer.with_body() {
             return Ok(answer.then().next());
         }
-        let stream = FileStream { file, octets: facts.octets, then: answer.then(), cause: answer.cause };
+        let (then, cause) = (answer.then(), answer.cause);
+        let stream = match (selected, multipart) {
+            (Selected::Whole, _) => match (representation.coding, representation.octets) {
+                (Some(coding), None) => {
+                    FileStream::compressed(file, representation.facts.octets, coding, then, cause)?
+                }
+                (_, octets) => {
+                    let end = octets.unwrap_or(representation.facts.octets);
+                    FileStream::part(file, Span { first: 0, end }, then, cause)
+                }
+            },
+            (Selected::Part(span), _) => FileStream::part(file, span, then, cause),
+            (Selected::Parts(parts), Some(multipart)) => {
+                FileStream::parts(file, multipart.heads, &parts, multipart.end, then, cause)
+            }
+            _ => return Ok(answer.then().next()),
+        };
         Ok(Some(Next::Stream(Box::new(stream))))
     }
 
-    /// Sends what was just read and keeps it.
-    fn fresh(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
-        let route = (answer.place.number, &**answer.place.route);
-        let mut hot = Hot::new(representation, &self.setup.server_name, body, route, self.dates, self.now);
-        send_hot(answer, &mut hot, self.out, self.dates, self.counts, self.watching);
+    /// Sends the built-in page and keeps it.
+    fn page(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
+        let ready = self.ready(answer, representation, body);
+        let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
+        let Self { out, dates, counts, watching, boundaries, .. } = self;
+        send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

@@ -16,14 +16,18 @@ use doorway_net::web::Upgrade;
 use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
-use super::batch::{self, FileStream, Next, Then};
+use super::batch::{self, Next, Then};
+use super::body::FileStream;
 use super::reply;
 use super::server::{Server, Worker};
 use crate::connection::{Connection, Decision, LINGER_TIME};
 use crate::wire::FieldSpans;
+use crate::wire::response::write_chunk_size;
 
 /// A worker's buffer for responses is given back when a batch made it grow beyond this.
 const OUT_OCTETS_KEPT: usize = 256 * 1024;
+/// Octets of a file that are sent at a time without being read: other connections of the worker wait meanwhile.
+const SENDFILE_OCTETS: usize = 512 * 1024;
 /// Octets of a file that are read and sent at a time.
 const FILE_CHUNK_OCTETS: usize = 64 * 1024;
 
@@ -193,7 +197,12 @@ impl Talk {
     /// Writes a batch's responses; what the socket does not take is kept.
     fn send(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
         self.flushing = self.stream.is_tls();
-        match Pin::new(&mut self.stream).poll_write(cx, out) {
+        // A file follows its head at once: they may leave together.
+        let written = match self.next {
+            Some(Next::Stream(_)) => self.stream.poll_write_more(cx, out),
+            _ => Pin::new(&mut self.stream).poll_write(cx, out),
+        };
+        match written {
             Poll::Ready(Ok(count)) if count == out.len() => {}
             Poll::Ready(Ok(count)) => self.unsent.extend_from_slice(&out[count..]),
             Poll::Pending => self.unsent.extend_from_slice(out),
@@ -239,20 +248,40 @@ impl Talk {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await
     }
 
-    async fn stream_file(&mut self, stream: FileStream) -> io::Result<Then> {
-        use std::os::unix::fs::FileExt as _;
-        let mut chunk = vec![0; FILE_CHUNK_OCTETS];
-        let mut at = 0;
-        while at < stream.octets {
-            let left = usize::try_from(stream.octets - at).unwrap_or(usize::MAX);
-            let room = left.min(chunk.len());
-            let count = stream.file.read_at(&mut chunk[..room], at)?;
-            if count == 0 {
-                // It became shorter: the length that was promised cannot be kept.
-                return Ok(Then::Close);
+    async fn stream_file(&mut self, mut stream: FileStream) -> io::Result<Then> {
+        let chunked = stream.has_no_length();
+        let (mut piece, mut out) = (Vec::new(), Vec::new());
+        // What encrypts, or is no socket of the system, reads and writes below; so does who is looked at.
+        let mut sends_files = !self.watching.is_traced();
+        loop {
+            if sends_files && let Some((file, span)) = stream.next_of_file() {
+                let octets = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(SENDFILE_OCTETS);
+                let sent = poll_fn(|cx| self.stream.poll_send_file(cx, file, span.first, octets)).await?;
+                match sent {
+                    Some(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    Some(count) => stream.advance(count as u64),
+                    None => sends_files = false,
+                }
+                continue;
             }
-            self.write(&chunk[..count], stream.cause, "body").await?;
-            at += count as u64;
+            piece.clear();
+            // When the file became shorter the length that was promised cannot be kept: the error ends the
+            // connection.
+            if stream.pull(&mut piece, FILE_CHUNK_OCTETS)? == 0 {
+                break;
+            }
+            if chunked {
+                out.clear();
+                write_chunk_size(&mut out, piece.len());
+                out.extend_from_slice(&piece);
+                out.extend_from_slice(b"\r\n");
+                self.write(&out, stream.cause, "chunk").await?;
+            } else {
+                self.write(&piece, stream.cause, "body").await?;
+            }
+        }
+        if chunked {
+            self.write(b"0\r\n\r\n", stream.cause, "last chunk").await?;
         }
         Ok(stream.then)
     }

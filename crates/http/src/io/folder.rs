@@ -1,13 +1,17 @@
 //! A folder that is served, with the rules of its site.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use doorway_net::World;
 
 use super::files::Root;
+use super::uploads::Uploads;
 use crate::coding::Coding;
 use crate::config::SiteConfig;
 use crate::error::Error;
 use crate::pattern::Pattern;
+use crate::upload::Rules;
 
 /// A folder and its rules.
 #[derive(Debug, Clone)]
@@ -26,17 +30,10 @@ pub(super) struct Folder {
     pub(super) compress: Vec<Coding>,
     cache: Vec<(Pattern, Arc<str>)>,
     errors: Vec<(Vec<u16>, String)>,
-    /// How files are stored, where they may be.
-    pub(super) write: Option<Writing>,
-}
-
-/// How files are stored.
-#[derive(Debug, Clone)]
-pub(super) struct Writing {
-    /// Octets of all files together.
-    pub(super) quota: Option<u64>,
-    /// Whether a change needs a condition: 428.
-    pub(super) needs_condition: bool,
+    /// By what rules files are stored, where they may be.
+    pub(super) write: Option<Rules>,
+    /// Who stores them, once the server is there.
+    pub(super) uploads: OnceLock<Arc<Uploads>>,
 }
 
 impl Folder {
@@ -62,7 +59,8 @@ impl Folder {
             errors: site.errors.clone(),
             write: site
                 .write
-                .then_some(Writing { quota: site.quota, needs_condition: site.write_needs_condition }),
+                .then_some(Rules { quota: site.quota, needs_condition: site.write_needs_condition }),
+            uploads: OnceLock::new(),
         })
     }
 
@@ -71,13 +69,20 @@ impl Folder {
         Self { base: base.to_owned(), ..self }
     }
 
+    /// Gets ready to store files in `world`, where that is wanted.
+    pub(super) fn open_uploads(&self, world: &World) {
+        if let Some(rules) = self.write {
+            self.uploads.get_or_init(|| Uploads::new(world, &self.root, &self.base, rules));
+        }
+    }
+
     /// The folder that is at its path now, when that is another.
     pub(super) fn reopen(&self) -> Result<Option<Self>, Error> {
         let now = Root::open(&self.path, self.root.symlinks())?;
         if now.is_the_folder_of(&self.root).unwrap_or(false) {
             return Ok(None);
         }
-        Ok(Some(Self { root: Arc::new(now), ..self.clone() }))
+        Ok(Some(Self { root: Arc::new(now), uploads: OnceLock::new(), ..self.clone() }))
     }
 
     /// What Cache-Control says of a path in canonical form: the first rule that fits.

@@ -1,4 +1,5 @@
-//! The hot cache: small files as whole responses, ready to be copied into a write.
+//! The hot cache: small files as whole responses, ready to be copied into a write, in each coding that
+//! clients asked for.
 //!
 //! Each worker has its own, so there is no lock to wait for. An entry is looked at again on disk at
 //! most once a second; only its Date changes in between, and is patched in place.
@@ -9,10 +10,12 @@ use std::time::Duration;
 use doorway_base::Instant;
 
 use super::date::DateCache;
-use super::site::Route;
 use crate::Status;
+use crate::coding::Coding;
 use crate::cors::Cors;
-use crate::files::{Facts, Representation};
+use crate::files::Facts;
+use crate::own_fields::OwnFields;
+use crate::representation::{Representation, Selected};
 use crate::wire::Version;
 use crate::wire::date::DATE_OCTETS;
 use crate::wire::response::{Form, ResponseWriter};
@@ -38,15 +41,15 @@ pub(super) struct HotCache {
     octets_max: usize,
 }
 
-/// One response to GET with status 200.
+/// One file, ready to be sent as it is and in the codings that were asked for.
 #[derive(Debug)]
 pub(super) struct Hot {
-    /// Status line and fields, the empty line, the body.
-    octets: Vec<u8>,
-    /// Where the empty line begins.
-    fields_end: usize,
-    date_at: usize,
-    date_second: u64,
+    plain: Ready,
+    coded: [Option<Box<Ready>>; Coding::ALL.len()],
+    /// The codings in which it can be sent, best first; those that no client asked for yet are not made.
+    pub(super) codings: Vec<Coding>,
+    /// Facts of the compressed files that lie beside it.
+    beside: Vec<(Coding, Facts)>,
     checked: Instant,
     /// Whether the file was quiet long enough before it was read that its facts tell of any change.
     settled: bool,
@@ -54,35 +57,47 @@ pub(super) struct Hot {
     visited: bool,
     /// The place of its route in its site.
     pub(super) route: u16,
+}
+
+/// One response to GET with status 200.
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// Status line and fields, the empty line, the body.
+    octets: Vec<u8>,
+    /// Where the empty line begins.
+    fields_end: usize,
+    date_at: usize,
+    date_second: u64,
     pub(super) representation: Representation,
 }
 
-impl Hot {
+impl Ready {
     /// The response with `body` as its content.
     pub(super) fn new(
         representation: Representation,
         server_name: &str,
         body: &[u8],
-        route: (u16, &Route),
+        own: &OwnFields,
         dates: &DateCache,
-        now: Instant,
     ) -> Self {
         let mut octets = Vec::with_capacity(body.len() + 320);
         let mut writer = ResponseWriter::begin(&mut octets, Form::Http1, Status::OK);
         let date_at = writer.date(dates.text());
-        let (route, of) = route;
-        if !server_name.is_empty() && !of.fields.omits("Server") {
+        if !server_name.is_empty() && !own.omits("Server") {
             writer.field("Server", server_name.as_bytes());
         }
-        representation.write_fields(&mut writer, Status::OK, dates.wall());
-        of.fields.write(&mut writer);
+        representation.write_fields(&mut writer, &Selected::Whole, dates.wall());
+        own.write(&mut writer);
         let fields_end = octets.len();
         octets.extend_from_slice(b"\r\n");
         octets.extend_from_slice(body);
-        let settled = dates.wall() - representation.facts.modified > SETTLED;
         let date_second = dates.wall().as_secs();
-        let (checked, visited) = (now, false);
-        Self { octets, fields_end, date_at, date_second, checked, settled, visited, route, representation }
+        Self { octets, fields_end, date_at, date_second, representation }
+    }
+
+    /// The content.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.octets[self.fields_end + 2..]
     }
 
     /// Appends the response, with the body unless the request was HEAD.
@@ -111,8 +126,42 @@ impl Hot {
         }
         writer.connection(version, persistent).end();
         if with_body {
-            out.extend_from_slice(&self.octets[self.fields_end + 2..]);
+            out.extend_from_slice(self.content());
         }
+    }
+}
+
+impl Hot {
+    /// An entry for the route at `route`. `beside` are the facts of the compressed files beside it.
+    pub(super) fn new(
+        plain: Ready,
+        codings: Vec<Coding>,
+        beside: Vec<(Coding, Facts)>,
+        route: u16,
+        dates: &DateCache,
+        now: Instant,
+    ) -> Self {
+        let newest = beside
+            .iter()
+            .map(|(_, facts)| facts.modified)
+            .fold(plain.representation.facts.modified, Ord::max);
+        let settled = dates.wall() - newest > SETTLED;
+        let coded = Default::default();
+        Self { plain, coded, codings, beside, checked: now, settled, visited: false, route }
+    }
+
+    /// The response in `coding`, or as it is; `None` when it is not made yet.
+    #[inline]
+    pub(super) fn ready(&mut self, coding: Option<Coding>) -> Option<&mut Ready> {
+        match coding {
+            None => Some(&mut self.plain),
+            Some(coding) => self.coded[coding.place()].as_deref_mut(),
+        }
+    }
+
+    /// Adds the response in `coding`.
+    pub(super) fn add(&mut self, coding: Coding, ready: Ready) {
+        self.coded[coding.place()] = Some(Box::new(ready));
     }
 
     /// Whether it may be served without a look at the disk.
@@ -120,9 +169,14 @@ impl Hot {
         now - self.checked < FRESH
     }
 
+    /// Whether it was made from the file with these facts and those beside it.
+    pub(super) fn is_of(&self, facts: &Facts, beside: &[(Coding, Facts)]) -> bool {
+        self.plain.representation.facts == *facts && self.beside.as_slice() == beside
+    }
+
     /// Takes a new look at the disk into account; false when the file must be read again.
-    pub(super) fn confirm(&mut self, facts: &Facts, now: Instant) -> bool {
-        let same = self.settled && self.representation.facts == *facts;
+    pub(super) fn confirm(&mut self, facts: &Facts, beside: &[(Coding, Facts)], now: Instant) -> bool {
+        let same = self.settled && self.is_of(facts, beside);
         if same {
             self.checked = now;
         }
@@ -130,7 +184,8 @@ impl Hot {
     }
 
     fn cost(&self, key: &[u8]) -> usize {
-        self.octets.len() + 2 * key.len() + ENTRY_OCTETS
+        let coded: usize = self.coded.iter().flatten().map(|ready| ready.octets.len() + ENTRY_OCTETS).sum();
+        self.plain.octets.len() + coded + 2 * key.len() + ENTRY_OCTETS
     }
 }
 
@@ -172,12 +227,12 @@ impl HotCache {
         while self.octets > self.octets_max && self.evict() {}
     }
 
-    /// Forgets what is known of a path.
-    pub(super) fn remove(&mut self, site: u16, path: &[u8]) {
-        if let Some(hot) = self.entries(site).remove(path) {
-            self.octets -= hot.cost(path);
-            self.order.retain(|(of, key)| *of != site || **key != *path);
-        }
+    /// Forgets what is known of a path, and gives it back.
+    pub(super) fn remove(&mut self, site: u16, path: &[u8]) -> Option<Hot> {
+        let hot = self.entries(site).remove(path)?;
+        self.octets -= hot.cost(path);
+        self.order.retain(|(of, key)| *of != site || **key != *path);
+        Some(hot)
     }
 
     /// Lets the first entry go that was not asked for since the last look; false when there is none.
@@ -204,7 +259,9 @@ mod tests {
         let modified = UnixTime::from_secs(modified);
         let facts = Facts { inode: (1, 1), octets: body.len() as u64, modified };
         let dates = DateCache::at(UnixTime::from_secs(784_111_777));
-        Hot::new(Representation::new("a.txt", facts), "", body, (0, &Route::page()), &dates, Instant::ZERO)
+        let representation = Representation::new("a.txt", facts);
+        let plain = Ready::new(representation, "", body, &OwnFields::default(), &dates);
+        Hot::new(plain, Vec::new(), Vec::new(), 0, &dates, Instant::ZERO)
     }
 
     #[test]
@@ -213,11 +270,11 @@ mod tests {
         let later = DateCache::at(UnixTime::from_secs(784_111_778));
         let mut write = |version, persistent, with_body| {
             let mut out = Vec::new();
-            hot.write(&mut out, &later, None, version, persistent, with_body);
+            hot.plain.write(&mut out, &later, None, version, persistent, with_body);
             String::from_utf8(out).unwrap()
         };
         let fields = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:38 GMT\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: 5\r\nAccept-Ranges: bytes\r\n\
              ETag: \"1-5-ae1b8ccd379f000\"\r\nLast-Modified: Sun, 06 Nov 1994 08:36:40 GMT\r\n";
         assert_eq!(write(Version::Http11, true, true), format!("{fields}\r\nhello"));
         assert_eq!(write(Version::Http11, false, true), format!("{fields}Connection: close\r\n\r\nhello"));
@@ -230,13 +287,13 @@ mod tests {
     fn a_file_that_changed_just_before_it_was_read_is_read_again() {
         let now = Instant::ZERO + Duration::from_secs(2);
         let mut quiet = hot(b"x", 784_111_000);
-        let facts = quiet.representation.facts;
+        let facts = quiet.plain.representation.facts;
         assert!(!quiet.is_fresh(now));
-        assert!(quiet.confirm(&facts, now) && quiet.is_fresh(now));
-        assert!(!quiet.confirm(&Facts { octets: 2, ..facts }, now));
+        assert!(quiet.confirm(&facts, &[], now) && quiet.is_fresh(now));
+        assert!(!quiet.confirm(&Facts { octets: 2, ..facts }, &[], now));
         let mut busy = hot(b"x", 784_111_776);
-        let facts = busy.representation.facts;
-        assert!(!busy.confirm(&facts, now));
+        let facts = busy.plain.representation.facts;
+        assert!(!busy.confirm(&facts, &[], now));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Responses written into a batch: ready-made ones, statuses alone, refusals.
 
+use doorway_base::Random;
 use doorway_base::trace::{Direction, EventId};
 use doorway_net::tcp::Watching;
 
@@ -9,9 +10,11 @@ use super::date::DateCache;
 use super::hot::Hot;
 use super::server::Setup;
 use crate::Status;
-use crate::conditional::Precondition;
+use crate::coding::{Accepted, Coding};
 use crate::cors::{PREFLIGHT, is_preflight};
 use crate::own_fields::OwnFields;
+use crate::range::Span;
+use crate::representation::Selected;
 use crate::wire::response::{Form, ResponseWriter};
 use crate::wire::{Refusal, Version};
 
@@ -28,17 +31,22 @@ impl Desk<'_> {
 
     /// Answers with a text of the operator's, or with the status alone when there is none.
     pub(super) fn text(&mut self, answer: &Answer<'_, '_>, status: Status, text: &str) {
+        self.made(answer, status, "text/plain; charset=utf-8", text.as_bytes());
+    }
+
+    /// Answers with content that was made for this request.
+    pub(super) fn made(&mut self, answer: &Answer<'_, '_>, status: Status, media_type: &str, content: &[u8]) {
         let start = self.out.len();
         let mut writer = self.begin(answer, status);
         if !status.is_bodiless() {
-            if !text.is_empty() && !answer.place.route.fields.omits("Content-Type") {
-                writer.field("Content-Type", b"text/plain; charset=utf-8");
+            if !content.is_empty() && !answer.place.route.fields.omits("Content-Type") {
+                writer.field("Content-Type", media_type.as_bytes());
             }
-            writer.number("Content-Length", text.len() as u64);
+            writer.number("Content-Length", content.len() as u64);
         }
         self.head_end = answer.finish(&mut writer);
         if !status.is_bodiless() && answer.with_body() {
-            self.out.extend_from_slice(text.as_bytes());
+            self.out.extend_from_slice(content);
         }
         self.sent(answer, status, start);
     }
@@ -51,7 +59,11 @@ impl Desk<'_> {
         reason: &str,
     ) {
         let start = self.out.len();
-        let body = if reason.is_empty() { format!("{status}\n") } else { format!("{reason}\n") };
+        let page = answer.place.site.error_page(status);
+        let (media_type, body) = page.unwrap_or_else(|| {
+            let line = if reason.is_empty() { format!("{status}\n") } else { format!("{reason}\n") };
+            ("text/plain; charset=utf-8", line.into_bytes())
+        });
         let mut writer = self.begin(answer, status);
         if let Some((name, value)) = field {
             writer.field(name, value.as_bytes());
@@ -68,12 +80,12 @@ impl Desk<'_> {
             cors.write_preflight(&mut writer);
         }
         if !status.is_bodiless() {
-            writer.field("Content-Type", b"text/plain; charset=utf-8");
+            writer.field("Content-Type", media_type.as_bytes());
             writer.number("Content-Length", body.len() as u64);
         }
         self.head_end = answer.finish(&mut writer);
         if !status.is_bodiless() && answer.with_body() {
-            self.out.extend_from_slice(body.as_bytes());
+            self.out.extend_from_slice(&body);
         }
         self.sent(answer, status, start);
     }
@@ -97,6 +109,12 @@ impl Desk<'_> {
 }
 
 impl Answer<'_, '_> {
+    /// The one of `codings`, best first, that the client wants most; `None` for the content as it is.
+    pub(super) fn coding(&self, codings: &[Coding]) -> Option<Coding> {
+        let accepted = Accepted::read(self.head.fields.all(b"accept-encoding"));
+        accepted.choose(codings.iter().copied())
+    }
+
     /// Ends a head with the fields of its route. Returns where its content begins.
     pub(super) fn finish(&self, writer: &mut ResponseWriter<'_>) -> usize {
         let origin = self.cors().and_then(|(_, origin)| origin);
@@ -140,7 +158,7 @@ pub(super) fn refuse(
     out.extend_from_slice(body.as_bytes());
 }
 
-/// Answers from an entry of the hot cache.
+/// Answers from an entry of the hot cache; false when the coding that the client wants is not made yet.
 #[inline]
 pub(super) fn send_hot(
     answer: &Answer<'_, '_>,
@@ -149,31 +167,39 @@ pub(super) fn send_hot(
     dates: &DateCache,
     counts: &mut Counts,
     watching: &Watching,
-) {
+    boundaries: &mut Random,
+) -> bool {
+    let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
+    let Some(ready) = hot.ready(coding) else { return false };
     let start = out.len();
     let head = answer.head;
-    let status = match hot.representation.precondition(head, dates.wall()) {
-        Precondition::Holds => {
-            hot.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body());
-            Status::OK
-        }
-        precondition => {
-            let status = match precondition {
-                Precondition::Failed => Status::PRECONDITION_FAILED,
-                _ => Status::NOT_MODIFIED,
-            };
-            let mut writer = ResponseWriter::begin(out, Form::Http1, status);
-            writer.date(dates.text());
-            hot.representation.write_fields(&mut writer, status, dates.wall());
-            if status == Status::PRECONDITION_FAILED {
-                writer.number("Content-Length", 0);
+    let selected = ready.representation.select(head, dates.wall());
+    if selected == Selected::Whole {
+        ready.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body());
+    } else {
+        let representation = &ready.representation;
+        let mut writer = ResponseWriter::begin(out, Form::Http1, selected.status());
+        writer.date(dates.text());
+        let multipart = representation.begin_parts(&mut writer, &selected, boundaries.next_u64());
+        representation.write_fields(&mut writer, &selected, dates.wall());
+        answer.finish(&mut writer);
+        let slice = |span: &Span| &ready.content()[span.first as usize..span.end as usize];
+        match (&selected, multipart) {
+            (Selected::Part(span), _) => out.extend_from_slice(slice(span)),
+            (Selected::Parts(parts), Some(multipart)) => {
+                for (head, part) in multipart.heads.iter().zip(parts) {
+                    out.extend_from_slice(head.as_bytes());
+                    out.extend_from_slice(slice(part));
+                }
+                out.extend_from_slice(multipart.end.as_bytes());
             }
-            answer.finish(&mut writer);
-            status
+            _ => {}
         }
-    };
+    }
+    let status = selected.status();
     counts.count_response(status);
     watching.record(Direction::Out, &out[start..], answer.cause, || {
-        format!("{status} {}", hot.representation.media_type)
+        format!("{status} {}", ready.representation.media_type)
     });
+    true
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
@@ -23,6 +24,7 @@ use crate::wire::FieldSpans;
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
+    world: World,
     setup: Mutex<Arc<Setup>>,
     /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
     generation: AtomicU64,
@@ -56,11 +58,14 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    /// For the boundaries between parts of a response.
+    pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
 }
 
 impl Setup {
-    fn new(config: &Config, sites: Sites) -> Arc<Self> {
+    fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
+        sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
         Arc::new(Self { limits, sites, server_name, config: config.clone() })
     }
@@ -70,7 +75,7 @@ impl Server {
     /// A server of `sites` in `world`.
     #[must_use]
     pub fn new(world: &World, config: &Config, sites: Sites) -> Self {
-        let setup = Setup::new(config, sites);
+        let setup = Setup::new(world, config, sites);
         let mut random = world.random();
         let mut worker = || {
             let mut key = [0; 32];
@@ -84,16 +89,17 @@ impl Server {
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
                 verdicts: Verdicts::new(key),
+                boundaries: random.fork(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
-        Self { setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+        Self { world: world.clone(), setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
     }
 
     /// Serves other sites by another configuration from the next request on. Connections stay open;
     /// what concerns doors (addresses, numbers of connections) stays as it was.
     pub fn replace(&self, config: &Config, sites: Sites) {
-        *lock(&self.setup) = Setup::new(config, sites);
+        *lock(&self.setup) = Setup::new(&self.world, config, sites);
         self.generation.fetch_add(1, Release);
     }
 

@@ -8,15 +8,20 @@ use doorway_net::web::Handler;
 use super::authenticator::Authenticator;
 use super::folder::Folder;
 use super::gate::Gate;
+use crate::Status;
 use crate::auth::Demand;
 use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
+use crate::media_type::media_type;
 use crate::own_fields::OwnFields;
 use crate::pattern::Pattern;
 use crate::wire::Method;
 use crate::wire::method::Methods;
 use crate::wire::response::ResponseWriter;
+
+/// Longest page for errors, in octets.
+const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 
 /// Parts of the program that sites need: those that a route can mount, by name, and who checks logins.
 #[derive(Clone, Default)]
@@ -74,7 +79,7 @@ pub struct Sites {
 impl Default for Sites {
     /// The built-in page for every host.
     fn default() -> Self {
-        let site = Site { number: 0, name: "".into(), routes: vec![Arc::new(Route::page())] };
+        let site = Site { number: 0, name: "".into(), routes: vec![Arc::new(Route::page())], pages: None };
         Self { sites: vec![site], hosts: HashMap::new(), below: HashMap::new() }
     }
 }
@@ -88,6 +93,8 @@ pub(super) struct Site {
     pub(super) name: Arc<str>,
     /// The heaviest pattern first; the last fits every path.
     routes: Vec<Arc<Route>>,
+    /// The folder that has its pages for errors.
+    pages: Option<Arc<Folder>>,
 }
 
 /// How some paths of a site are answered.
@@ -224,20 +231,26 @@ impl Sites {
 impl Site {
     fn open(number: u16, config: &SiteConfig, handlers: &Handlers) -> Result<Self, Error> {
         let name = config.hosts.first().map(String::as_str).unwrap_or_default().into();
-        let mut site = Self { number, name, routes: Vec::with_capacity(config.routes.len() + 1) };
         let own = match &config.root {
             Some(path) => Does::Files(Arc::new(Folder::open(path, config)?)),
             // A site of its own without a folder has its routes alone.
             None if config.hosts.is_empty() && config.routes.is_empty() => Does::Page,
             None => Does::Respond { text: "".into(), status: 404 },
         };
+        let pages = match &own {
+            Does::Files(folder) if !config.errors.is_empty() => Some(Arc::clone(folder)),
+            _ => None,
+        };
+        let mut site = Self { number, name, routes: Vec::with_capacity(config.routes.len() + 1), pages };
         for route in &config.routes {
             site.add(Route::open(route, config, &own, handlers)?);
         }
         let fields = OwnFields::read(&config.fields);
-        let methods = Some(own.methods());
         let gate = handlers.gate(&config.realm, &config.auth, &config.login)?;
-        site.add(Route { does: own, methods, fields, gate, ..Route::page() });
+        let methods = Some(own.methods(gate.is_some()));
+        if !site.routes.iter().any(|route| route.pattern == Pattern::root()) {
+            site.add(Route { does: own, methods, fields, gate, ..Route::page() });
+        }
         let by_form = |route: &Arc<Route>| route.gate.as_ref().is_some_and(|gate| gate.demand().ways.form);
         if let Some((authenticator, page)) = &handlers.login
             && site.routes.iter().any(by_form)
@@ -267,6 +280,16 @@ impl Site {
         u16::try_from(place.unwrap_or(self.routes.len() - 1)).unwrap_or(u16::MAX)
     }
 
+    /// The page for a status, with its media type, where the site has one.
+    pub(super) fn error_page(&self, status: Status) -> Option<(&'static str, Vec<u8>)> {
+        let folder = self.pages.as_ref()?;
+        let name = folder.error_page(status.code())?;
+        let page = folder.root.read(name, PAGE_OCTETS_MAX);
+        page.map(|octets| (media_type(name), octets))
+            .inspect_err(|error| tracing::warn!(name, %error, "a page for errors could not be read"))
+            .ok()
+    }
+
     /// The route at a place.
     #[inline]
     pub(super) fn route(&self, place: u16) -> &Arc<Route> {
@@ -275,11 +298,14 @@ impl Site {
 }
 
 impl Does {
-    fn methods(&self) -> Methods {
+    /// What it can be asked for; `gated` says whether those who ask are known, without which nothing is stored.
+    fn methods(&self, gated: bool) -> Methods {
         let reading = Methods::NONE.with(Method::Get).with(Method::Head).with(Method::Options);
         match self {
             Self::Page => reading,
-            Self::Files(folder) if folder.write.is_some() => reading.with(Method::Put).with(Method::Delete),
+            Self::Files(folder) if folder.write.is_some() && gated => {
+                reading.with(Method::Put).with(Method::Delete)
+            }
             Self::Files(_) => reading,
             Self::Redirect { .. } | Self::Respond { .. } => {
                 reading.with(Method::Post).with(Method::Put).with(Method::Delete).with(Method::Patch)
@@ -295,7 +321,7 @@ impl Route {
         Self {
             pattern: Pattern::root(),
             does: Does::Page,
-            methods: Some(Does::Page.methods()),
+            methods: Some(Does::Page.methods(false)),
             body_octets_max: None,
             fields: OwnFields::default(),
             cors: None,
@@ -321,13 +347,6 @@ impl Route {
                 }
             },
         };
-        let wanted = Methods::named(config.methods.iter().map(String::as_str));
-        let methods = match &does {
-            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
-            does => Some(
-                wanted.map_or(does.methods(), |wanted| does.methods().both(wanted.with(Method::Options))),
-            ),
-        };
         let mut fields = OwnFields::read(&site.fields);
         fields.extend(&config.fields);
         let body_octets_max = config.body_octets_max;
@@ -336,6 +355,14 @@ impl Route {
             config.auth.as_ref().unwrap_or(&site.auth),
             config.login.as_ref().unwrap_or(&site.login),
         )?;
+        let wanted = Methods::named(config.methods.iter().map(String::as_str));
+        let methods = match &does {
+            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
+            does => {
+                let takes = does.methods(gate.is_some());
+                Some(wanted.map_or(takes, |wanted| takes.both(wanted.with(Method::Options))))
+            }
+        };
         Ok(Self {
             pattern,
             does,

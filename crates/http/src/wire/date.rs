@@ -33,6 +33,14 @@ pub fn write_date(time: UnixTime) -> [u8; DATE_OCTETS] {
     date
 }
 
+/// Writes a moment to the second as in `1994-11-06T08:49:37Z` (RFC 3339 §5.6), for programs that read JSON.
+#[must_use]
+pub fn write_rfc3339(time: UnixTime) -> String {
+    let civil = time.civil();
+    let (year, month, day) = (civil.year, civil.month, civil.day);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", civil.hour, civil.minute, civil.second)
+}
+
 /// Reads a date in any of the three forms; `None` when it has none of them or does not exist.
 ///
 /// `now` decides the century of a two-digit year: a date that seems more than 50 years ahead lies in

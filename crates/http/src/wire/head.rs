@@ -95,7 +95,7 @@ impl<'b> Fields<'b> {
     }
 
     /// Name and value of each. Values carry no whitespace at their ends.
-    pub fn iter(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + Clone + use<'b> {
         let octets = self.octets;
         self.spans.iter().map(move |span| span.of(octets))
     }

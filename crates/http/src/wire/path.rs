@@ -87,6 +87,12 @@ impl FilePath {
         if self.name.is_empty() { name.to_owned() } else { format!("{}/{name}", self.name) }
     }
 
+    /// The folder that it is in, and its name there.
+    #[must_use]
+    pub fn split(&self) -> (&str, &str) {
+        self.name.rsplit_once('/').unwrap_or(("", &self.name))
+    }
+
     /// Whether a segment begins with a dot, and is not `.well-known` in first place (RFC 8615).
     #[must_use]
     pub fn is_hidden(&self) -> bool {
@@ -95,6 +101,24 @@ impl FilePath {
             .enumerate()
             .any(|(place, segment)| segment.starts_with('.') && !(place == 0 && segment == ".well-known"))
     }
+}
+
+/// A path without `.` and `..`, its coding left as it is (RFC 3986 §5.2.4). What leads above the root stays
+/// at the root.
+#[must_use]
+pub fn remove_dot_segments(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut folder = false;
+    for segment in path.split('/').skip(usize::from(path.starts_with('/'))) {
+        folder = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let end = if folder && !kept.is_empty() { "/" } else { "" };
+    format!("/{}{end}", kept.join("/"))
 }
 
 /// The one way to write `path`, for whoever compares paths (RFC 3986 §6.2.2): dot segments resolved,

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
 mod bodies;
+mod content;
 mod files;
 mod handlers;
 mod login;
+mod sites;
 mod support;
 mod time;
 mod trace;
+mod uploads;

@@ -124,3 +124,24 @@ pub(crate) fn answers(config: Config, request: &str) -> String {
 pub(crate) fn last(line: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 }
+
+/// The content of a message, with the chunks of a chunked one put together.
+pub(crate) fn octets_of(message: &[u8]) -> Vec<u8> {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let (head, mut rest) = message.split_at(end);
+    if !String::from_utf8_lossy(head).contains("Transfer-Encoding: chunked") {
+        return rest.to_vec();
+    }
+    let mut content = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|two| two == b"\r\n").unwrap();
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        content.extend_from_slice(&rest[line + 2..line + 2 + size]);
+        assert_eq!(&rest[line + 2 + size..line + 4 + size], b"\r\n");
+        rest = &rest[line + 4 + size..];
+        if size == 0 {
+            assert!(rest.is_empty(), "octets behind the last chunk");
+            return content;
+        }
+    }
+}

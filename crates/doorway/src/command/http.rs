@@ -1,0 +1,145 @@
+//! `doorway http`: messages taken apart.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use doorway_http::explain::{Ending, Explained, explain};
+use doorway_http::wire::Refusal;
+use serde_json::json;
+
+use crate::cli::HttpCommand;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, YELLOW};
+
+/// Octets of a file that are explained, at most.
+const OCTETS_MAX: u64 = 16 << 20;
+/// Octets on a line.
+const OCTETS: usize = 36;
+
+/// Runs one of its commands.
+pub(super) fn run(command: HttpCommand, screen: &mut Screen) -> Result<Exit, Failure> {
+    match command {
+        HttpCommand::Explain { file } => {
+            let octets = read(&file)?;
+            let found = explain(&octets);
+            if screen.is_json() {
+                screen.document(&document(&octets, &found));
+            } else {
+                screen.text(&text(&octets, &found));
+            }
+            Ok(if found.ending == Ending::Whole { Exit::Done } else { Exit::Failed })
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut octets = Vec::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(OCTETS_MAX).read_to_end(&mut octets)
+    } else {
+        std::fs::File::open(file).and_then(|open| open.take(OCTETS_MAX).read_to_end(&mut octets))
+    };
+    match read {
+        Ok(_) => Ok(octets),
+        Err(error) => Err(Failure::new(format!("cannot read {}: {error}", file.display()))
+            .fix("name a file with the octets of a request or a response, or `-` for standard input")),
+    }
+}
+
+fn text(octets: &[u8], found: &Explained) -> String {
+    let mut text = format!("{DIM}{:>7}  {:<OCTETS$}  {:<26}{PLAIN}\n", "octet", "", "rule");
+    for stretch in &found.stretches {
+        let (mut rule, mut section) = (stretch.rule, stretch.section);
+        for (row, line) in shown(&octets[stretch.start..stretch.end]).iter().enumerate() {
+            let at = stretch.start + row * (OCTETS / 4);
+            let at = if row == 0 { at.to_string() } else { String::new() };
+            let colour = if rule == "CRLF" || rule == "SP" { DIM } else { "" };
+            let line = format!(
+                "{DIM}{at:>7}{PLAIN}  {colour}{line:<OCTETS$}{PLAIN}  {YELLOW}{rule:<26}{PLAIN} {DIM}{section}"
+            );
+            text.push_str(line.trim_end());
+            text.push_str(PLAIN);
+            text.push('\n');
+            (rule, section) = ("", "");
+        }
+    }
+    text.push('\n');
+    match found.ending {
+        Ending::Whole => {
+            let s = if found.messages == 1 { "" } else { "s" };
+            text.push_str(&format!(
+                "{GREEN}{} whole message{s}{PLAIN}: every octet keeps the grammar\n",
+                found.messages
+            ));
+        }
+        Ending::Partial => {
+            text.push_str(&format!("{BOLD}The message goes on{PLAIN}: what there is keeps the grammar\n"));
+        }
+        Ending::Broken(refusal) => text.push_str(&broken(octets, &refusal)),
+    }
+    text
+}
+
+/// The line with the broken octet, with a mark below it, and the rule.
+fn broken(octets: &[u8], refusal: &Refusal) -> String {
+    let at = refusal.at_octet.min(octets.len());
+    let start = octets[..at].iter().rposition(|&octet| octet == b'\n').map_or(0, |newline| newline + 1);
+    let start = start.max(at.saturating_sub(60));
+    let end = octets[at..].iter().position(|&octet| octet == b'\n').map_or(octets.len(), |end| at + end);
+    let before = octets[start..at].escape_ascii().to_string();
+    let after = octets[at..end.min(at + 40)].escape_ascii().to_string();
+    let mark = " ".repeat(before.chars().count());
+    let rule = refusal.rule;
+    format!(
+        "  {before}{after}\n  {mark}{RED}^{PLAIN} octet {at} breaks {BOLD}{}{PLAIN}\n\n  {}\n  {DIM}{}, answered with {}{PLAIN}\n",
+        rule.code, rule.text, rule.section, rule.status,
+    )
+}
+
+/// Octets as rows of text that a terminal shows as they are.
+fn shown(octets: &[u8]) -> Vec<String> {
+    let text = match std::str::from_utf8(octets) {
+        Ok(text) => text
+            .chars()
+            .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.into() })
+            .collect(),
+        Err(_) => vec![octets.escape_ascii().to_string()],
+    };
+    let mut rows = vec![String::new()];
+    for part in text.iter().flat_map(|part| {
+        if part.len() > 8 { part.chars().map(String::from).collect() } else { vec![part.clone()] }
+    }) {
+        if rows.last().is_some_and(|row| row.chars().count() + part.chars().count() > OCTETS) {
+            rows.push(String::new());
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push_str(&part);
+        }
+    }
+    rows
+}
+
+fn document(octets: &[u8], found: &Explained) -> serde_json::Value {
+    let stretches: Vec<_> = found
+        .stretches
+        .iter()
+        .map(|stretch| {
+            json!({
+                "octet": stretch.start,
+                "octets": octets[stretch.start..stretch.end].escape_ascii().to_string(),
+                "rule": stretch.rule,
+                "section": stretch.section,
+            })
+        })
+        .collect();
+    let ending = match found.ending {
+        Ending::Whole => json!("whole"),
+        Ending::Partial => json!("partial"),
+        Ending::Broken(Refusal { rule, at_octet }) => json!({
+            "octet": at_octet, "code": rule.code, "rule": rule.text, "section": rule.section,
+            "status": rule.status.code(),
+        }),
+    };
+    json!({ "messages": found.messages, "ending": ending, "stretches": stretches })
+}

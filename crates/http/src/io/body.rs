@@ -1,0 +1,166 @@
+//! The content of a response on its way out of a file: all of it, parts of it, or compressed meanwhile.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+use doorway_base::trace::EventId;
+
+use super::batch::Then;
+use super::compress::Encoder;
+use crate::coding::Coding;
+use crate::range::Span;
+
+/// Content of which the head is written already.
+pub(super) struct FileStream {
+    file: File,
+    /// What is still to be sent, in order.
+    pieces: VecDeque<Piece>,
+    encoder: Option<Encoder>,
+    /// What the encoder gave and nobody has taken yet.
+    coded: Vec<u8>,
+    /// What follows when it is out.
+    pub(super) then: Then,
+    pub(super) cause: Option<EventId>,
+}
+
+enum Piece {
+    Octets(Vec<u8>),
+    File(Span),
+}
+
+impl FileStream {
+    /// One part of a file, or all of it.
+    pub(super) fn part(file: File, span: Span, then: Then, cause: Option<EventId>) -> Self {
+        Self::new(file, VecDeque::from([Piece::File(span)]), None, then, cause)
+    }
+
+    /// Parts of a file with text before each and behind the last.
+    pub(super) fn parts(
+        file: File,
+        heads: Vec<String>,
+        parts: &[Span],
+        end: String,
+        then: Then,
+        cause: Option<EventId>,
+    ) -> Self {
+        let both = heads.into_iter().zip(parts);
+        let mut pieces: VecDeque<Piece> =
+            both.flat_map(|(head, part)| [Piece::Octets(head.into_bytes()), Piece::File(*part)]).collect();
+        pieces.push_back(Piece::Octets(end.into_bytes()));
+        Self::new(file, pieces, None, then, cause)
+    }
+
+    /// The first `octets` octets of a file, compressed; how many that makes shows at the end.
+    ///
+    /// # Errors
+    /// When the compressor has no memory.
+    pub(super) fn compressed(
+        file: File,
+        octets: u64,
+        coding: Coding,
+        then: Then,
+        cause: Option<EventId>,
+    ) -> io::Result<Self> {
+        let pieces = VecDeque::from([Piece::File(Span { first: 0, end: octets })]);
+        Ok(Self::new(file, pieces, Some(Encoder::new(coding)?), then, cause))
+    }
+
+    fn new(
+        file: File,
+        pieces: VecDeque<Piece>,
+        encoder: Option<Encoder>,
+        then: Then,
+        cause: Option<EventId>,
+    ) -> Self {
+        Self { file, pieces, encoder, coded: Vec::new(), then, cause }
+    }
+
+    /// Whether its head says no length, so that HTTP/1 has to send it in chunks.
+    pub(super) const fn has_no_length(&self) -> bool {
+        self.encoder.is_some()
+    }
+
+    /// The octets of the file that come next, when they are sent as they are, for whoever can send them
+    /// without reading them. Say with [`FileStream::advance`] how many were.
+    pub(super) fn next_of_file(&self) -> Option<(&File, Span)> {
+        match self.pieces.front() {
+            Some(Piece::File(span)) if self.encoder.is_none() => Some((&self.file, *span)),
+            _ => None,
+        }
+    }
+
+    /// Takes note that so many octets of the file were sent.
+    pub(super) fn advance(&mut self, octets: u64) {
+        if let Some(Piece::File(span)) = self.pieces.front_mut() {
+            span.first = (span.first + octets).min(span.end);
+            if span.first == span.end {
+                self.pieces.pop_front();
+            }
+        }
+    }
+
+    /// Appends up to `octets_max` octets of what comes next to `out`. Returns how many; none is the end.
+    ///
+    /// # Errors
+    /// As the disk gives them; `UnexpectedEof` when the file became shorter than what was promised.
+    pub(super) fn pull(&mut self, out: &mut Vec<u8>, octets_max: usize) -> io::Result<usize> {
+        if octets_max == 0 {
+            return Ok(0);
+        }
+        if self.encoder.is_some() {
+            return self.pull_coded(out, octets_max);
+        }
+        self.pull_plain(out, octets_max)
+    }
+
+    fn pull_plain(&mut self, out: &mut Vec<u8>, octets_max: usize) -> io::Result<usize> {
+        match self.pieces.front_mut() {
+            None => Ok(0),
+            Some(Piece::Octets(octets)) => {
+                let count = octets.len().min(octets_max);
+                out.extend(octets.drain(..count));
+                if octets.is_empty() {
+                    self.pieces.pop_front();
+                }
+                Ok(count)
+            }
+            Some(Piece::File(span)) => {
+                let room = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(octets_max);
+                let start = out.len();
+                out.resize(start + room, 0);
+                let count = self.file.read_at(&mut out[start..], span.first);
+                out.truncate(start + *count.as_ref().unwrap_or(&0));
+                match count? {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    count => {
+                        self.advance(count as u64);
+                        Ok(count)
+                    }
+                }
+            }
+        }
+    }
+
+    fn pull_coded(&mut self, out: &mut Vec<u8>, octets_max: usize) -> io::Result<usize> {
+        while self.coded.is_empty() {
+            let mut plain = Vec::new();
+            let count = self.pull_plain(&mut plain, octets_max)?;
+            let Some(encoder) = &mut self.encoder else { return Ok(0) };
+            if count == 0 {
+                encoder.finish()?;
+                self.coded = encoder.take();
+                if self.coded.is_empty() {
+                    return Ok(0);
+                }
+            } else {
+                encoder.write(&plain)?;
+                self.coded = encoder.take();
+            }
+        }
+        let count = self.coded.len().min(octets_max);
+        out.extend(self.coded.drain(..count));
+        Ok(count)
+    }
+}
