@@ -137,10 +137,12 @@ impl Login {
              <input type=\"hidden\" name=\"to\" value=\"{to}\">\n\
              <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
              <label>Name <input name=\"user\" value=\"{user}\" autocomplete=\"username\" autocapitalize=\"none\" \
-             spellcheck=\"false\" required autofocus></label>\n\
-             <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\n\
+             spellcheck=\"false\" required{first}></label>\n\
+             <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required{second}></label>\n\
              <button>Log in</button>\n</form>",
             host = escape_html(&request.host),
+            first = if user.is_empty() { " autofocus" } else { "" },
+            second = if user.is_empty() { "" } else { " autofocus" },
         );
         let response = self.html(notice.status(), "Log in", &text);
         let response = response.with("Set-Cookie", &page_cookie(&page, request.secure, PAGE_TIME));

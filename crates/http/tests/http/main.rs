@@ -5,6 +5,7 @@
 mod bodies;
 mod content;
 mod files;
+mod forms;
 mod handlers;
 mod login;
 mod sites;
