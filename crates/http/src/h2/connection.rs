@@ -465,7 +465,7 @@ impl Connection {
         }
         let padding = counted - content.len();
         let Some(stream) = self.streams.find(id) else {
-            if id > self.last || id % 2 == 0 {
+            if id > self.last || id.is_multiple_of(2) {
                 return broken(&rule::STREAM_IDLE);
             }
             // What was under way when the stream ended counts all the same.
@@ -541,7 +541,7 @@ impl Connection {
         error: ErrorCode,
         now: Instant,
     ) -> Result<Event<'static>, Violation> {
-        if id > self.last || id % 2 == 0 {
+        if id > self.last || id.is_multiple_of(2) {
             return Err(Violation::new(&rule::STREAM_IDLE, id));
         }
         match self.streams.remove(id, Ended::ByPeer) {
@@ -584,7 +584,7 @@ impl Connection {
                 _ => broken(&rule::WINDOW_OVERFLOW),
             };
         }
-        if id > self.last || id % 2 == 0 {
+        if id > self.last || id.is_multiple_of(2) {
             return broken(&rule::STREAM_IDLE);
         }
         match self.streams.find(id) {
@@ -599,7 +599,7 @@ impl Connection {
     }
 
     fn priority_update(&mut self, id: u32, value: &[u8], now: Instant) -> Result<(), Violation> {
-        if id % 2 == 0 {
+        if id.is_multiple_of(2) {
             return Err(Violation::new(&rule::PRIORITY_UPDATE, 0));
         }
         self.cheap(Cheap::Priority, id, now)?;
