@@ -12,6 +12,7 @@ mod dialogue;
 mod dns;
 mod first_start;
 mod folder;
+mod logins;
 mod looking;
 mod octets;
 mod openssl;
