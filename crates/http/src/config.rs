@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 
+use crate::access_log::LogFormat;
 use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
@@ -122,6 +123,19 @@ pub const SECTION: Section = Section {
             help: "Value of the Server field in responses; empty to leave it out.",
         },
         Key {
+            name: "access_log",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "File that gets a line for each response; unset for none. It is opened anew at each reload, so \
+                   that it can be moved away.",
+        },
+        Key {
+            name: "access_log_format",
+            kind: Kind::Choice(&["common", "combined", "json"]),
+            default: Preset::Text("combined"),
+            help: "The form of its lines: Common Log Format, the same with Referer and User-Agent, or JSON.",
+        },
+        Key {
             name: "site",
             kind: Kind::Tables(site::SITE_KEYS),
             default: Preset::List(&[]),
@@ -129,6 +143,15 @@ pub const SECTION: Section = Section {
         },
     ],
 };
+
+/// The file with a line for each response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The file.
+    pub path: PathBuf,
+    /// The form of its lines.
+    pub format: LogFormat,
+}
 
 /// What the operator says about the HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,6 +188,8 @@ pub struct Config {
     pub cache_octets_max: usize,
     /// Value of the Server field; empty for none.
     pub server_name: String,
+    /// Where a line for each response goes.
+    pub access_log: Option<AccessLog>,
     /// What is served under names of its own.
     pub sites: Vec<SiteConfig>,
 }
@@ -198,6 +223,14 @@ impl Config {
             body_octets_max: values.size("body_octets_max"),
             cache_octets_max: size("cache_octets_max"),
             server_name: values.text("server_name").to_owned(),
+            access_log: values.optional("access_log", Values::path).map(|path| AccessLog {
+                path: path.to_owned(),
+                format: match values.text("access_log_format") {
+                    "common" => LogFormat::Common,
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Combined,
+                },
+            }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
         }
     }

@@ -4,6 +4,7 @@
 //! This is the hot path: no allocation, no clock, no lock and no atomic per request. What cannot be
 //! answered at once (a large file, a handler) ends the batch as a [`Next`].
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use doorway_base::trace::{Direction, EventId};
@@ -11,17 +12,21 @@ use doorway_base::{Instant, Random};
 use doorway_net::tcp::Watching;
 use doorway_net::web::{Fields, Handler, Request};
 
+use super::access_log::Lines;
 use super::body::FileStream;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
-use super::reply::send_hot;
+use super::reply::{protocol, send_hot};
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
+use crate::Status;
+use crate::access_log::Line;
 use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
 use crate::cors::Cors;
+use crate::wire::date::DATE_OCTETS;
 use crate::wire::path::canonical;
 use crate::wire::response::Form;
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
@@ -63,6 +68,59 @@ pub(super) struct Placed {
     pub(super) route: Arc<Route>,
     /// The page that the request comes from, where the route has rules about that.
     pub(super) origin: Option<Vec<u8>>,
+    /// The number of its site.
+    pub(super) site: u16,
+    /// What the log says of the request, if there is one.
+    pub(super) told: Option<Box<Told>>,
+}
+
+/// What the log says of a request that a handler answers.
+pub(super) struct Told {
+    pub(super) remote: IpAddr,
+    pub(super) user: Option<Arc<str>>,
+    pub(super) method: Vec<u8>,
+    pub(super) target: Vec<u8>,
+    pub(super) host: Vec<u8>,
+    pub(super) referer: Option<Vec<u8>>,
+    pub(super) user_agent: Option<Vec<u8>>,
+}
+
+impl Told {
+    fn new(head: &RequestHead<'_>, remote: IpAddr, user: Option<Arc<str>>) -> Box<Self> {
+        let field = |name| head.fields.first(name).map(<[u8]>::to_vec);
+        Box::new(Self {
+            remote,
+            user,
+            method: head.method_name.to_vec(),
+            target: head.target_octets.to_vec(),
+            host: head.host.to_vec(),
+            referer: field(b"referer".as_slice()),
+            user_agent: field(b"user-agent".as_slice()),
+        })
+    }
+
+    /// The line about the response to it.
+    pub(super) fn line<'l>(
+        &'l self,
+        date: &'l [u8; DATE_OCTETS],
+        version: Version,
+        status: Status,
+        octets: Option<u64>,
+    ) -> Line<'l> {
+        Line {
+            remote: self.remote,
+            user: self.user.as_deref(),
+            date,
+            method: &self.method,
+            target: &self.target,
+            protocol: protocol(version),
+            host: &self.host,
+            status: status.code(),
+            octets,
+            referer: self.referer.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+        }
+    }
 }
 
 /// What happens to a connection after a response.
@@ -100,11 +158,11 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, lines, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
     let mut desk =
-        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, now };
+        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, lines, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -164,6 +222,7 @@ pub(super) struct Desk<'a> {
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
     pub(super) boundaries: &'a mut Random,
+    pub(super) lines: &'a mut Lines,
     /// What the worker remembers of clients' credentials.
     pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
@@ -176,6 +235,8 @@ pub(super) struct Answer<'h, 'b> {
     pub(super) place: Place<'h>,
     pub(super) persistent: bool,
     pub(super) cause: Option<EventId>,
+    /// Who is let in, where the route has a gate.
+    pub(super) user: Option<Arc<str>>,
 }
 
 /// Where in the config a request leads.
@@ -244,9 +305,11 @@ impl Desk<'_> {
         {
             let cause = record();
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
-            let answer = Answer { head, place, persistent: persistent(), cause };
-            let Self { out, form, dates, counts, watching, boundaries, .. } = self;
-            if let Some(content) = send_hot(&answer, hot, out, *form, dates, counts, watching, boundaries) {
+            let answer = Answer { head, place, persistent: persistent(), cause, user: None };
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            if let Some(content) =
+                send_hot(&answer, hot, out, *form, dates, counts, watching, boundaries, lines)
+            {
                 counts.hot += 1;
                 self.head_end = content;
                 return answer.then().next();
@@ -265,7 +328,7 @@ impl Desk<'_> {
         let cause = record();
         let user = match passage {
             Some((gate, Passage::Shut(shut))) => {
-                let answer = Answer { head, place, persistent: persistent(), cause };
+                let answer = Answer { head, place, persistent: persistent(), cause, user: None };
                 self.turn_away(gate, &answer, shut);
                 return answer.then().next();
             }
@@ -283,11 +346,10 @@ impl Desk<'_> {
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {
-            let mut call = self.handler_call(handler, head, path, place.route, cause);
-            call.request.user = user;
+            let call = self.handler_call(handler, head, path, &place, user, cause);
             return Some(Next::Handle(Box::new(call)));
         }
-        let answer = Answer { head, place, persistent: persistent(), cause };
+        let answer = Answer { head, place, persistent: persistent(), cause, user };
         self.cold(&answer, path, normal)
     }
 
@@ -296,9 +358,13 @@ impl Desk<'_> {
         handler: &Arc<dyn Handler>,
         head: &RequestHead<'_>,
         path: &str,
-        route: &Arc<Route>,
+        place: &Place<'_>,
+        user: Option<Arc<str>>,
         cause: Option<EventId>,
     ) -> HandlerCall {
+        let (route, site) = (place.route, place.site.number);
+        let remote = self.watching.pulse().ends().remote;
+        let told = self.lines.format.map(|_| Told::new(head, remote.ip(), user.clone()));
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
@@ -311,14 +377,15 @@ impl Desk<'_> {
             host: text(head.host_name()),
             fields,
             body: doorway_net::web::Body::Empty,
-            remote: self.watching.pulse().ends().remote,
+            remote,
             secure: false,
             unix_user: None,
-            user: None,
+            user,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
         let origin = route.cors.as_ref().and(head.fields.first(b"origin")).map(<[u8]>::to_vec);
-        let (handler, placed) = (Arc::clone(handler), Placed { route: Arc::clone(route), origin });
+        let (handler, placed) =
+            (Arc::clone(handler), Placed { route: Arc::clone(route), origin, site, told });
         HandlerCall { handler, placed, request, method, version, has_body, cause }
     }
 }

@@ -229,8 +229,10 @@ impl Desk<'_> {
         if let Some(hot) = self.hot.find(site, key)
             && hot.confirm(&facts, &beside, self.now)
         {
-            let Self { out, form, dates, counts, watching, boundaries, .. } = self;
-            if let Some(content) = send_hot(answer, hot, out, *form, dates, counts, watching, boundaries) {
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            if let Some(content) =
+                send_hot(answer, hot, out, *form, dates, counts, watching, boundaries, lines)
+            {
                 self.head_end = content;
                 return Ok(answer.then().next());
             }
@@ -264,8 +266,8 @@ impl Desk<'_> {
             {
                 hot.add(coding, ready);
             }
-            let Self { out, form, dates, counts, watching, boundaries, .. } = self;
-            let sent = send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries);
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let sent = send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries, lines);
             self.hot.insert(site, key, hot);
             if let Some(content) = sent {
                 self.head_end = content;
@@ -293,7 +295,7 @@ impl Desk<'_> {
     /// Whether a response may leave its length open: not for an HTTP/1.0 client, which would have to take the
     /// connection's end for it, and not where part of it is wanted.
     fn may_have_no_length(&self, answer: &Answer<'_, '_>) -> bool {
-        let knows_chunks = self.form == Form::Http2 || answer.head.version == Version::Http11;
+        let knows_chunks = answer.head.version != Version::Http10;
         knows_chunks && !(answer.head.conditional && answer.head.fields.first(b"range").is_some())
     }
 
@@ -348,6 +350,13 @@ impl Desk<'_> {
         }
         self.head_end = answer.finish(&mut writer);
         self.sent(answer, selected.status(), start);
+        let octets = match &selected {
+            Selected::Whole => representation.octets,
+            Selected::Part(span) => Some(span.octets()),
+            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+            _ => Some(0),
+        };
+        self.account(answer, selected.status(), octets);
         if !answer.with_body() {
             return Ok(answer.then().next());
         }
@@ -375,8 +384,10 @@ impl Desk<'_> {
     fn page(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
-        let Self { out, form, dates, counts, watching, boundaries, .. } = self;
-        if let Some(content) = send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries) {
+        let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+        if let Some(content) =
+            send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries, lines)
+        {
             self.head_end = content;
         }
         self.hot.insert(answer.place.site.number, key, hot);

@@ -13,12 +13,10 @@ use doorway_net::web::{Body, BodyStream, Response, Taking};
 
 use super::batch::{HandlerCall, Placed, Then};
 use super::connection::Talk;
-use super::counts::Counts;
-use super::date::DateCache;
 use super::feed::Feed;
 use super::reply::{begin, refuse};
 use super::request_body::{Broken, RequestBody};
-use super::server::{Server, Setup, Worker};
+use super::server::{Server, Worker};
 use crate::Status;
 use crate::wire::response::{Form, ResponseWriter, write_chunk_size};
 use crate::wire::{Method, Refusal, Version};
@@ -236,8 +234,12 @@ fn head(
     let mut out = Vec::new();
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
-    let Worker { setup, dates, counts, .. } = &mut *worker;
-    let mut writer = begin_response(setup, &mut out, Form::Http1, dates, counts, response, placed);
+    let octets = match delimited {
+        Delimited::Length(octets) => Some(octets),
+        Delimited::Bodiless => Some(0),
+        Delimited::Chunked | Delimited::Close => None,
+    };
+    let mut writer = begin_response(&mut worker, &mut out, version, response, placed, octets);
     if response.status == Status::SWITCHING_PROTOCOLS.code() {
         writer.field("Connection", b"Upgrade");
     }
@@ -251,18 +253,24 @@ fn head(
     out
 }
 
-/// Begins a handler's response with the fields that it has, but for those that frame it.
+/// Begins a handler's response with the fields that it has, but for those that frame it; `octets` is how long
+/// its content is, where that is known.
 pub(super) fn begin_response<'a>(
-    setup: &Setup,
+    worker: &mut Worker,
     out: &'a mut Vec<u8>,
-    form: Form,
-    dates: &DateCache,
-    counts: &mut Counts,
+    version: Version,
     response: &Response,
     placed: &Placed,
+    octets: Option<u64>,
 ) -> ResponseWriter<'a> {
     let status = Status::new(response.status);
-    counts.count_response(status);
+    let Worker { setup, dates, counts, lines, .. } = worker;
+    counts.count_of_site(placed.site, version, status);
+    if let (Some(format), Some(told)) = (lines.format, &placed.told) {
+        let line = told.line(dates.text(), version, status, octets);
+        counts.lines_dropped += u64::from(!lines.add(format, &line));
+    }
+    let form = if version == Version::Http2 { Form::Http2 } else { Form::Http1 };
     let own = &placed.route.fields;
     let mut writer = begin(setup, out, form, dates, status, own);
     for (name, value) in response.fields.iter() {

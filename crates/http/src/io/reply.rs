@@ -4,12 +4,14 @@ use doorway_base::Random;
 use doorway_base::trace::{Direction, EventId};
 use doorway_net::tcp::Watching;
 
+use super::access_log::Lines;
 use super::batch::{Answer, Desk};
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::Hot;
 use super::server::Setup;
 use crate::Status;
+use crate::access_log::Line;
 use crate::coding::{Accepted, Coding};
 use crate::cors::{PREFLIGHT, is_preflight};
 use crate::own_fields::OwnFields;
@@ -49,6 +51,8 @@ impl Desk<'_> {
             self.out.extend_from_slice(content);
         }
         self.sent(answer, status, start);
+        let octets = (self.out.len() - self.head_end) as u64;
+        self.account(answer, status, Some(octets));
     }
 
     fn respond(
@@ -88,6 +92,8 @@ impl Desk<'_> {
             self.out.extend_from_slice(&body);
         }
         self.sent(answer, status, start);
+        let octets = (self.out.len() - self.head_end) as u64;
+        self.account(answer, status, Some(octets));
     }
 
     /// Answers octets that are no request.
@@ -105,8 +111,16 @@ impl Desk<'_> {
         begin(self.setup, self.out, self.form, self.dates, status, &answer.place.route.fields)
     }
 
+    /// Counts a response and adds its line to the log.
+    pub(super) fn account(&mut self, answer: &Answer<'_, '_>, status: Status, octets: Option<u64>) {
+        self.counts.count_of_site(answer.place.site.number, answer.head.version, status);
+        if let Some(format) = self.lines.format {
+            let line = answer.line(self.dates, self.watching, status, octets);
+            self.counts.lines_dropped += u64::from(!self.lines.add(format, &line));
+        }
+    }
+
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
-        self.counts.count_response(status);
         if self.form == Form::Http1 {
             self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
         }
@@ -114,6 +128,30 @@ impl Desk<'_> {
 }
 
 impl Answer<'_, '_> {
+    /// What the log says of it.
+    fn line<'l>(
+        &'l self,
+        dates: &'l DateCache,
+        watching: &Watching,
+        status: Status,
+        octets: Option<u64>,
+    ) -> Line<'l> {
+        let head = self.head;
+        Line {
+            remote: watching.pulse().ends().remote.ip(),
+            user: self.user.as_deref(),
+            date: dates.text(),
+            method: head.method_name,
+            target: head.target_octets,
+            protocol: protocol(head.version),
+            host: head.host,
+            status: status.code(),
+            octets: if self.with_body() { octets } else { Some(0) },
+            referer: head.fields.first(b"referer"),
+            user_agent: head.fields.first(b"user-agent"),
+        }
+    }
+
     /// The one of `codings`, best first, that the client wants most; `None` for the content as it is.
     pub(super) fn coding(&self, codings: &[Coding]) -> Option<Coding> {
         let accepted = Accepted::read(self.head.fields.all(b"accept-encoding"));
@@ -125,6 +163,15 @@ impl Answer<'_, '_> {
         let origin = self.cors().and_then(|(_, origin)| origin);
         self.place.route.write_fields(writer, origin);
         writer.connection(self.head.version, self.persistent).end()
+    }
+}
+
+/// The protocol's name in the log.
+pub(super) const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "HTTP/1.0",
+        Version::Http11 => "HTTP/1.1",
+        Version::Http2 => "HTTP/2.0",
     }
 }
 
@@ -181,6 +228,7 @@ pub(super) fn send_hot(
     counts: &mut Counts,
     watching: &Watching,
     boundaries: &mut Random,
+    lines: &mut Lines,
 ) -> Option<usize> {
     let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
     let ready = hot.ready(coding)?;
@@ -216,7 +264,17 @@ pub(super) fn send_hot(
         }
     }
     let status = selected.status();
-    counts.count_response(status);
+    counts.count_of_site(answer.place.site.number, head.version, status);
+    if let Some(format) = lines.format {
+        let octets = match &selected {
+            Selected::Whole => ready.representation.octets,
+            Selected::Part(span) => Some(span.octets()),
+            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+            _ => Some(0),
+        };
+        let line = answer.line(dates, watching, status, octets);
+        counts.lines_dropped += u64::from(!lines.add(format, &line));
+    }
     if form == Form::Http1 {
         watching.record(Direction::Out, &out[start..], answer.cause, || {
             format!("{status} {}", ready.representation.media_type)

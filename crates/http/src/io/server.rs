@@ -12,6 +12,7 @@ use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
+use super::access_log::{self, Lines, LogFile};
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
@@ -26,6 +27,8 @@ use crate::wire::FieldSpans;
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
     world: World,
+    // Held by who takes lines to the file; a worker never waits for it.
+    log_file: Mutex<LogFile>,
     setup: Mutex<Arc<Setup>>,
     /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
     generation: AtomicU64,
@@ -62,6 +65,7 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    pub(super) lines: Lines,
     /// For the boundaries between parts of a response.
     pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
@@ -109,13 +113,44 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                lines: Lines::new(config.access_log.as_ref().map(|log| log.format)),
                 verdicts: Verdicts::new(key),
                 boundaries: random.fork(),
                 h2: Http2Room::default(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
-        Self { world: world.clone(), setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+        let (world, log_file) = (world.clone(), Mutex::default());
+        Self { world, log_file, setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+    }
+
+    /// Takes lines of the access log to its file from now on, until the server is dropped. What the last
+    /// moments before that brought is for [`Server::flush_access_log`].
+    pub fn start_access_log(self: &Arc<Self>) {
+        access_log::start(&self.world, self);
+    }
+
+    /// Takes the lines that wait to the access log. Blocks on the disk: not for a worker.
+    pub fn flush_access_log(&self) {
+        let mut file = lock(&self.log_file);
+        let setup = self.setup();
+        let mut spare = Vec::new();
+        for worker in &self.workers {
+            let taken = lock(worker).lines.take(std::mem::take(&mut spare));
+            let Some(log) = setup.config.access_log.as_ref().filter(|_| !taken.is_empty()) else { continue };
+            if !file.append(&log.path, &taken) {
+                let lost = taken.iter().filter(|octet| **octet == b'\n').count();
+                lock(worker).counts.lines_dropped += lost as u64;
+            }
+            spare = taken;
+            spare.clear();
+        }
+    }
+
+    /// Opens the file of the access log anew: it may have been moved away.
+    pub fn reopen_access_log(&self) {
+        self.flush_access_log();
+        lock(&self.log_file).reopen();
     }
 
     /// Serves other sites by another configuration from the next request on. Connections stay open;
@@ -165,7 +200,10 @@ impl Server {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for worker in &self.workers {
-            counts.add(&lock(worker).counts);
+            let worker = lock(worker);
+            let mut own = worker.counts.clone();
+            own.rename(worker.setup.sites.names());
+            counts.add(&own);
         }
         counts
     }
@@ -177,7 +215,10 @@ impl Server {
         let generation = self.generation.load(Acquire);
         if worker.generation != generation {
             worker.generation = generation;
+            let Worker { setup, counts, .. } = &mut *worker;
+            counts.rename(setup.sites.names());
             worker.setup = self.setup();
+            worker.lines.format = worker.setup.config.access_log.as_ref().map(|log| log.format);
             worker.hot = HotCache::new(worker.setup.config.cache_octets_max);
         }
         worker
