@@ -6,7 +6,7 @@ use crate::server::{Server, Setup};
 fn serving() -> Server {
     Setup::new()
         .file("public/plain.txt", "plain\n")
-        .file("public/large.txt", &"0123456789".repeat(50_000))
+        .file("public/large.txt", "0123456789".repeat(50_000))
         .start()
 }
 
