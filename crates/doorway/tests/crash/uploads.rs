@@ -45,6 +45,12 @@ impl Uploads {
     }
 }
 
+/// Whether one version can be stored.
+pub(crate) fn put_once(address: SocketAddr, authorization: &str) -> bool {
+    let stream = TcpStream::connect(address);
+    stream.is_ok_and(|mut stream| put(&mut stream, authorization, &content(0)).is_some())
+}
+
 fn put(stream: &mut TcpStream, authorization: &str, body: &[u8]) -> Option<()> {
     let head = format!(
         "PUT /file HTTP/1.1\r\nHost: localhost\r\nAuthorization: {authorization}\r\nContent-Length: {}\r\n\r\n",
