@@ -26,6 +26,7 @@ mod access_log;
 mod authenticator;
 mod batch;
 mod body;
+pub mod client;
 mod cold;
 mod compress;
 mod connection;

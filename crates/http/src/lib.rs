@@ -21,6 +21,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`client`] | the client: requests, responses of a connection, redirects |
 //! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
@@ -35,6 +36,7 @@
 
 pub mod access_log;
 pub mod auth;
+pub mod client;
 pub mod coding;
 pub mod conditional;
 pub mod config;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
 mod bodies;
+mod client;
 mod content;
 mod files;
 mod handlers;

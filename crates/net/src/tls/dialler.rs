@@ -84,7 +84,15 @@ impl TlsDialler {
     /// # Errors
     /// Those of the connection; `InvalidData` when the handshake fails or the certificate is not good.
     pub async fn connect(&self, world: &World, remote: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
-        let stream = world.connect(remote).await?;
+        self.secure(world.connect(remote).await?, remote, name).await
+    }
+
+    /// Puts TLS on a connection to `remote` that is open, as [`TlsDialler::connect`] does.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a stream that has TLS already; `InvalidData` when the handshake fails or the
+    /// certificate is not good.
+    pub async fn secure(&self, stream: Stream, remote: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
         let plain = stream
             .into_plain()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the stream has TLS already"))?;
