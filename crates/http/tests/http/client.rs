@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorway_http::{Config, Handlers, Sites};
 use doorway_http::cookie::Jar;
 use doorway_http::io::client::{Ask, Client, ClientError, Journey, Settings};
 use doorway_http::url::Url;
+use doorway_http::{Config, Handlers, Sites};
 use doorway_net::resolve::Hosts;
 use doorway_net::web::{Body, Bytes, Handler, Request, Response};
 use doorway_net::{BoxFuture, World, tcp};
@@ -91,7 +91,10 @@ fn long_bodies_arrive_whole_both_ways() {
         let mut post = Ask::new("POST", Url::parse("http://web.test/echo?x").unwrap());
         post.body = Body::Whole(Bytes::from_static(b"hello"));
         let answer = client.send(post).await.unwrap();
-        assert_eq!(text(answer.response.body).await, "POST /echo Some(\"x\") at web.test for 10.0.0.2: hello");
+        assert_eq!(
+            text(answer.response.body).await,
+            "POST /echo Some(\"x\") at web.test for 10.0.0.2: hello"
+        );
         let answer = client.send(ask("http://web.test/slow")).await.unwrap();
         assert_eq!(text(answer.response.body).await, "1".repeat(6) + &"2".repeat(12) + &"3".repeat(18));
     });
@@ -138,7 +141,8 @@ fn an_address_that_does_not_answer_costs_a_quarter_of_a_second() {
     let world = sim.world(node);
     let (took, error) = sim
         .run(node, async move {
-            let names = hosts(&[("two.test", "10.0.0.9"), ("two.test", "10.0.0.1"), ("none.test", "10.0.0.9")]);
+            let names =
+                hosts(&[("two.test", "10.0.0.9"), ("two.test", "10.0.0.1"), ("none.test", "10.0.0.9")]);
             let client = Client::new(&world, names, None, Settings::default());
             let began = world.now();
             let answer = client.send(ask("http://two.test/")).await.unwrap();
