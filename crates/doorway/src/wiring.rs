@@ -86,7 +86,7 @@ impl Services {
         data: &Path,
         store: Arc<Embedded>,
         logins: Logins,
-        zones: dns::io::ReadAhead,
+        zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
         let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
