@@ -19,10 +19,10 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("tshark", "tshark"),
     ("wget", "wget"),
     ("openssl", "openssl"),
-    ("nghttp", "nghttp2-client python3-h2 python3-httpx"),
-    ("h2load", "nghttp2-client"),
     ("python3", "python3 python3-requests"),
     ("chromedriver", "chromium chromium-driver python3-selenium"),
+    ("nghttp", "nghttp2-client"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
 ];
 

@@ -9,6 +9,8 @@ const SECONDS_MAX: &str = "60";
 
 /// The programs that are used and the Debian packages that have them.
 const PACKAGES: &[(&str, &str)] = &[
+    ("aria2c", "aria2"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("dnsperf", "dnsperf"),
@@ -35,6 +37,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("timeout", "coreutils"),
     ("tshark", "tshark"),
     ("unshare", "util-linux"),
+    ("w3m", "w3m"),
     ("wget", "wget"),
 ];
 

@@ -18,7 +18,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
-use super::reply::{protocol, send_hot};
+use super::reply::{Sending, protocol};
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
 use crate::Status;
@@ -72,6 +72,25 @@ pub(super) struct Placed {
     pub(super) site: u16,
     /// What the log says of the request, if there is one.
     pub(super) told: Option<Box<Told>>,
+}
+
+impl Placed {
+    /// Counts a handler's response and adds its line to the log.
+    pub(super) fn account(
+        &self,
+        counts: &mut Counts,
+        lines: &mut Lines,
+        dates: &DateCache,
+        version: Version,
+        status: Status,
+        octets: Option<u64>,
+    ) {
+        counts.count_of_site(self.site, version, status);
+        if let (Some(format), Some(told)) = (lines.format, &self.told) {
+            let line = told.line(dates.text(), version, status, octets);
+            counts.lines_dropped += u64::from(!lines.add(format, &line));
+        }
+    }
 }
 
 /// What the log says of a request that a handler answers.
@@ -307,9 +326,8 @@ impl Desk<'_> {
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
             let answer = Answer { head, place, persistent: persistent(), cause, user: None };
             let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
-            if let Some(content) =
-                send_hot(&answer, hot, out, *form, dates, counts, watching, boundaries, lines)
-            {
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(&answer, hot) {
                 counts.hot += 1;
                 self.head_end = content;
                 return answer.then().next();

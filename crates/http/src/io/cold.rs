@@ -10,7 +10,7 @@ use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
 use super::hot::{FILE_OCTETS_MAX, Hot, Ready};
-use super::reply::send_hot;
+use super::reply::Sending;
 use super::site::Does;
 use crate::Status;
 use crate::coding::Coding;
@@ -230,9 +230,8 @@ impl Desk<'_> {
             && hot.confirm(&facts, &beside, self.now)
         {
             let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
-            if let Some(content) =
-                send_hot(answer, hot, out, *form, dates, counts, watching, boundaries, lines)
-            {
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(answer, hot) {
                 self.head_end = content;
                 return Ok(answer.then().next());
             }
@@ -267,7 +266,8 @@ impl Desk<'_> {
                 hot.add(coding, ready);
             }
             let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
-            let sent = send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries, lines);
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            let sent = sending.hot(answer, &mut hot);
             self.hot.insert(site, key, hot);
             if let Some(content) = sent {
                 self.head_end = content;
@@ -385,9 +385,8 @@ impl Desk<'_> {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
         let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
-        if let Some(content) =
-            send_hot(answer, &mut hot, out, *form, dates, counts, watching, boundaries, lines)
-        {
+        let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+        if let Some(content) = sending.hot(answer, &mut hot) {
             self.head_end = content;
         }
         self.hot.insert(answer.place.site.number, key, hot);

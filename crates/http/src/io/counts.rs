@@ -112,9 +112,6 @@ impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.hot += other.hot;
-        self.h2_connections += other.h2_connections;
-        self.h2_resets += other.h2_resets;
-        let violations = self.violations.iter_mut().zip(&other.violations);
         self.lines_dropped += other.lines_dropped;
         for (count, more) in self.protocols.iter_mut().zip(&other.protocols) {
             *count += more;
@@ -122,6 +119,9 @@ impl Counts {
         for (name, counts) in &other.past {
             add(self.past.entry(Arc::clone(name)).or_default(), counts);
         }
+        self.h2_connections += other.h2_connections;
+        self.h2_resets += other.h2_resets;
+        let violations = self.violations.iter_mut().zip(&other.violations);
         let pairs = self.responses.iter_mut().zip(&other.responses);
         for (count, more) in pairs.chain(self.refusals.iter_mut().zip(&other.refusals)).chain(violations) {
             *count += more;

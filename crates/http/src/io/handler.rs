@@ -13,10 +13,11 @@ use doorway_net::web::{Body, BodyStream, Response, Taking};
 
 use super::batch::{HandlerCall, Placed, Then};
 use super::connection::Talk;
+use super::date::DateCache;
 use super::feed::Feed;
 use super::reply::{begin, refuse};
 use super::request_body::{Broken, RequestBody};
-use super::server::{Server, Worker};
+use super::server::{Server, Setup, Worker};
 use crate::Status;
 use crate::wire::response::{Form, ResponseWriter, write_chunk_size};
 use crate::wire::{Method, Refusal, Version};
@@ -234,12 +235,14 @@ fn head(
     let mut out = Vec::new();
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
+    let Worker { setup, dates, counts, lines, .. } = &mut *worker;
     let octets = match delimited {
         Delimited::Length(octets) => Some(octets),
         Delimited::Bodiless => Some(0),
         Delimited::Chunked | Delimited::Close => None,
     };
-    let mut writer = begin_response(&mut worker, &mut out, version, response, placed, octets);
+    placed.account(counts, lines, dates, version, Status::new(response.status), octets);
+    let mut writer = begin_response(setup, &mut out, Form::Http1, dates, response, placed);
     if response.status == Status::SWITCHING_PROTOCOLS.code() {
         writer.field("Connection", b"Upgrade");
     }
@@ -253,24 +256,16 @@ fn head(
     out
 }
 
-/// Begins a handler's response with the fields that it has, but for those that frame it; `octets` is how long
-/// its content is, where that is known.
+/// Begins a handler's response with the fields that it has, but for those that frame it.
 pub(super) fn begin_response<'a>(
-    worker: &mut Worker,
+    setup: &Setup,
     out: &'a mut Vec<u8>,
-    version: Version,
+    form: Form,
+    dates: &DateCache,
     response: &Response,
     placed: &Placed,
-    octets: Option<u64>,
 ) -> ResponseWriter<'a> {
     let status = Status::new(response.status);
-    let Worker { setup, dates, counts, lines, .. } = worker;
-    counts.count_of_site(placed.site, version, status);
-    if let (Some(format), Some(told)) = (lines.format, &placed.told) {
-        let line = told.line(dates.text(), version, status, octets);
-        counts.lines_dropped += u64::from(!lines.add(format, &line));
-    }
-    let form = if version == Version::Http2 { Form::Http2 } else { Form::Http1 };
     let own = &placed.route.fields;
     let mut writer = begin(setup, out, form, dates, status, own);
     for (name, value) in response.fields.iter() {

@@ -212,73 +212,78 @@ pub(super) fn refuse(
     content
 }
 
-/// Answers from an entry of the hot cache. Returns where the content begins, or nothing when the coding that
-/// the client wants is not made yet.
-#[inline]
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the parts of a desk, taken apart so that an entry of it can be lent"
-)]
-pub(super) fn send_hot(
-    answer: &Answer<'_, '_>,
-    hot: &mut Hot,
-    out: &mut Vec<u8>,
-    form: Form,
-    dates: &DateCache,
-    counts: &mut Counts,
-    watching: &Watching,
-    boundaries: &mut Random,
-    lines: &mut Lines,
-) -> Option<usize> {
-    let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
-    let ready = hot.ready(coding)?;
-    let start = out.len();
-    let head = answer.head;
-    let selected = ready.representation.select(head, dates.wall());
-    let content;
-    if selected == Selected::Whole {
-        content = match form {
-            Form::Http1 => {
-                ready.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body())
-            }
-            Form::Http2 => ready.write_http2(out, dates, answer.cors(), answer.with_body()),
-        };
-    } else {
-        let representation = &ready.representation;
-        let mut writer = ResponseWriter::begin(out, form, selected.status());
-        writer.date(dates.text());
-        let multipart = representation.begin_parts(&mut writer, &selected, boundaries.next_u64());
-        representation.write_fields(&mut writer, &selected, dates.wall());
-        content = answer.finish(&mut writer);
-        let slice = |span: &Span| &ready.content()[span.first as usize..span.end as usize];
-        match (&selected, multipart) {
-            (Selected::Part(span), _) => out.extend_from_slice(slice(span)),
-            (Selected::Parts(parts), Some(multipart)) => {
-                for (head, part) in multipart.heads.iter().zip(parts) {
-                    out.extend_from_slice(head.as_bytes());
-                    out.extend_from_slice(slice(part));
+/// The parts of a desk that an entry of its hot cache is sent with, taken apart so that the entry can be lent.
+pub(super) struct Sending<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) form: Form,
+    pub(super) dates: &'a DateCache,
+    pub(super) counts: &'a mut Counts,
+    pub(super) watching: &'a Watching,
+    pub(super) boundaries: &'a mut Random,
+    pub(super) lines: &'a mut Lines,
+}
+
+impl Sending<'_> {
+    /// Answers from an entry of the hot cache. Returns where the content begins, or nothing when the coding
+    /// that the client wants is not made yet.
+    #[inline]
+    pub(super) fn hot(&mut self, answer: &Answer<'_, '_>, hot: &mut Hot) -> Option<usize> {
+        let Self { out, form, dates, counts, watching, boundaries, lines } = self;
+        let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
+        let ready = hot.ready(coding)?;
+        let start = out.len();
+        let head = answer.head;
+        let selected = ready.representation.select(head, dates.wall());
+        let content;
+        if selected == Selected::Whole {
+            content = match *form {
+                Form::Http1 => ready.write(
+                    out,
+                    dates,
+                    answer.cors(),
+                    head.version,
+                    answer.persistent,
+                    answer.with_body(),
+                ),
+                Form::Http2 => ready.write_http2(out, dates, answer.cors(), answer.with_body()),
+            };
+        } else {
+            let representation = &ready.representation;
+            let mut writer = ResponseWriter::begin(out, *form, selected.status());
+            writer.date(dates.text());
+            let multipart = representation.begin_parts(&mut writer, &selected, boundaries.next_u64());
+            representation.write_fields(&mut writer, &selected, dates.wall());
+            content = answer.finish(&mut writer);
+            let slice = |span: &Span| &ready.content()[span.first as usize..span.end as usize];
+            match (&selected, multipart) {
+                (Selected::Part(span), _) => out.extend_from_slice(slice(span)),
+                (Selected::Parts(parts), Some(multipart)) => {
+                    for (head, part) in multipart.heads.iter().zip(parts) {
+                        out.extend_from_slice(head.as_bytes());
+                        out.extend_from_slice(slice(part));
+                    }
+                    out.extend_from_slice(multipart.end.as_bytes());
                 }
-                out.extend_from_slice(multipart.end.as_bytes());
+                _ => {}
             }
-            _ => {}
         }
+        let status = selected.status();
+        counts.count_of_site(answer.place.site.number, head.version, status);
+        if let Some(format) = lines.format {
+            let octets = match &selected {
+                Selected::Whole => ready.representation.octets,
+                Selected::Part(span) => Some(span.octets()),
+                Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+                _ => Some(0),
+            };
+            let line = answer.line(dates, watching, status, octets);
+            counts.lines_dropped += u64::from(!lines.add(format, &line));
+        }
+        if *form == Form::Http1 {
+            watching.record(Direction::Out, &out[start..], answer.cause, || {
+                format!("{status} {}", ready.representation.media_type)
+            });
+        }
+        Some(content)
     }
-    let status = selected.status();
-    counts.count_of_site(answer.place.site.number, head.version, status);
-    if let Some(format) = lines.format {
-        let octets = match &selected {
-            Selected::Whole => ready.representation.octets,
-            Selected::Part(span) => Some(span.octets()),
-            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
-            _ => Some(0),
-        };
-        let line = answer.line(dates, watching, status, octets);
-        counts.lines_dropped += u64::from(!lines.add(format, &line));
-    }
-    if form == Form::Http1 {
-        watching.record(Direction::Out, &out[start..], answer.cause, || {
-            format!("{status} {}", ready.representation.media_type)
-        });
-    }
-    Some(content)
 }

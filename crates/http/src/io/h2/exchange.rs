@@ -18,7 +18,9 @@ use crate::io::body::FileStream;
 use crate::io::feed::Feed;
 use crate::io::handler::begin_response;
 use crate::io::server::Worker;
-use crate::wire::{Framing, Method, Version};
+use crate::wire::Version;
+use crate::wire::response::Form;
+use crate::wire::{Framing, Method};
 
 /// One stream's work.
 pub(super) struct Exchange<'s> {
@@ -376,39 +378,38 @@ fn respond(
     placed: &Placed,
     bodiless: bool,
 ) -> Doing<'static> {
-    let mut out = std::mem::take(&mut worker.out);
-    let (start, status) = (out.len(), Status::new(response.status));
+    let Worker { setup, out, dates, counts, lines, .. } = worker;
+    let start = out.len();
+    let status = Status::new(response.status);
+    let mut writer = begin_response(setup, out, Form::Http2, dates, &response, placed);
     let octets = match response.body {
-        _ if status.is_bodiless() => Some(Bytes::new()),
         Body::Empty => Some(Bytes::new()),
         Body::Whole(ref octets) => Some(octets.clone()),
         Body::Stream(_) => None,
     };
-    let length = octets.as_ref().map(|octets| octets.len() as u64);
-    let mut writer = begin_response(worker, &mut out, Version::Http2, &response, placed, length);
-    if let Some(length) = length
+    if let Some(octets) = &octets
         && !status.is_bodiless()
     {
-        writer.number("Content-Length", length);
+        writer.number("Content-Length", octets.len() as u64);
     }
     placed.route.write_fields(&mut writer, placed.origin.as_deref());
+    let length = octets.as_ref().map(|octets| octets.len() as u64);
+    placed.account(counts, lines, dates, Version::Http2, status, length);
     let content = writer.end();
     out.truncate(content - HEADER_OCTETS);
     let bodiless = bodiless || status.is_bodiless();
-    let doing = match (response.body, octets) {
+    match (response.body, octets) {
         (Body::Stream(body), _) if !bodiless => {
-            engine.send_head(&mut out, stream, start, false);
+            engine.send_head(out, stream, start, false);
             Doing::Sending(Source::Stream { body, piece: Bytes::new(), broken: false, ended: false })
         }
         (_, Some(octets)) if !bodiless && !octets.is_empty() => {
-            engine.send_head(&mut out, stream, start, false);
+            engine.send_head(out, stream, start, false);
             Doing::Sending(Source::Octets { octets, at: 0 })
         }
         _ => {
-            engine.send_head(&mut out, stream, start, true);
+            engine.send_head(out, stream, start, true);
             Doing::Over
         }
-    };
-    worker.out = out;
-    doing
+    }
 }
