@@ -18,7 +18,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
-use super::reply::{protocol, send_hot};
+use super::reply::{Sheet, protocol, send_hot};
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
 use crate::Status;
@@ -281,7 +281,7 @@ impl Desk<'_> {
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
             let answer = Answer { head, place, persistent: engine.answer(), cause, user: None };
             let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            if send_hot(&answer, hot, out, dates, counts, watching, boundaries, lines) {
+            if send_hot(&answer, hot, Sheet { out, dates, counts, watching, boundaries, lines }) {
                 counts.hot += 1;
                 return answer.then().next();
             }

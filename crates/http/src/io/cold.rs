@@ -10,7 +10,7 @@ use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
 use super::hot::{FILE_OCTETS_MAX, Hot, Ready};
-use super::reply::send_hot;
+use super::reply::{Sheet, send_hot};
 use super::site::Does;
 use crate::Status;
 use crate::coding::Coding;
@@ -230,7 +230,7 @@ impl Desk<'_> {
             && hot.confirm(&facts, &beside, self.now)
         {
             let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            if send_hot(answer, hot, out, dates, counts, watching, boundaries, lines) {
+            if send_hot(answer, hot, Sheet { out, dates, counts, watching, boundaries, lines }) {
                 return Ok(answer.then().next());
             }
         }
@@ -264,7 +264,8 @@ impl Desk<'_> {
                 hot.add(coding, ready);
             }
             let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            let is_sent = send_hot(answer, &mut hot, out, dates, counts, watching, boundaries, lines);
+            let is_sent =
+                send_hot(answer, &mut hot, Sheet { out, dates, counts, watching, boundaries, lines });
             self.hot.insert(site, key, hot);
             if is_sent {
                 return Ok(answer.then().next());
@@ -381,7 +382,7 @@ impl Desk<'_> {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
         let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-        send_hot(answer, &mut hot, out, dates, counts, watching, boundaries, lines);
+        send_hot(answer, &mut hot, Sheet { out, dates, counts, watching, boundaries, lines });
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

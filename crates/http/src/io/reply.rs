@@ -205,18 +205,20 @@ pub(super) fn refuse(
     out.extend_from_slice(body.as_bytes());
 }
 
+/// What a response from the hot cache is written with.
+pub(super) struct Sheet<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) dates: &'a DateCache,
+    pub(super) counts: &'a mut Counts,
+    pub(super) watching: &'a Watching,
+    pub(super) boundaries: &'a mut Random,
+    pub(super) lines: &'a mut Lines,
+}
+
 /// Answers from an entry of the hot cache; false when the coding that the client wants is not made yet.
 #[inline]
-pub(super) fn send_hot(
-    answer: &Answer<'_, '_>,
-    hot: &mut Hot,
-    out: &mut Vec<u8>,
-    dates: &DateCache,
-    counts: &mut Counts,
-    watching: &Watching,
-    boundaries: &mut Random,
-    lines: &mut Lines,
-) -> bool {
+pub(super) fn send_hot(answer: &Answer<'_, '_>, hot: &mut Hot, sheet: Sheet<'_>) -> bool {
+    let Sheet { out, dates, counts, watching, boundaries, lines } = sheet;
     let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
     let Some(ready) = hot.ready(coding) else { return false };
     let start = out.len();

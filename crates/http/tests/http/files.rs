@@ -96,7 +96,7 @@ fn a_link_that_is_turned_while_files_are_asked_for_leads_nowhere_outside() {
         move || {
             let mut turns = 0u32;
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                let target = if turns % 2 == 0 { ".." } else { "inside" };
+                let target = if turns.is_multiple_of(2) { ".." } else { "inside" };
                 symlink(target, public.join("new")).unwrap();
                 fs::rename(public.join("new"), public.join("turned")).unwrap();
                 turns += 1;
