@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::run::{Failed, Outcome, has_program};
 
-/// What interoperability tests need: a program, and the package that has it.
+/// What interoperability tests need: a program, and the packages that have it and what goes with it.
 pub const INTEROP: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
@@ -19,7 +19,8 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("tshark", "tshark"),
     ("wget", "wget"),
     ("openssl", "openssl"),
-    ("python3", "python3"),
+    ("python3", "python3 python3-requests"),
+    ("chromedriver", "chromium chromium-driver python3-selenium"),
     ("ip", "iproute2"),
 ];
 
@@ -41,8 +42,11 @@ pub const BENCH: &[(&str, &str)] = &[
 
 /// Installs the packages whose programs are missing; when not root, says what to install.
 pub fn ensure(wanted: &[(&str, &str)]) -> Outcome {
-    let missing: Vec<&str> =
-        wanted.iter().filter(|(program, _)| !has_program(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(program, _)| !has_program(program))
+        .flat_map(|(_, packages)| packages.split(' '))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }

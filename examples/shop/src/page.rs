@@ -23,7 +23,7 @@ pub(crate) fn page(status: u16, top: &Top<'_>, title: &str, text: &str) -> Respo
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title} · Corner Shop</title>\n\
-         <link rel=\"stylesheet\" href=\"/style.css\">\n\
+         <link rel=\"stylesheet\" href=\"/style.css\"><link rel=\"icon\" href=\"data:,\">\n\
          <header><nav><a class=\"name\" href=\"/\">Corner Shop</a><a href=\"/cookies\">Cookies</a>\
          <a href=\"/login\">{login}</a><a href=\"/cart\">Cart <span class=\"count\">{count}</span></a></nav></header>\n\
          <main>\n{text}\n</main>\n\

@@ -112,7 +112,7 @@ fn session(visit: &Visit, basket: &Basket, options: &SessionOptions) -> String {
 fn table(heading: [&str; 3], rows: &str) -> String {
     let [one, two, three] = heading;
     format!(
-        "<div class=\"wide\"><table><tr><th>{one}</th><th>{two}</th><th>{three}</th></tr>\n{rows}</table></div>"
+        "<div class=\"wide\"><table class=\"told\"><tr><th>{one}</th><th>{two}</th><th>{three}</th></tr>\n{rows}</table></div>"
     )
 }
 

@@ -13,6 +13,7 @@ mod dns;
 mod files;
 mod first_start;
 mod folder;
+mod logins;
 mod looking;
 mod octets;
 mod openssl;

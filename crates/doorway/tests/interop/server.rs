@@ -48,6 +48,12 @@ impl Setup {
         self
     }
 
+    /// Leaves a key out that was set before.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.keys.remove(key);
+        self
+    }
+
     /// Writes a file beside the config.
     pub(crate) fn file(self, name: &str, octets: impl AsRef<[u8]>) -> Self {
         self.folder.write(name, octets);

@@ -61,6 +61,10 @@ fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, site, key, format!("`{key}` needs `{other}`"), format!("add `{other} = \"…\"`"));
         }
     }
+    if site.texts("login").is_empty() && !site.texts("auth").is_empty() {
+        let what = "nobody could log in";
+        wrong(wrongs, site, "login", what, "write \"basic\", \"bearer\" or \"form\"");
+    }
     if site.value("certificate").is_some() && site.texts("hosts").is_empty() {
         let what = "a certificate is chosen by name, and this site has none";
         wrong(wrongs, site, "certificate", what, "write the names in `hosts`, or use [[tls.certificate]]");
@@ -157,6 +161,11 @@ fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
         if let Err(told) = Demand::read("", &[who], &[]) {
             let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
             wrong(wrongs, values, "auth", told.to_string(), fix);
+        }
+    }
+    for way in values.texts("login") {
+        if let Err(told) = Demand::read("", &[], &[way]) {
+            wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
         }
     }
 }

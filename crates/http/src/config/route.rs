@@ -74,7 +74,7 @@ pub(super) const ROUTE_KEYS: &[Key] = &[
     },
     Key {
         name: "login",
-        kind: super::site::WAYS,
+        kind: Kind::List(&Kind::Text),
         default: Preset::Unset,
         help: "How they log in, where that is otherwise than on the site.",
     },

@@ -7,9 +7,6 @@ use doorway_base::config::{Key, Kind, Preset, Value, Values};
 use super::route::{ROUTE_KEYS, RouteConfig};
 use crate::coding::Coding;
 
-/// Ways to log in.
-pub(super) const WAYS: Kind = Kind::List(&Kind::Choice(&["basic", "bearer", "form"]));
-
 /// The keys of one `[[http.site]]`.
 pub(super) const SITE_KEYS: &[Key] = &[
     Key {
@@ -96,7 +93,7 @@ pub(super) const SITE_KEYS: &[Key] = &[
     },
     Key {
         name: "login",
-        kind: WAYS,
+        kind: Kind::List(&Kind::Text),
         default: Preset::List(&["basic", "bearer"]),
         help: "How they log in: \"basic\" with a password in each request, \"bearer\" with an app password, \
                \"form\" on a page, with a session after it.",

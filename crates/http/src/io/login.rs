@@ -137,10 +137,12 @@ impl Login {
              <input type=\"hidden\" name=\"to\" value=\"{to}\">\n\
              <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
              <label>Name <input name=\"user\" value=\"{user}\" autocomplete=\"username\" autocapitalize=\"none\" \
-             spellcheck=\"false\" required autofocus></label>\n\
-             <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\n\
+             spellcheck=\"false\" required{first}></label>\n\
+             <label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required{second}></label>\n\
              <button>Log in</button>\n</form>",
             host = escape_html(&request.host),
+            first = if user.is_empty() { " autofocus" } else { "" },
+            second = if user.is_empty() { "" } else { " autofocus" },
         );
         let response = self.html(notice.status(), "Log in", &text);
         let response = response.with("Set-Cookie", &page_cookie(&page, request.secure, PAGE_TIME));
@@ -209,7 +211,7 @@ impl Login {
         let page = format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-             <link rel=\"stylesheet\" href=\"{path}/style.css\">\n<main>\n{text}\n</main>\n</html>\n"
+             <link rel=\"stylesheet\" href=\"{path}/style.css\"><link rel=\"icon\" href=\"data:,\">\n<main>\n{text}\n</main>\n</html>\n"
         );
         own_page(Response::new(status, "text/html; charset=utf-8", page), false)
     }

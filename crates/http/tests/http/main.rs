@@ -6,6 +6,7 @@ mod bodies;
 mod client;
 mod content;
 mod files;
+mod forms;
 mod handlers;
 mod login;
 mod sites;

@@ -79,6 +79,16 @@ impl TlsDialler {
         Ok(Self { verified: Arc::new(verified).into(), any: Arc::new(any).into() })
     }
 
+    /// The same for somebody who said so: every certificate is good, whoever it is for. The name is sent
+    /// nevertheless.
+    #[must_use]
+    pub fn trusting_anybody(mut self) -> Self {
+        let mut config = ClientConfig::clone(self.any.config());
+        config.enable_sni = true;
+        self.verified = Arc::new(config).into();
+        self
+    }
+
     /// Connects to `remote`, whose certificate must be good for `name`; with `None` any will do.
     ///
     /// # Errors
