@@ -163,7 +163,7 @@ fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, values, "auth", told.to_string(), fix);
         }
     }
-    for way in values.texts("login") {
+    for way in values.optional("login", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[], &[way]) {
             wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
         }
