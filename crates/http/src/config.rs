@@ -114,7 +114,7 @@ pub const SECTION: Section = Section {
             name: "cache_octets_max",
             kind: Kind::Size { min: 0, max: 1 << 36 },
             default: Preset::Text("32MiB"),
-            help: "Memory in which each worker keeps small files ready to send.",
+            help: "Memory in which each worker keeps files ready to send: half for small ones, half for those up to 4MiB.",
         },
         Key {
             name: "server_name",

@@ -25,7 +25,7 @@ pub enum Found {
 }
 
 /// What is known of a file, and what makes one version of it differ from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Facts {
     /// Number of its device and inode, so that a file put in place of another is another.
     pub inode: (u64, u64),

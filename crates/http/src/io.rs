@@ -10,6 +10,7 @@
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
+//! | `contents.rs` | longer files in memory |
 //! | `body.rs`, `compress.rs` | content on its way out of a file; content made smaller |
 //! | `uploads.rs` | PUT and DELETE in a folder |
 //! | `authenticator.rs` | [`Authenticator`]: credentials checked against the user list |
@@ -31,6 +32,7 @@ pub mod client;
 mod cold;
 mod compress;
 mod connection;
+mod contents;
 mod counts;
 mod date;
 mod feed;

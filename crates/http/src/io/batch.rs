@@ -14,6 +14,7 @@ use doorway_net::web::{Fields, Handler, Request};
 
 use super::access_log::Lines;
 use super::body::FileStream;
+use super::contents::Contents;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
@@ -177,11 +178,24 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, lines, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, lines, contents, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
-    let mut desk =
-        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, lines, now };
+    let mut desk = Desk {
+        setup,
+        watching,
+        out,
+        form,
+        head_end,
+        hot,
+        dates,
+        counts,
+        verdicts,
+        boundaries,
+        lines,
+        contents,
+        now,
+    };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -242,6 +256,7 @@ pub(super) struct Desk<'a> {
     pub(super) counts: &'a mut Counts,
     pub(super) boundaries: &'a mut Random,
     pub(super) lines: &'a mut Lines,
+    pub(super) contents: &'a mut Contents,
     /// What the worker remembers of clients' credentials.
     pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,

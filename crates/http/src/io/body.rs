@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use doorway_base::trace::EventId;
 
@@ -14,7 +15,7 @@ use crate::range::Span;
 
 /// Content of which the head is written already.
 pub(super) struct FileStream {
-    file: File,
+    source: Source,
     /// What is still to be sent, in order.
     pieces: VecDeque<Piece>,
     encoder: Option<Encoder>,
@@ -25,6 +26,14 @@ pub(super) struct FileStream {
     pub(super) cause: Option<EventId>,
 }
 
+/// What a response's content is taken from.
+pub(super) enum Source {
+    /// A file on the disk.
+    File(File),
+    /// The whole of one in memory.
+    Memory(Arc<[u8]>),
+}
+
 enum Piece {
     Octets(Vec<u8>),
     File(Span),
@@ -32,13 +41,15 @@ enum Piece {
 
 impl FileStream {
     /// One part of a file, or all of it.
-    pub(super) fn part(file: File, span: Span, then: Then, cause: Option<EventId>) -> Self {
-        Self::new(file, VecDeque::from([Piece::File(span)]), None, then, cause)
+    pub(super) fn part(source: Source, span: Span, then: Then, cause: Option<EventId>) -> Self {
+        let pieces =
+            if span.first < span.end { VecDeque::from([Piece::File(span)]) } else { VecDeque::new() };
+        Self::new(source, pieces, None, then, cause)
     }
 
     /// Parts of a file with text before each and behind the last.
     pub(super) fn parts(
-        file: File,
+        source: Source,
         heads: Vec<String>,
         parts: &[Span],
         end: String,
@@ -49,7 +60,7 @@ impl FileStream {
         let mut pieces: VecDeque<Piece> =
             both.flat_map(|(head, part)| [Piece::Octets(head.into_bytes()), Piece::File(*part)]).collect();
         pieces.push_back(Piece::Octets(end.into_bytes()));
-        Self::new(file, pieces, None, then, cause)
+        Self::new(source, pieces, None, then, cause)
     }
 
     /// The first `octets` octets of a file, compressed; how many that makes shows at the end.
@@ -57,24 +68,24 @@ impl FileStream {
     /// # Errors
     /// When the compressor has no memory.
     pub(super) fn compressed(
-        file: File,
+        source: Source,
         octets: u64,
         coding: Coding,
         then: Then,
         cause: Option<EventId>,
     ) -> io::Result<Self> {
         let pieces = VecDeque::from([Piece::File(Span { first: 0, end: octets })]);
-        Ok(Self::new(file, pieces, Some(Encoder::new(coding)?), then, cause))
+        Ok(Self::new(source, pieces, Some(Encoder::new(coding)?), then, cause))
     }
 
     fn new(
-        file: File,
+        source: Source,
         pieces: VecDeque<Piece>,
         encoder: Option<Encoder>,
         then: Then,
         cause: Option<EventId>,
     ) -> Self {
-        Self { file, pieces, encoder, coded: Vec::new(), then, cause }
+        Self { source, pieces, encoder, coded: Vec::new(), then, cause }
     }
 
     /// Whether its head says no length, so that HTTP/1 has to send it in chunks.
@@ -85,8 +96,19 @@ impl FileStream {
     /// The octets of the file that come next, when they are sent as they are, for whoever can send them
     /// without reading them. Say with [`FileStream::advance`] how many were.
     pub(super) fn next_of_file(&self) -> Option<(&File, Span)> {
-        match self.pieces.front() {
-            Some(Piece::File(span)) if self.encoder.is_none() => Some((&self.file, *span)),
+        match (&self.source, self.pieces.front()) {
+            (Source::File(file), Some(Piece::File(span))) if self.encoder.is_none() => Some((file, *span)),
+            _ => None,
+        }
+    }
+
+    /// The octets that come next, when they are in memory and sent as they are. Say with
+    /// [`FileStream::advance`] how many were.
+    pub(super) fn next_in_memory(&self) -> Option<&[u8]> {
+        match (&self.source, self.pieces.front()) {
+            (Source::Memory(content), Some(Piece::File(span))) if self.encoder.is_none() => {
+                content.get(span.first as usize..span.end as usize)
+            }
             _ => None,
         }
     }
@@ -135,7 +157,15 @@ impl FileStream {
                 let room = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(octets_max);
                 let start = out.len();
                 out.resize(start + room, 0);
-                let count = self.file.read_at(&mut out[start..], span.first);
+                let count = match &self.source {
+                    Source::File(file) => file.read_at(&mut out[start..], span.first),
+                    Source::Memory(content) => {
+                        let from = content.get(span.first as usize..).unwrap_or_default();
+                        let count = from.len().min(room);
+                        out[start..start + count].copy_from_slice(&from[..count]);
+                        Ok(count)
+                    }
+                };
                 out.truncate(start + *count.as_ref().unwrap_or(&0));
                 match count? {
                     0 => Err(io::ErrorKind::UnexpectedEof.into()),

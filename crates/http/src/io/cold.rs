@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io;
 
 use super::batch::{Answer, Desk, Next, Place};
-use super::body::FileStream;
+use super::body::{FileStream, Source};
 use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
-use super::hot::{FILE_OCTETS_MAX, Hot, Ready};
+use super::hot::{FILE_OCTETS_MAX, Hot, Ready, SETTLED};
 use super::reply::Sending;
 use super::site::Does;
 use crate::Status;
@@ -361,19 +361,26 @@ impl Desk<'_> {
             return Ok(answer.then().next());
         }
         let (then, cause) = (answer.then(), answer.cause);
+        let facts = &representation.facts;
+        // What changed just now may change again with no sign of it.
+        let is_settled = self.dates.wall() - facts.modified > SETTLED;
+        let source = match is_settled.then(|| self.contents.find(&file, facts)).transpose()?.flatten() {
+            Some(content) => Source::Memory(content),
+            None => Source::File(file),
+        };
         let stream = match (selected, multipart) {
             (Selected::Whole, _) => match (representation.coding, representation.octets) {
                 (Some(coding), None) => {
-                    FileStream::compressed(file, representation.facts.octets, coding, then, cause)?
+                    FileStream::compressed(source, representation.facts.octets, coding, then, cause)?
                 }
                 (_, octets) => {
                     let end = octets.unwrap_or(representation.facts.octets);
-                    FileStream::part(file, Span { first: 0, end }, then, cause)
+                    FileStream::part(source, Span { first: 0, end }, then, cause)
                 }
             },
-            (Selected::Part(span), _) => FileStream::part(file, span, then, cause),
+            (Selected::Part(span), _) => FileStream::part(source, span, then, cause),
             (Selected::Parts(parts), Some(multipart)) => {
-                FileStream::parts(file, multipart.heads, &parts, multipart.end, then, cause)
+                FileStream::parts(source, multipart.heads, &parts, multipart.end, then, cause)
             }
             _ => return Ok(answer.then().next()),
         };

@@ -231,6 +231,12 @@ impl Talk {
         // What encrypts, or is no socket of the system, reads and writes below; so does who is looked at.
         let mut sends_files = !self.watching.is_traced();
         loop {
+            if let Some(octets) = stream.next_in_memory() {
+                let count = octets.len();
+                self.write(octets, stream.cause, "body").await?;
+                stream.advance(count as u64);
+                continue;
+            }
             if sends_files && let Some((file, span)) = stream.next_of_file() {
                 let octets = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(SENDFILE_OCTETS);
                 let sent = poll_fn(|cx| self.stream.poll_send_file(cx, file, span.first, octets)).await?;

@@ -26,7 +26,7 @@ pub(super) const FILE_OCTETS_MAX: u64 = 64 * 1024;
 const FRESH: Duration = Duration::from_secs(1);
 /// A file that changed so shortly before it was read may change again within the same tick of the
 /// file system's clock, with no sign of it: it is read again when it is next looked at.
-const SETTLED: Duration = Duration::from_secs(2);
+pub(super) const SETTLED: Duration = Duration::from_secs(2);
 /// What an entry costs besides its octets and twice its key, roughly.
 const ENTRY_OCTETS: usize = 256;
 

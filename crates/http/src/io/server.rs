@@ -13,6 +13,7 @@ use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
 use super::access_log::{self, Lines, LogFile};
+use super::contents::Contents;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
@@ -63,6 +64,7 @@ pub(super) struct Worker {
     /// Responses of the batch at hand, written with one call.
     pub(super) out: Vec<u8>,
     pub(super) hot: HotCache,
+    pub(super) contents: Contents,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
     pub(super) lines: Lines,
@@ -110,7 +112,9 @@ impl Server {
                 generation: 0,
                 spans: FieldSpans::default(),
                 out: Vec::new(),
-                hot: HotCache::new(config.cache_octets_max),
+                // Half of the memory for each.
+                hot: HotCache::new(config.cache_octets_max / 2),
+                contents: Contents::new(config.cache_octets_max / 2),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
                 lines: Lines::new(config.access_log.as_ref().map(|log| log.format)),
@@ -219,7 +223,8 @@ impl Server {
             counts.rename(setup.sites.names());
             worker.setup = self.setup();
             worker.lines.format = worker.setup.config.access_log.as_ref().map(|log| log.format);
-            worker.hot = HotCache::new(worker.setup.config.cache_octets_max);
+            worker.hot = HotCache::new(worker.setup.config.cache_octets_max / 2);
+            worker.contents = Contents::new(worker.setup.config.cache_octets_max / 2);
         }
         worker
     }
