@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorway_http::auth::Verdict;
 use doorway_http::config::{RouteConfig, RouteDoes, SiteConfig};
 use doorway_http::session::LoginConfig;
 use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
@@ -225,6 +226,32 @@ fn the_sixth_guess_in_a_minute_waits_even_if_it_is_right() {
     assert_eq!(guarded.one("GET /sub/", &[BOB]).status, 403, "others are not held up");
     guarded.pass(wait + 1);
     assert_eq!(guarded.one("GET /sub/", &[ANN]).status, 200);
+}
+
+#[test]
+fn an_address_that_tries_one_password_for_many_users_is_held_up_as_well() {
+    let mut guarded = Guarded::open(&["form"]);
+    let (world, authenticator) = (guarded.world(), Arc::clone(&guarded.authenticator));
+    let told = guarded.sim.run(guarded.client, async move {
+        let mut told = Vec::new();
+        for number in 0..60 {
+            let (name, from) = (format!("user{number}"), "192.0.2.7".parse().unwrap());
+            told.push(authenticator.login(&name, "spring", from, world.now(), world.wall()).await);
+        }
+        let other = authenticator.login(
+            "ann",
+            "correct horse",
+            "192.0.2.8".parse().unwrap(),
+            world.now(),
+            world.wall(),
+        );
+        told.push(other.await);
+        told
+    });
+    let told = told.unwrap();
+    assert!(told[..50].iter().all(|verdict| *verdict == Verdict::Denied));
+    assert!(told[50..60].iter().all(|verdict| matches!(verdict, Verdict::Limited(_))));
+    assert!(matches!(told[60], Verdict::Person(_)), "others are not held up");
 }
 
 #[test]
