@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorway_http::auth::Verdict;
-use doorway_http::config::{RouteConfig, RouteDoes, SiteConfig};
+use doorway_http::config::{CorsConfig, RouteConfig, RouteDoes, SiteConfig};
 use doorway_http::session::LoginConfig;
 use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
 use doorway_net::{World, tcp};
@@ -114,7 +114,16 @@ fn guarding(folder: &Folder, ways: &[&str]) -> Config {
         realm: Some("staff".to_owned()),
         cors: None,
     };
-    let routes = vec![route("/sub", RouteDoes::Site), route("/echo", RouteDoes::Mount("echo".to_owned()))];
+    let cors = CorsConfig {
+        origins: words(&["https://app.test"]),
+        methods: words(&["DELETE"]),
+        fields: Vec::new(),
+        credentials: true,
+        max_age: Duration::ZERO,
+    };
+    let app = RouteConfig { cors: Some(cors), ..route("/app", RouteDoes::Mount("echo".to_owned())) };
+    let routes =
+        vec![app, route("/sub", RouteDoes::Site), route("/echo", RouteDoes::Mount("echo".to_owned()))];
     Config { sites: vec![SiteConfig { routes, ..plain }], ..config(None) }
 }
 
@@ -406,6 +415,10 @@ fn another_sites_page_cannot_act_for_who_is_logged_in() {
         }
         let got = guarded.one("GET /echo", &[credentials, "Sec-Fetch-Site: cross-site"]);
         assert_eq!(got.status, 201, "to look is allowed");
+        for (origin, status) in [("https://app.test", 201), ("https://evil.test", 403)] {
+            let fields = [credentials, &format!("Origin: {origin}"), "Sec-Fetch-Site: cross-site"];
+            assert_eq!(guarded.one("DELETE /app", &fields).status, status, "{origin} is invited, or not");
+        }
     }
 }
 
