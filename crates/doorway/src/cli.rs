@@ -89,7 +89,7 @@ pub(crate) enum Command {
     /// The name server that runs: its cache, its zones, and how it finds an answer
     #[command(subcommand)]
     Dns(DnsCommand),
-    /// HTTP: messages taken apart
+    /// HTTP: fetch and send, serve a folder, take messages apart
     #[command(subcommand)]
     Http(HttpCommand),
     /// URLs: coded, decoded, taken apart
@@ -134,11 +134,91 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HttpCommand {
+    /// Fetch what a URL leads to
+    Get(FetchArgs),
+    /// Fetch the head of the response alone
+    Head(FetchArgs),
+    /// Send content to be dealt with
+    Post(FetchArgs),
+    /// Send content to be stored there
+    Put(FetchArgs),
+    /// Have what is there removed
+    Delete(FetchArgs),
+    /// Ask what may be done
+    Options(FetchArgs),
+    /// Serve a folder at once, without config and data
+    Serve {
+        /// The folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Where to listen: a port, or address:port
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: doorway_base::config::Listen,
+    },
     /// Tell for each octet of requests or responses which rule of the grammar it matches, or which it breaks
     Explain {
         /// A file with the octets as they go on the wire, or `-` for standard input
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub(crate) struct FetchArgs {
+    /// URLs; `http://` may be left out
+    #[arg(required = true, value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// A field to send; may be repeated
+    #[arg(short = 'H', long = "field", value_name = "NAME: VALUE")]
+    pub(crate) fields: Vec<String>,
+    /// Content to send: a text, or `@FILE`
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "upload")]
+    pub(crate) data: Option<String>,
+    /// Content to send: a file
+    #[arg(short = 'T', long, value_name = "FILE")]
+    pub(crate) upload: Option<PathBuf>,
+    /// Write the body to this file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show the head of the response too
+    #[arg(short, long)]
+    pub(crate) include: bool,
+    /// Tell how long each part took, in milliseconds and in round trips
+    #[arg(long)]
+    pub(crate) timing: bool,
+    /// Cookies: a file as curl writes it; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cookies: Option<PathBuf>,
+    /// Do not follow redirects
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Redirects to follow
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) redirects_max: u32,
+    /// Speak HTTP/1.0
+    #[arg(long)]
+    pub(crate) http10: bool,
+    /// A connection for each request, closed after it
+    #[arg(long)]
+    pub(crate) close: bool,
+    /// Send all requests ahead on one connection
+    #[arg(long, conflicts_with_all = ["parallel", "close"])]
+    pub(crate) pipeline: bool,
+    /// Send all requests at once, each on its own connection
+    #[arg(long)]
+    pub(crate) parallel: bool,
+    /// PEM file of the authorities that may vouch for a server, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Take any certificate
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Seconds of silence after which a response is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) timeout: u32,
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]

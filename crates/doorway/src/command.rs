@@ -5,11 +5,13 @@ mod asking;
 mod config;
 mod dig;
 mod dns;
+mod fetch;
 mod http;
 mod live;
 mod nslookup;
 mod password;
 mod ping;
+mod serve;
 mod session;
 mod store;
 mod up;
@@ -44,7 +46,7 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
         Command::Ping(args) => ping::ping(options, &args, screen),
         Command::Dns(command) => dns::run(options, command, screen),
-        Command::Http(command) => http::run(command, screen),
+        Command::Http(command) => http::run(options, command, screen),
         Command::Url(command) => url::run(command, screen),
         Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
         Command::Dig { words } => dig::dig(options, &words, screen),

@@ -89,8 +89,10 @@ impl Services {
         zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
-        let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
-        let (tls, tls_dns) = (Arc::new(acceptor("http/1.1")?), Arc::new(acceptor("dot")?));
+        let acceptor =
+            |protocols: &[&str]| TlsAcceptor::new(certificates.clone(), protocols).map_err(net_failure);
+        let protocols = http::Server::protocols(&http_config(config));
+        let (tls, tls_dns) = (Arc::new(acceptor(protocols)?), Arc::new(acceptor(&["dot"])?));
         let common = common(config);
         let dns_config = dns_config(config)?;
         let surroundings =
@@ -133,6 +135,12 @@ impl Services {
     /// The name server that serves now.
     pub(crate) fn name_server(&self) -> Arc<dns::Server> {
         Arc::clone(&self.parts().dns)
+    }
+
+    /// Takes the last lines of the access log to their file.
+    pub(crate) fn keep_access_log(&self) {
+        let http = Arc::clone(&self.parts().http);
+        http.flush_access_log();
     }
 
     /// Keeps what the resolver remembers for the next start, when the config wants that.
@@ -327,6 +335,8 @@ impl Services {
             let parts = self.parts();
             (parts.http_config.clone(), parts.common.clone(), Arc::clone(&parts.http))
         };
+        // Whoever moves the log away asks for a reload.
+        server.reopen_access_log();
         if new == old && new_common == old_common {
             return Ok(None);
         }
@@ -394,6 +404,7 @@ fn start_http(
     logins: &Logins,
 ) -> Result<(Arc<http::Server>, HttpDoors), Failure> {
     let server = Arc::new(http::Server::new(world, config, sites(config, logins)?));
+    server.start_access_log();
     let mut doors = HttpDoors::new();
     for (key, listen, tls) in
         [("listen", &config.listen, None), ("listen_tls", &config.listen_tls, Some(Arc::clone(tls)))]
@@ -602,9 +613,28 @@ impl Measured for HttpPart {
         for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(counts.responses) {
             page.counter("doorway_http_responses", "Responses by class.", &[("class", class)], count);
         }
+        for (site, counts) in counts.by_site() {
+            let site = if site.is_empty() { "*" } else { site };
+            for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].iter().zip(counts) {
+                let labels = [("site", site), ("class", *class)];
+                page.counter("doorway_http_site_responses", "Responses by site and class.", &labels, *count);
+            }
+        }
+        for (protocol, count) in ["1.0", "1.1", "2"].iter().zip(counts.protocols) {
+            page.counter("doorway_http_protocols", "Responses by version.", &[("version", protocol)], count);
+        }
+        let help = "Lines of the access log that were lost.";
+        page.counter("doorway_http_log_dropped", help, &[], counts.lines_dropped);
         page.counter("doorway_http_hot", "Responses that were ready-made.", &[], counts.hot);
         for (rule, count) in counts.refusals() {
             page.counter("doorway_http_refused", "Requests that broke a rule.", &[("rule", rule)], count);
+        }
+        let connections = counts.h2_connections;
+        page.counter("doorway_http2_connections", "Connections that spoke HTTP/2.", &[], connections);
+        page.counter("doorway_http2_resets", "Streams that clients gave up.", &[], counts.h2_resets);
+        for (rule, count) in counts.violations() {
+            let help = "Rules of HTTP/2 that were broken.";
+            page.counter("doorway_http2_violations", help, &[("rule", rule)], count);
         }
         let logins = &self.0.logins;
         let tally = logins.authenticator.tally();

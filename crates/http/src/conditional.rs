@@ -184,4 +184,56 @@ mod tests {
         check(Get, &format!("If-Unmodified-Since: {BEFORE}\r\n"), Failed);
         check(Get, &format!("If-Unmodified-Since: {AT}\r\n"), Holds);
     }
+
+    /// RFC 9110 §13.2.2, word for word, for a tag and a date that match or do not.
+    fn steps(
+        method: Method,
+        [if_match, unmodified, none_match, modified]: [Option<bool>; 4],
+    ) -> Precondition {
+        let reads = matches!(method, Method::Get | Method::Head);
+        // 1 and 2
+        match (if_match, unmodified) {
+            (Some(false), _) | (None, Some(false)) => return Precondition::Failed,
+            _ => {}
+        }
+        // 3
+        match (none_match, reads) {
+            (Some(true), true) => return Precondition::NotModified,
+            (Some(true), false) => return Precondition::Failed,
+            (Some(false), _) => return Precondition::Holds,
+            (None, _) => {}
+        }
+        // 4
+        match (modified, reads) {
+            (Some(false), true) => Precondition::NotModified,
+            _ => Precondition::Holds,
+        }
+    }
+
+    #[test]
+    fn every_combination_of_conditions_is_judged_as_the_steps_of_the_standard_say() {
+        let choices = [None, Some(true), Some(false)];
+        for number in 0..81usize {
+            let chosen = [0, 1, 2, 3].map(|place| choices[number / 3usize.pow(place) % 3]);
+            let tag = |matches: bool| if matches { "\"a,1\"" } else { "\"b\"" };
+            let mut fields = String::new();
+            let mut add = |name: &str, value: &str| fields.push_str(&format!("{name}: {value}\r\n"));
+            // In an order that is not that of the steps.
+            if let Some(since) = chosen[3] {
+                add("If-Modified-Since", if since { BEFORE } else { AT });
+            }
+            if let Some(matches) = chosen[2] {
+                add("If-None-Match", tag(matches));
+            }
+            if let Some(holds) = chosen[1] {
+                add("If-Unmodified-Since", if holds { AT } else { BEFORE });
+            }
+            if let Some(matches) = chosen[0] {
+                add("If-Match", tag(matches));
+            }
+            for method in [Method::Get, Method::Head, Method::Put, Method::Delete, Method::Post] {
+                check(method, &fields, steps(method, chosen));
+            }
+        }
+    }
 }

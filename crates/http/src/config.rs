@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 
+use crate::access_log::LogFormat;
 use crate::connection::Limits;
+use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
 pub use route::{CorsConfig, RouteConfig, RouteDoes};
@@ -79,6 +81,24 @@ pub const SECTION: Section = Section {
             help: "Most fields of one request; more get 431.",
         },
         Key {
+            name: "http2",
+            kind: Kind::Bool,
+            default: Preset::Bool(true),
+            help: "Whether HTTP/2 is offered: over TLS to everyone, without TLS to this machine alone.",
+        },
+        Key {
+            name: "h2c",
+            kind: Kind::Bool,
+            default: Preset::Bool(false),
+            help: "Whether everyone may speak HTTP/2 without TLS, by prior knowledge.",
+        },
+        Key {
+            name: "http2_streams_max",
+            kind: Kind::Integer { min: 1, max: 1024, unit: "streams" },
+            default: Preset::Integer(128),
+            help: "Requests that one HTTP/2 connection may have under way at a time.",
+        },
+        Key {
             name: "head_timeout",
             kind: Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(600) },
             default: Preset::Text("10s"),
@@ -103,6 +123,19 @@ pub const SECTION: Section = Section {
             help: "Value of the Server field in responses; empty to leave it out.",
         },
         Key {
+            name: "access_log",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "File that gets a line for each response; unset for none. It is opened anew at each reload, so \
+                   that it can be moved away.",
+        },
+        Key {
+            name: "access_log_format",
+            kind: Kind::Choice(&["common", "combined", "json"]),
+            default: Preset::Text("combined"),
+            help: "The form of its lines: Common Log Format, the same with Referer and User-Agent, or JSON.",
+        },
+        Key {
             name: "site",
             kind: Kind::Tables(site::SITE_KEYS),
             default: Preset::List(&[]),
@@ -110,6 +143,15 @@ pub const SECTION: Section = Section {
         },
     ],
 };
+
+/// The file with a line for each response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLog {
+    /// The file.
+    pub path: PathBuf,
+    /// The form of its lines.
+    pub format: LogFormat,
+}
 
 /// What the operator says about the HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +174,12 @@ pub struct Config {
     pub head_octets_max: usize,
     /// Most fields in a request head, at most 128.
     pub fields_max: usize,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+    /// Whether everyone may speak HTTP/2 without TLS.
+    pub h2c: bool,
+    /// Requests that one HTTP/2 connection may have under way at a time.
+    pub http2_streams_max: u32,
     /// How long a request head may take.
     pub head_timeout: Duration,
     /// Longest request body in octets.
@@ -140,6 +188,8 @@ pub struct Config {
     pub cache_octets_max: usize,
     /// Value of the Server field; empty for none.
     pub server_name: String,
+    /// Where a line for each response goes.
+    pub access_log: Option<AccessLog>,
     /// What is served under names of its own.
     pub sites: Vec<SiteConfig>,
 }
@@ -166,12 +216,29 @@ impl Config {
             field_octets_max: size("field_octets_max"),
             head_octets_max: size("head_octets_max"),
             fields_max: values.count("fields_max"),
+            http2: values.bool("http2"),
+            h2c: values.bool("h2c"),
+            http2_streams_max: count("http2_streams_max"),
             head_timeout: values.duration("head_timeout"),
             body_octets_max: values.size("body_octets_max"),
             cache_octets_max: size("cache_octets_max"),
             server_name: values.text("server_name").to_owned(),
+            access_log: values.optional("access_log", Values::path).map(|path| AccessLog {
+                path: path.to_owned(),
+                format: match values.text("access_log_format") {
+                    "common" => LogFormat::Common,
+                    "json" => LogFormat::Json,
+                    _ => LogFormat::Combined,
+                },
+            }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
         }
+    }
+
+    /// The bounds of each connection that speaks HTTP/2.
+    #[must_use]
+    pub fn h2_limits(&self) -> h2::Limits {
+        h2::Limits { http: self.limits(), streams: self.http2_streams_max }
     }
 
     /// The bounds of each connection.
@@ -199,6 +266,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_a_connection() {
         assert_eq!(Config::default().limits(), Limits::default());
+        assert_eq!(Config::default().h2_limits(), h2::Limits::default());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | [`conditional`] | If-Match, If-None-Match and their kin, in their order |
 //! | [`files`] | which file a path means, its entity tag, redirects |
 //! | [`representation`], [`range`] | what is said about a file, and which octets of it are sent |
+//! | [`access_log`] | a line for each response |
 //! | [`listing`] | the files of a folder as a page or as JSON |
 //! | [`upload`] | what PUT and DELETE do |
 //! | [`form`] | forms: urlencoded and multipart |
@@ -20,6 +21,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`client`] | the client: requests, responses of a connection, redirects |
 //! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
 //! | [`config`] | the `[http]` table |
@@ -27,12 +29,14 @@
 //!
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
-//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), cookies and
-//! HTTP/2, which stand on what is here; the client; the cache.
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one); the
+//! client; the cache.
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
 pub mod auth;
+pub mod client;
 pub mod coding;
 pub mod conditional;
 pub mod config;

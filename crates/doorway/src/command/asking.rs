@@ -13,9 +13,10 @@ use doorway_dns::client::{Lookup, Query, Transport};
 use doorway_dns::io::exchange::{self, Connection};
 use doorway_dns::wire::options::{self, code};
 use doorway_dns::wire::{Flags, Message, Name, Rcode, Type};
-use doorway_net::World;
 use doorway_net::os::Runtime;
+use doorway_net::resolve::{Resolve, ResolveError};
 use doorway_net::tls::TlsDialler;
+use doorway_net::{BoxFuture, World};
 
 use crate::cli::Options;
 use crate::config::{Config, find};
@@ -131,6 +132,11 @@ impl Asking {
         };
         let answers = [Type::A, Type::AAAA].into_iter().filter_map(ask).flat_map(|got| got.message.answers);
         answers.filter_map(|record| address(&record)).collect()
+    }
+
+    /// Finds the addresses of hosts as this machine would: by its table of hosts, then by its name servers.
+    pub(super) fn names(&self) -> Names {
+        Names { world: self.world().clone(), servers: self.defaults(&Lookup::default()) }
     }
 
     /// What opens TLS connections.
@@ -260,6 +266,61 @@ impl Asking {
             _ => (None, None),
         };
         self.run(async move { connect(&world, to, dialler.as_deref(), name.as_deref(), span).await })
+    }
+}
+
+/// See [`Asking::names`].
+pub(super) struct Names {
+    world: World,
+    servers: Vec<Server>,
+}
+
+impl Names {
+    /// The addresses of one family, from the first server that answers; the code if it is an error.
+    async fn ask(&self, name: &Name, kind: Type) -> Result<Vec<IpAddr>, ResolveError> {
+        let mut why = "there is no name server to ask".to_owned();
+        for server in &self.servers {
+            let lookup = Lookup { name: name.clone(), kind, ..Lookup::default() };
+            let Some(query) = Query::new(&lookup, &mut self.world.random(), self.world.wall()) else {
+                continue;
+            };
+            match exchange::datagram(&self.world, server.address, &query.octets, Duration::from_secs(2)).await
+            {
+                Ok(octets) => {
+                    match Message::read(&octets).map(|message| (message.rcode(), message.answers)) {
+                        Ok((Rcode::NOERROR, answers)) => {
+                            return Ok(answers.iter().filter_map(address).collect());
+                        }
+                        Ok((Rcode::NXDOMAIN, _)) => return Err(ResolveError::NoSuchName),
+                        Ok((rcode, _)) => why = format!("{} says {rcode}", server.address),
+                        Err(malformed) => why = format!("{}: {malformed}", server.address),
+                    }
+                }
+                Err(error) => why = format!("{}: {error}", server.address),
+            }
+        }
+        Err(ResolveError::Unavailable(why))
+    }
+}
+
+impl Resolve for Names {
+    fn addresses<'a>(&'a self, host: &'a str) -> BoxFuture<'a, Result<Vec<IpAddr>, ResolveError>> {
+        Box::pin(async move {
+            let known = hosts(&fs::read_to_string("/etc/hosts").unwrap_or_default(), host);
+            if !known.is_empty() {
+                return Ok(known);
+            }
+            let name: Name = host.parse().map_err(|_| ResolveError::NoSuchName)?;
+            let (v6, v4) = (self.ask(&name, Type::AAAA).await, self.ask(&name, Type::A).await);
+            match (v6, v4) {
+                (Err(error), Err(_)) => Err(error),
+                (v6, v4) => {
+                    let mut all: Vec<IpAddr> = v6.into_iter().chain(v4).flatten().collect();
+                    all.sort_by_key(|address| !self.world.reaches((*address, 80).into()));
+                    if all.is_empty() { Err(ResolveError::NoAddress) } else { Ok(all) }
+                }
+            }
+        })
     }
 }
 

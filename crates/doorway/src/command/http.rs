@@ -1,4 +1,4 @@
-//! `doorway http`: messages taken apart.
+//! `doorway http`: its commands, and messages taken apart.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -7,7 +7,9 @@ use doorway_http::explain::{Ending, Explained, explain};
 use doorway_http::wire::Refusal;
 use serde_json::json;
 
-use crate::cli::HttpCommand;
+use super::fetch::fetch;
+use super::serve::serve;
+use crate::cli::{HttpCommand, Options};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, YELLOW};
@@ -18,8 +20,15 @@ const OCTETS_MAX: u64 = 16 << 20;
 const OCTETS: usize = 36;
 
 /// Runs one of its commands.
-pub(super) fn run(command: HttpCommand, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn run(options: &Options, command: HttpCommand, screen: &mut Screen) -> Result<Exit, Failure> {
     match command {
+        HttpCommand::Get(args) => fetch(options, "GET", &args, screen),
+        HttpCommand::Head(args) => fetch(options, "HEAD", &args, screen),
+        HttpCommand::Post(args) => fetch(options, "POST", &args, screen),
+        HttpCommand::Put(args) => fetch(options, "PUT", &args, screen),
+        HttpCommand::Delete(args) => fetch(options, "DELETE", &args, screen),
+        HttpCommand::Options(args) => fetch(options, "OPTIONS", &args, screen),
+        HttpCommand::Serve { folder, listen } => serve(&folder, listen, screen),
         HttpCommand::Explain { file } => {
             let octets = read(&file)?;
             let found = explain(&octets);

@@ -111,6 +111,7 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let ended = runtime
         .block_on(serve(world, running, signals))
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
+    services.keep_access_log();
     services.keep_cache();
     drop(runtime);
     control::unbind(&data);

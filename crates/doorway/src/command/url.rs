@@ -98,7 +98,7 @@ fn parts(screen: &mut Screen, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn wrong(text: &str, fault: &UrlFault) -> Failure {
+pub(super) fn wrong(text: &str, fault: &UrlFault) -> Failure {
     let before: String = text.char_indices().take_while(|(at, _)| *at < fault.at).map(|(_, c)| c).collect();
     let mark = " ".repeat(before.chars().count());
     Failure::new(format!("this is no URL: {fault}\n    {text}\n    {mark}^")).exit(Exit::Wrong)

@@ -94,13 +94,24 @@ fn initial_keys(text: &mut String, name: &str, keys: &'static [Key]) {
         text.push_str(&format!("# {} = {}\n", key.name, sample(key)));
     }
     for key in tables {
-        let Kind::Tables(keys) = key.kind else { continue };
-        text.push('\n');
-        comment(text, key.help);
-        text.push_str(&format!("# [[{name}.{}]]\n", key.name));
-        for key in keys {
-            text.push_str(&format!("# {} = {}\n", key.name, sample(key)));
-        }
+        initial_tables(text, name, key);
+    }
+}
+
+/// An array of tables, and those within its tables.
+fn initial_tables(text: &mut String, within: &str, key: &Key) {
+    let Kind::Tables(keys) = key.kind else { return };
+    let name = format!("{within}.{}", key.name);
+    text.push('\n');
+    comment(text, key.help);
+    text.push_str(&format!("# [[{name}]]\n"));
+    let (tables, plain): (Vec<&Key>, Vec<&Key>) =
+        keys.iter().partition(|key| matches!(key.kind, Kind::Tables(_)));
+    for key in plain {
+        text.push_str(&format!("# {} = {}\n", key.name, sample(key)));
+    }
+    for key in tables {
+        initial_tables(text, &name, key);
     }
 }
 
@@ -145,10 +156,17 @@ pub(crate) fn reference() -> String {
 fn reference_section(text: &mut String, section: &Section) {
     text.push_str(&format!("\n## [{}]\n\n{}\n", section.name, section.help));
     reference_keys(text, section.keys);
-    for key in section.keys {
+    reference_tables(text, section.name, section.keys);
+}
+
+/// The arrays of tables among `keys`, and those within their tables.
+fn reference_tables(text: &mut String, within: &str, keys: &'static [Key]) {
+    for key in keys {
         if let Kind::Tables(keys) = key.kind {
-            text.push_str(&format!("\n### [[{}.{}]]\n\n{}\n", section.name, key.name, key.help));
+            let name = format!("{within}.{}", key.name);
+            text.push_str(&format!("\n### [[{name}]]\n\n{}\n", key.help));
             reference_keys(text, keys);
+            reference_tables(text, &name, keys);
         }
     }
 }

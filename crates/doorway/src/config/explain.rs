@@ -39,13 +39,27 @@ pub(crate) fn explain(config: &Config, name: Option<&str>) -> Result<Explained, 
             let key = section.key(key).ok_or_else(|| unknown(name))?;
             Ok(one(config, section, key, name, Some(config.section(section.name))))
         }
-        [outer, key] => {
-            let outer = section.key(outer).ok_or_else(|| unknown(name))?;
-            let Kind::Tables(keys) = outer.kind else { return Err(unknown(name)) };
+        [ref outer @ .., key] => {
+            let mut keys = section.keys;
+            for outer in outer {
+                let outer = keys.iter().find(|key| key.name == *outer).ok_or_else(|| unknown(name))?;
+                let Kind::Tables(inner) = outer.kind else { return Err(unknown(name)) };
+                keys = inner;
+            }
             let key = keys.iter().find(|inner| inner.name == key).ok_or_else(|| unknown(name))?;
             Ok(one(config, section, key, name, None))
         }
-        _ => Err(unknown(name)),
+    }
+}
+
+/// Adds the names of `keys`, and of those within their tables.
+fn add_names(known: &mut Vec<String>, within: &str, keys: &[Key]) {
+    for key in keys {
+        let name = format!("{within}.{}", key.name);
+        if let Kind::Tables(keys) = key.kind {
+            add_names(known, &name, keys);
+        }
+        known.push(name);
     }
 }
 
@@ -53,13 +67,7 @@ fn unknown(name: &str) -> Failure {
     let mut known = Vec::new();
     for section in all_sections() {
         known.push(section.name.to_owned());
-        for key in section.keys {
-            known.push(format!("{}.{}", section.name, key.name));
-            if let Kind::Tables(keys) = key.kind {
-                known
-                    .extend(keys.iter().map(|inner| format!("{}.{}.{}", section.name, key.name, inner.name)));
-            }
-        }
+        add_names(&mut known, section.name, section.keys);
     }
     let fix = match meant(name, &known) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -160,8 +168,8 @@ fn one(
 }
 
 fn example(section: &Section, key: &Key, name: &str) -> String {
-    let header = match name.split('.').collect::<Vec<_>>().as_slice() {
-        [_, outer, _] => format!("[[{}.{outer}]]", section.name),
+    let header = match name.rsplit_once('.') {
+        Some((table, _)) if table != section.name => format!("[[{table}]]"),
         _ => format!("[{}]", section.name),
     };
     let value = match key.default {

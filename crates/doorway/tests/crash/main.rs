@@ -29,6 +29,7 @@ mod questions;
 #[allow(dead_code, reason = "a server that is killed is asked for less")]
 mod server;
 mod updates;
+mod uploads;
 
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ use load::Load;
 use questions::{NOERROR, Questions};
 use server::{Server, Setup};
 use updates::Updates;
+use uploads::{Uploads, content};
 
 /// Rounds unless `DOORWAY_CRASH_ROUNDS` says otherwise.
 const ROUNDS: usize = 10;
@@ -173,4 +175,65 @@ fn a_secondary_that_is_killed_has_what_it_served_and_catches_up() {
     }
     println!("{added} names were added in {rounds} rounds, of which {followed} had arrived before the kills");
     assert!(followed > 0, "SEED={seed}: nothing had arrived when the secondary was killed");
+}
+
+#[test]
+fn a_file_that_is_stored_is_the_old_one_or_the_new_one_after_kill_9_and_never_half_of_it() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut setup = Setup::new()
+        .key("http.login.cleartext", "true")
+        .key("http.site", "[{ hosts = [\"localhost\"], root = \"public\", write = true, auth = [\"ann\"] }]");
+    let mut authorization = String::new();
+    let (mut next, mut known, mut acknowledged) = (0, None, 0);
+    for round in 0..rounds {
+        let server = setup.start();
+        if authorization.is_empty() {
+            let made = server.doorway(&["user", "add", "ann", "--json"]).done();
+            let password = made.split("\"password\": \"").nth(1).unwrap().split('"').next().unwrap();
+            authorization = basic("ann", password);
+        }
+        let load = Uploads::start(server.http(), authorization.clone(), next);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        setup = server.kill();
+        let stored = load.finish();
+        acknowledged += stored.acknowledged.map_or(0, |last| last + 1 - next);
+        known = stored.acknowledged.or(known);
+        // What was being stored may be there or not; what was acknowledged, or was there before, is not lost.
+        let found = std::fs::read(setup.folder.path().join("public/file")).ok();
+        let may_be = [known, Some(stored.sent)].map(|number| number.map(content));
+        assert!(may_be.contains(&found), "SEED={seed}, round {round}: the file is none of its versions");
+        if found == may_be[1] {
+            known = Some(stored.sent);
+        }
+        next = stored.sent + 1;
+    }
+    setup.folder.write("public/.doorway-upload-0-0", "half of a file");
+    let server = setup.start();
+    // A change waits until what was left over is gone.
+    assert!(uploads::put_once(server.http(), &authorization), "SEED={seed}");
+    let left = server.folder().files("public");
+    let unfinished = |path: &std::path::PathBuf| path.to_string_lossy().contains(".doorway-upload-");
+    assert!(!left.iter().any(unfinished), "SEED={seed}: {left:?}");
+    println!("{acknowledged} versions were stored in {rounds} rounds");
+    assert!(acknowledged > 0, "SEED={seed}: nothing was stored");
+}
+
+/// The value of Authorization for a name and a password (RFC 7617).
+fn basic(name: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = "Basic ".to_owned();
+    for three in format!("{name}:{password}").as_bytes().chunks(3) {
+        let number =
+            (0..3).fold(0u32, |number, place| number << 8 | u32::from(*three.get(place).unwrap_or(&0)));
+        for place in 0..4 {
+            let digit = DIGITS[(number >> (18 - 6 * place)) as usize & 63];
+            text.push(if place <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
 }

@@ -10,8 +10,10 @@
 mod curl;
 mod dialogue;
 mod dns;
+mod files;
 mod first_start;
 mod folder;
+mod h2;
 mod logins;
 mod looking;
 mod octets;

@@ -9,11 +9,14 @@ const SECONDS_MAX: &str = "60";
 
 /// The programs that are used and the Debian packages that have them.
 const PACKAGES: &[(&str, &str)] = &[
+    ("aria2c", "aria2"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("dnsperf", "dnsperf"),
     ("drill", "ldnsutils"),
     ("getent", "libc-bin"),
+    ("h2load", "nghttp2-client"),
     ("host", "bind9-host"),
     ("ip", "iproute2"),
     ("kdig", "knot-dnsutils"),
@@ -23,6 +26,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ldns-signzone", "ldnsutils"),
     ("ldns-verify-zone", "ldnsutils"),
     ("named", "bind9"),
+    ("nghttp", "nghttp2-client"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("nslookup", "bind9-dnsutils"),
@@ -33,6 +37,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("timeout", "coreutils"),
     ("tshark", "tshark"),
     ("unshare", "util-linux"),
+    ("w3m", "w3m"),
     ("wget", "wget"),
 ];
 

@@ -157,13 +157,13 @@ fn pattern(values: &Values, wrongs: &mut Vec<Wrong>) {
 }
 
 fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
-    for who in values.texts("auth") {
+    for who in values.optional("auth", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[who], &[]) {
             let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
             wrong(wrongs, values, "auth", told.to_string(), fix);
         }
     }
-    for way in values.texts("login") {
+    for way in values.optional("login", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[], &[way]) {
             wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
         }
@@ -186,4 +186,126 @@ fn wrong(
     fix: impl Into<String>,
 ) {
     wrongs.push(Wrong::value(values.at(key).unwrap_or_default(), what, fix));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use doorway_base::config::{Entry, Item, Written};
+
+    use super::*;
+
+    fn text(text: &str) -> Written {
+        Written::Text(text.to_owned())
+    }
+
+    fn texts<const COUNT: usize>(items: [&str; COUNT]) -> Written {
+        Written::List(items.iter().map(|item| Item { at: 0..0, written: text(item) }).collect())
+    }
+
+    fn table<const COUNT: usize>(entries: [(&str, Written); COUNT]) -> Written {
+        let entry = |(name, written): (&str, Written)| Entry {
+            name: name.to_owned(),
+            at: 0..0,
+            item: Item { at: 7..9, written },
+        };
+        Written::Table(entries.into_iter().map(entry).collect())
+    }
+
+    fn tables<const COUNT: usize>(items: [Written; COUNT]) -> Written {
+        Written::List(items.into_iter().map(|written| Item { at: 0..0, written }).collect())
+    }
+
+    /// Checks that `[http]` with these keys is wrong in one way, which is told with these words.
+    #[track_caller]
+    fn check<const COUNT: usize>(http: [(&str, Written); COUNT], expected: &[&str]) {
+        let Written::Table(entries) = table(http) else { unreachable!() };
+        let mut read = Vec::new();
+        let values = crate::config::SECTION.read(&entries, Path::new(""), &mut read);
+        assert!(read.is_empty(), "{read:?}");
+        let told: Vec<_> = wrongs(&values, &["console"])
+            .into_iter()
+            .map(|wrong| match wrong {
+                Wrong::Value { what, fix, .. } => format!("{what}; {fix}"),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.contains(expected), "{told} lacks {expected}");
+        }
+    }
+
+    fn site<const COUNT: usize>(keys: [(&str, Written); COUNT]) -> [(&'static str, Written); 1] {
+        [("site", tables([table(keys)]))]
+    }
+
+    fn route<const COUNT: usize>(keys: [(&str, Written); COUNT]) -> [(&'static str, Written); 1] {
+        site([("route", tables([table(keys)]))])
+    }
+
+    #[test]
+    fn what_can_be_is_let_be() {
+        check([], &[]);
+        let redirect =
+            table([("path", text("/old")), ("redirect", text("/new/*")), ("status", Written::Integer(301))]);
+        let mount =
+            table([("path", text("/console")), ("mount", text("console")), ("auth", texts(["@admin"]))]);
+        let write = [
+            ("hosts", texts(["a.example", "*.a.example"])),
+            ("root", text("www")),
+            ("write", Written::Bool(true)),
+            ("auth", texts(["ann"])),
+            ("route", tables([redirect, mount])),
+        ];
+        check(site(write), &[]);
+    }
+
+    #[test]
+    fn nobody_stores_files_unknown_or_nowhere() {
+        let write = || ("write", Written::Bool(true));
+        check(site([("root", text("www")), write()]), &["everybody could store files"]);
+        check(site([("auth", texts(["ann"])), write()]), &["no folder to store files in"]);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_site() {
+        let named = |name| table([("hosts", texts([name]))]);
+        check(
+            [("site", tables([named("a.example"), named("A.example")]))],
+            &["two sites have the name `a.example`"],
+        );
+        check([("site", tables([table([]), table([])]))], &["two sites have no names"]);
+        check([("root", text("www")), ("site", tables([table([])]))], &["both for every other name"]);
+    }
+
+    #[test]
+    fn a_route_is_answered_in_one_way_that_there_is() {
+        let path = || ("path", text("/a"));
+        check(route([("path", text("a"))]), &["`a` is no path"]);
+        check(
+            route([path(), ("root", text("b")), ("redirect", text("/c"))]),
+            &["not by `root` and by `redirect`"],
+        );
+        check(route([path(), ("mount", text("consol"))]), &["there is console"]);
+        check(route([path(), ("redirect", text("//evil"))]), &["no place to go to"]);
+        check(
+            route([path(), ("redirect", text("/b")), ("status", Written::Integer(200))]),
+            &["write 301, 302"],
+        );
+        check(route([path(), ("fields", texts(["Content-Length: 3"]))]), &["is for the server to set"]);
+        let credentials = ("cors_credentials", Written::Bool(true));
+        check(route([path(), ("cors_origins", texts(["*"])), credentials]), &["act as the user"]);
+        check(route([path(), ("cors_origins", texts(["https://a.example/x"]))]), &["is no origin"]);
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_a_name() {
+        let hosts = || ("hosts", texts(["a.example"]));
+        let (chain, key) = (("certificate", text("a.pem")), ("certificate_key", text("a.key")));
+        check(site([hosts(), chain.clone()]), &["add `certificate_key"]);
+        check(site([hosts(), key.clone()]), &["add `certificate ="]);
+        check(site([chain, key]), &["chosen by name"]);
+    }
 }

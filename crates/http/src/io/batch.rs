@@ -4,6 +4,7 @@
 //! This is the hot path: no allocation, no clock, no lock and no atomic per request. What cannot be
 //! answered at once (a large file, a handler) ends the batch as a [`Next`].
 
+use core::net::IpAddr;
 use std::sync::Arc;
 
 use doorway_base::trace::{Direction, EventId};
@@ -11,17 +12,21 @@ use doorway_base::{Instant, Random};
 use doorway_net::tcp::Watching;
 use doorway_net::web::{Fields, Handler, Request};
 
+use super::access_log::Lines;
 use super::body::FileStream;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
-use super::reply::send_hot;
+use super::reply::{Sending, protocol};
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
+use crate::Status;
+use crate::access_log::Line;
 use crate::auth::Verdicts;
 use crate::connection::{Connection, Decision};
 use crate::cors::Cors;
+use crate::wire::date::DATE_OCTETS;
 use crate::wire::path::canonical;
 use crate::wire::response::Form;
 use crate::wire::{Framing, Method, RequestHead, Target, Version};
@@ -37,6 +42,8 @@ pub(super) enum Next {
     Close,
     /// The connection is over, but the client may still be sending.
     Linger,
+    /// The client speaks HTTP/2, and its first octets wait.
+    Http2,
     /// A file's octets follow its head.
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
@@ -61,6 +68,78 @@ pub(super) struct Placed {
     pub(super) route: Arc<Route>,
     /// The page that the request comes from, where the route has rules about that.
     pub(super) origin: Option<Vec<u8>>,
+    /// The number of its site.
+    pub(super) site: u16,
+    /// What the log says of the request, if there is one.
+    pub(super) told: Option<Box<Told>>,
+}
+
+impl Placed {
+    /// Counts a handler's response and adds its line to the log.
+    pub(super) fn account(
+        &self,
+        counts: &mut Counts,
+        lines: &mut Lines,
+        dates: &DateCache,
+        version: Version,
+        status: Status,
+        octets: Option<u64>,
+    ) {
+        counts.count_of_site(self.site, version, status);
+        if let (Some(format), Some(told)) = (lines.format, &self.told) {
+            let line = told.line(dates.text(), version, status, octets);
+            counts.lines_dropped += u64::from(!lines.add(format, &line));
+        }
+    }
+}
+
+/// What the log says of a request that a handler answers.
+pub(super) struct Told {
+    pub(super) remote: IpAddr,
+    pub(super) user: Option<Arc<str>>,
+    pub(super) method: Vec<u8>,
+    pub(super) target: Vec<u8>,
+    pub(super) host: Vec<u8>,
+    pub(super) referer: Option<Vec<u8>>,
+    pub(super) user_agent: Option<Vec<u8>>,
+}
+
+impl Told {
+    fn new(head: &RequestHead<'_>, remote: IpAddr, user: Option<Arc<str>>) -> Box<Self> {
+        let field = |name| head.fields.first(name).map(<[u8]>::to_vec);
+        Box::new(Self {
+            remote,
+            user,
+            method: head.method_name.to_vec(),
+            target: head.target_octets.to_vec(),
+            host: head.host.to_vec(),
+            referer: field(b"referer".as_slice()),
+            user_agent: field(b"user-agent".as_slice()),
+        })
+    }
+
+    /// The line about the response to it.
+    pub(super) fn line<'l>(
+        &'l self,
+        date: &'l [u8; DATE_OCTETS],
+        version: Version,
+        status: Status,
+        octets: Option<u64>,
+    ) -> Line<'l> {
+        Line {
+            remote: self.remote,
+            user: self.user.as_deref(),
+            date,
+            method: &self.method,
+            target: &self.target,
+            protocol: protocol(version),
+            host: &self.host,
+            status: status.code(),
+            octets,
+            referer: self.referer.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+        }
+    }
 }
 
 /// What happens to a connection after a response.
@@ -98,11 +177,11 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, .. } = worker;
+    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, lines, .. } = worker;
     let setup: &Setup = setup;
     let (form, head_end) = (Form::Http1, 0);
     let mut desk =
-        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, now };
+        Desk { setup, watching, out, form, head_end, hot, dates, counts, verdicts, boundaries, lines, now };
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -162,6 +241,7 @@ pub(super) struct Desk<'a> {
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
     pub(super) boundaries: &'a mut Random,
+    pub(super) lines: &'a mut Lines,
     /// What the worker remembers of clients' credentials.
     pub(super) verdicts: &'a mut Verdicts,
     pub(super) now: Instant,
@@ -174,6 +254,8 @@ pub(super) struct Answer<'h, 'b> {
     pub(super) place: Place<'h>,
     pub(super) persistent: bool,
     pub(super) cause: Option<EventId>,
+    /// Who is let in, where the route has a gate.
+    pub(super) user: Option<Arc<str>>,
 }
 
 /// Where in the config a request leads.
@@ -204,6 +286,30 @@ impl Answer<'_, '_> {
 impl Desk<'_> {
     /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
     fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
+        let watching = self.watching;
+        let record = || {
+            watching.record(Direction::In, taken, None, || {
+                format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+            })
+        };
+        let next = self.answer(head, record, || engine.answer());
+        if let Some(Next::Verify(_)) = next {
+            let before = &taken[..taken.len() - head.octets.len()];
+            if !before.is_empty() {
+                watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
+            }
+        }
+        next
+    }
+
+    /// Answers a request, or says who does. It is recorded unless it has to be shown again, and `persistent` is
+    /// asked once nobody needs its body any more.
+    pub(super) fn answer(
+        &mut self,
+        head: &RequestHead<'_>,
+        record: impl FnOnce() -> Option<EventId>,
+        persistent: impl FnOnce() -> bool,
+    ) -> Option<Next> {
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(authority) => authority,
@@ -216,12 +322,14 @@ impl Desk<'_> {
             && hot.is_fresh(self.now)
             && site.route(hot.route).gate.is_none()
         {
-            let cause = record(self.watching, head, taken);
+            let cause = record();
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
-            let answer = Answer { head, place, persistent: engine.answer(), cause };
-            let Self { out, dates, counts, watching, boundaries, .. } = self;
-            if send_hot(&answer, hot, out, dates, counts, watching, boundaries) {
+            let answer = Answer { head, place, persistent: persistent(), cause, user: None };
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(&answer, hot) {
                 counts.hot += 1;
+                self.head_end = content;
                 return answer.then().next();
             }
             return self.cold(&answer, path, canonical(path));
@@ -233,16 +341,12 @@ impl Desk<'_> {
         let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
         let passage = gate.map(|gate| (gate, self.passage(gate, place.route.cors.as_ref(), head)));
         if let Some((_, Passage::Unknown(verification))) = passage {
-            let before = &taken[..taken.len() - head.octets.len()];
-            if !before.is_empty() {
-                self.watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
-            }
             return Some(Next::Verify(verification));
         }
-        let cause = record(self.watching, head, taken);
+        let cause = record();
         let user = match passage {
             Some((gate, Passage::Shut(shut))) => {
-                let answer = Answer { head, place, persistent: engine.answer(), cause };
+                let answer = Answer { head, place, persistent: persistent(), cause, user: None };
                 self.turn_away(gate, &answer, shut);
                 return answer.then().next();
             }
@@ -260,11 +364,10 @@ impl Desk<'_> {
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)
         {
-            let mut call = self.handler_call(handler, head, path, place.route, cause);
-            call.request.user = user;
+            let call = self.handler_call(handler, head, path, &place, user, cause);
             return Some(Next::Handle(Box::new(call)));
         }
-        let answer = Answer { head, place, persistent: engine.answer(), cause };
+        let answer = Answer { head, place, persistent: persistent(), cause, user };
         self.cold(&answer, path, normal)
     }
 
@@ -273,9 +376,13 @@ impl Desk<'_> {
         handler: &Arc<dyn Handler>,
         head: &RequestHead<'_>,
         path: &str,
-        route: &Arc<Route>,
+        place: &Place<'_>,
+        user: Option<Arc<str>>,
         cause: Option<EventId>,
     ) -> HandlerCall {
+        let (route, site) = (place.route, place.site.number);
+        let remote = self.watching.pulse().ends().remote;
+        let told = self.lines.format.map(|_| Told::new(head, remote.ip(), user.clone()));
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
@@ -288,21 +395,15 @@ impl Desk<'_> {
             host: text(head.host_name()),
             fields,
             body: doorway_net::web::Body::Empty,
-            remote: self.watching.pulse().ends().remote,
+            remote,
             secure: false,
             unix_user: None,
-            user: None,
+            user,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
         let origin = route.cors.as_ref().and(head.fields.first(b"origin")).map(<[u8]>::to_vec);
-        let (handler, placed) = (Arc::clone(handler), Placed { route: Arc::clone(route), origin });
+        let (handler, placed) =
+            (Arc::clone(handler), Placed { route: Arc::clone(route), origin, site, told });
         HandlerCall { handler, placed, request, method, version, has_body, cause }
     }
-}
-
-/// Tells the trace of a request.
-fn record(watching: &Watching, head: &RequestHead<'_>, taken: &[u8]) -> Option<EventId> {
-    watching.record(Direction::In, taken, None, || {
-        format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-    })
 }

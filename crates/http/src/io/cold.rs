@@ -10,7 +10,7 @@ use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
 use super::hot::{FILE_OCTETS_MAX, Hot, Ready};
-use super::reply::send_hot;
+use super::reply::Sending;
 use super::site::Does;
 use crate::Status;
 use crate::coding::Coding;
@@ -229,8 +229,10 @@ impl Desk<'_> {
         if let Some(hot) = self.hot.find(site, key)
             && hot.confirm(&facts, &beside, self.now)
         {
-            let Self { out, dates, counts, watching, boundaries, .. } = self;
-            if send_hot(answer, hot, out, dates, counts, watching, boundaries) {
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(answer, hot) {
+                self.head_end = content;
                 return Ok(answer.then().next());
             }
         }
@@ -263,10 +265,12 @@ impl Desk<'_> {
             {
                 hot.add(coding, ready);
             }
-            let Self { out, dates, counts, watching, boundaries, .. } = self;
-            let is_sent = send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            let sent = sending.hot(answer, &mut hot);
             self.hot.insert(site, key, hot);
-            if is_sent {
+            if let Some(content) = sent {
+                self.head_end = content;
                 return Ok(answer.then().next());
             }
         } else {
@@ -291,7 +295,7 @@ impl Desk<'_> {
     /// Whether a response may leave its length open: not for an HTTP/1.0 client, which would have to take the
     /// connection's end for it, and not where part of it is wanted.
     fn may_have_no_length(&self, answer: &Answer<'_, '_>) -> bool {
-        let knows_chunks = self.form == Form::Http2 || answer.head.version == Version::Http11;
+        let knows_chunks = answer.head.version != Version::Http10;
         knows_chunks && !(answer.head.conditional && answer.head.fields.first(b"range").is_some())
     }
 
@@ -346,6 +350,13 @@ impl Desk<'_> {
         }
         self.head_end = answer.finish(&mut writer);
         self.sent(answer, selected.status(), start);
+        let octets = match &selected {
+            Selected::Whole => representation.octets,
+            Selected::Part(span) => Some(span.octets()),
+            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+            _ => Some(0),
+        };
+        self.account(answer, selected.status(), octets);
         if !answer.with_body() {
             return Ok(answer.then().next());
         }
@@ -373,8 +384,11 @@ impl Desk<'_> {
     fn page(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
-        let Self { out, dates, counts, watching, boundaries, .. } = self;
-        send_hot(answer, &mut hot, out, dates, counts, watching, boundaries);
+        let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+        let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+        if let Some(content) = sending.hot(answer, &mut hot) {
+            self.head_end = content;
+        }
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

@@ -12,6 +12,7 @@ use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
 use doorway_net::{Connection, TcpService, World};
 
+use super::access_log::{self, Lines, LogFile};
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
@@ -20,11 +21,14 @@ use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
+use crate::h2;
 use crate::wire::FieldSpans;
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
     world: World,
+    // Held by who takes lines to the file; a worker never waits for it.
+    log_file: Mutex<LogFile>,
     setup: Mutex<Arc<Setup>>,
     /// Counts the changes of `setup`, so that workers need not lock it to see that there is none.
     generation: AtomicU64,
@@ -42,6 +46,9 @@ impl std::fmt::Debug for Server {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) limits: Limits,
+    pub(super) h2_limits: h2::Limits,
+    /// Whether anybody may speak HTTP/2 without TLS, and not only this machine.
+    pub(super) h2c: bool,
     pub(super) sites: Sites,
     pub(super) server_name: String,
     config: Config,
@@ -58,16 +65,34 @@ pub(super) struct Worker {
     pub(super) hot: HotCache,
     pub(super) dates: DateCache,
     pub(super) counts: Counts,
+    pub(super) lines: Lines,
     /// For the boundaries between parts of a response.
     pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
+    pub(super) h2: Http2Room,
+}
+
+/// Scratch room for HTTP/2 alone.
+#[derive(Debug, Default)]
+pub(super) struct Http2Room {
+    pub(super) scratch: h2::request::Scratch,
+    /// Part of a file on its way into a frame.
+    pub(super) chunk: Vec<u8>,
 }
 
 impl Setup {
     fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
         sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
-        Arc::new(Self { limits, sites, server_name, config: config.clone() })
+        let (h2_limits, h2c) = (config.h2_limits(), config.h2c);
+        Arc::new(Self { limits, h2_limits, h2c, sites, server_name, config: config.clone() })
+    }
+}
+
+impl Setup {
+    /// Whether a client may speak HTTP/2 without TLS; `local` says that it is on this machine.
+    pub(super) const fn speaks_h2c(&self, local: bool) -> bool {
+        self.config.http2 && (self.h2c || local)
     }
 }
 
@@ -88,12 +113,44 @@ impl Server {
                 hot: HotCache::new(config.cache_octets_max),
                 dates: DateCache::at(world.wall()),
                 counts: Counts::default(),
+                lines: Lines::new(config.access_log.as_ref().map(|log| log.format)),
                 verdicts: Verdicts::new(key),
                 boundaries: random.fork(),
+                h2: Http2Room::default(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
-        Self { world: world.clone(), setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+        let (world, log_file) = (world.clone(), Mutex::default());
+        Self { world, log_file, setup: Mutex::new(setup), generation: AtomicU64::new(0), workers }
+    }
+
+    /// Takes lines of the access log to its file from now on, until the server is dropped. What the last
+    /// moments before that brought is for [`Server::flush_access_log`].
+    pub fn start_access_log(self: &Arc<Self>) {
+        access_log::start(&self.world, self);
+    }
+
+    /// Takes the lines that wait to the access log. Blocks on the disk: not for a worker.
+    pub fn flush_access_log(&self) {
+        let mut file = lock(&self.log_file);
+        let setup = self.setup();
+        let mut spare = Vec::new();
+        for worker in &self.workers {
+            let taken = lock(worker).lines.take(std::mem::take(&mut spare));
+            let Some(log) = setup.config.access_log.as_ref().filter(|_| !taken.is_empty()) else { continue };
+            if !file.append(&log.path, &taken) {
+                let lost = taken.iter().filter(|octet| **octet == b'\n').count();
+                lock(worker).counts.lines_dropped += lost as u64;
+            }
+            spare = taken;
+            spare.clear();
+        }
+    }
+
+    /// Opens the file of the access log anew: it may have been moved away.
+    pub fn reopen_access_log(&self) {
+        self.flush_access_log();
+        lock(&self.log_file).reopen();
     }
 
     /// Serves other sites by another configuration from the next request on. Connections stay open;
@@ -132,12 +189,21 @@ impl Server {
         options
     }
 
+    /// What its doors with TLS offer by ALPN (RFC 7301), most wanted first.
+    #[must_use]
+    pub fn protocols(config: &Config) -> &'static [&'static str] {
+        if config.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] }
+    }
+
     /// What was served so far, over all workers.
     #[must_use]
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for worker in &self.workers {
-            counts.add(&lock(worker).counts);
+            let worker = lock(worker);
+            let mut own = worker.counts.clone();
+            own.rename(worker.setup.sites.names());
+            counts.add(&own);
         }
         counts
     }
@@ -149,7 +215,10 @@ impl Server {
         let generation = self.generation.load(Acquire);
         if worker.generation != generation {
             worker.generation = generation;
+            let Worker { setup, counts, .. } = &mut *worker;
+            counts.rename(setup.sites.names());
             worker.setup = self.setup();
+            worker.lines.format = worker.setup.config.access_log.as_ref().map(|log| log.format);
             worker.hot = HotCache::new(worker.setup.config.cache_octets_max);
         }
         worker

@@ -107,6 +107,10 @@ impl Uploads {
         if let Change::Refuse(status) = self.judge(method, &path, &lines)?.0 {
             return Ok(plain(status));
         }
+        let announced = fields.first("Content-Length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        if method == Method::Put && self.rules.quota.is_some_and(|quota| announced > quota) {
+            return Ok(plain(Status::INSUFFICIENT_STORAGE));
+        }
         if method == Method::Delete {
             return self.remove(&path, &lines).await;
         }

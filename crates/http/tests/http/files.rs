@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use doorway_http::{Handlers, Sites};
+use doorway_http::{Config, Handlers, Sites};
 use doorway_sim::{Link, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -82,6 +82,42 @@ fn nothing_outside_the_folder_is_ever_sent() {
         let answer = answers(config(Some(&public)), &last(&format!("GET {path}")));
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
     }
+}
+
+#[test]
+fn a_link_that_is_turned_while_files_are_asked_for_leads_nowhere_outside() {
+    let folder = Folder::new();
+    let public = folder.public();
+    fs::create_dir(public.join("inside")).unwrap();
+    folder.write("public/inside/secret.txt", b"harmless\n");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let turning = std::thread::spawn({
+        let (public, stop) = (public.clone(), std::sync::Arc::clone(&stop));
+        move || {
+            let mut turns = 0u32;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let target = if turns.is_multiple_of(2) { ".." } else { "inside" };
+                symlink(target, public.join("new")).unwrap();
+                fs::rename(public.join("new"), public.join("turned")).unwrap();
+                turns += 1;
+            }
+            turns
+        }
+    });
+    let mut found = 0;
+    for _ in 0..20 {
+        let requests =
+            "GET /turned/secret.txt HTTP/1.1\r\nHost: a\r\nCache-Control: no-cache\r\n\r\n".repeat(50);
+        let requests = format!("{requests}{}", last("GET /"));
+        // Nothing is kept in memory, so that each request looks at the disk.
+        let config = Config { cache_octets_max: 0, ..config(Some(&public)) };
+        let answer = answers(config, &requests);
+        assert!(!answer.contains("\r\n\r\nsecret"), "{answer}");
+        found += answer.matches("harmless").count();
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let turns = turning.join().unwrap();
+    assert!(found > 0 && turns > 100, "{found} found in {turns} turns");
 }
 
 #[test]

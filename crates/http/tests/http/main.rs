@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
 mod bodies;
+mod client;
 mod content;
 mod files;
 mod forms;
+mod h2;
+mod h2_floods;
+mod h2_frames;
 mod handlers;
 mod login;
 mod sites;

@@ -79,12 +79,30 @@ impl TlsDialler {
         Ok(Self { verified: Arc::new(verified).into(), any: Arc::new(any).into() })
     }
 
+    /// The same for somebody who said so: every certificate is good, whoever it is for. The name is sent
+    /// nevertheless.
+    #[must_use]
+    pub fn trusting_anybody(mut self) -> Self {
+        let mut config = ClientConfig::clone(self.any.config());
+        config.enable_sni = true;
+        self.verified = Arc::new(config).into();
+        self
+    }
+
     /// Connects to `remote`, whose certificate must be good for `name`; with `None` any will do.
     ///
     /// # Errors
     /// Those of the connection; `InvalidData` when the handshake fails or the certificate is not good.
     pub async fn connect(&self, world: &World, remote: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
-        let stream = world.connect(remote).await?;
+        self.secure(world.connect(remote).await?, remote, name).await
+    }
+
+    /// Puts TLS on a connection to `remote` that is open, as [`TlsDialler::connect`] does.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a stream that has TLS already; `InvalidData` when the handshake fails or the
+    /// certificate is not good.
+    pub async fn secure(&self, stream: Stream, remote: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
         let plain = stream
             .into_plain()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the stream has TLS already"))?;

@@ -1,0 +1,145 @@
+//! A connection to whichever address of a host answers first (Happy Eyeballs, RFC 8305): families in turn,
+//! one attempt every 250 ms or as soon as the one before has failed.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::Poll;
+use std::time::Duration;
+
+use doorway_net::resolve::ResolveError;
+use doorway_net::{BoxFuture, Stream};
+
+use super::link::Link;
+use super::pool::Origin;
+use super::{ClientError, Inner, Timing};
+
+/// Time from one attempt to the next (RFC 8305 §5).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Addresses of a host that are tried.
+const ADDRESSES_MAX: usize = 16;
+
+/// Resolves, connects and, for `https`, makes the TLS handshake.
+pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<(Link, Timing), ClientError> {
+    let world = &inner.world;
+    let mut timing = Timing::default();
+    let began = world.now();
+    let addresses = addresses(inner, &origin.host)
+        .await
+        .map_err(|error| ClientError::Resolve(origin.host.clone(), error))?;
+    let resolved = world.now();
+    timing.resolve = resolved - began;
+    let told = || format!("{}:{}", origin.host, origin.port);
+    let (stream, remote, took) = first(inner, &turns(addresses), origin.port)
+        .await
+        .map_err(|error| ClientError::Connect(told(), error))?;
+    timing.connect = took;
+    if !origin.secure {
+        return Ok((Link::new(inner, stream, remote), timing));
+    }
+    let connected = world.now();
+    let Some(tls) = &inner.tls else {
+        let error = io::Error::new(io::ErrorKind::Unsupported, "this client has no TLS");
+        return Err(ClientError::Connect(told(), error));
+    };
+    let name = origin.host.trim_matches(['[', ']']);
+    let stream = tls.secure(stream, remote, Some(name)).await;
+    let stream = stream.map_err(|error| ClientError::Connect(told(), error))?;
+    timing.tls = world.now() - connected;
+    Ok((Link::new(inner, stream, remote), timing))
+}
+
+async fn addresses(inner: &Inner, host: &str) -> Result<Vec<IpAddr>, ResolveError> {
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(address) => Ok(vec![address]),
+        // RFC 6761 §6.3: this name means this machine, whatever a name server says.
+        Err(_) if host == "localhost" || host.ends_with(".localhost") => {
+            Ok(vec![std::net::Ipv4Addr::LOCALHOST.into(), std::net::Ipv6Addr::LOCALHOST.into()])
+        }
+        Err(_) => inner.resolver.addresses(host.trim_end_matches('.')).await,
+    }
+}
+
+/// Addresses with the families in turn, the first one's first (RFC 8305 §4).
+fn turns(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let first_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_v6);
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut turns = Vec::new();
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => break,
+            (a, b) => turns.extend(a.into_iter().chain(b)),
+        }
+    }
+    turns.truncate(ADDRESSES_MAX);
+    turns
+}
+
+/// The first connection that opens, to whom, and how long its own attempt took.
+async fn first(inner: &Inner, addresses: &[IpAddr], port: u16) -> io::Result<(Stream, SocketAddr, Duration)> {
+    let world = &inner.world;
+    let mut left = addresses.iter();
+    let mut attempts: Vec<BoxFuture<'static, (SocketAddr, Duration, io::Result<Stream>)>> = Vec::new();
+    let mut next: Option<BoxFuture<'static, ()>> = None;
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    poll_fn(|cx| {
+        loop {
+            let due = match &mut next {
+                None => true,
+                Some(timer) => timer.as_mut().poll(cx).is_ready(),
+            };
+            if due && let Some(address) = left.next() {
+                let (world, remote) = (world.clone(), SocketAddr::new(*address, port));
+                next = Some(world.sleep(ATTEMPT_DELAY));
+                attempts.push(Box::pin(async move {
+                    let began = world.now();
+                    let opened = world.connect(remote).await;
+                    (remote, world.now() - began, opened)
+                }));
+            }
+            let mut at = 0;
+            let mut failed = false;
+            while at < attempts.len() {
+                match attempts[at].as_mut().poll(cx) {
+                    Poll::Ready((remote, took, Ok(stream))) => {
+                        return Poll::Ready(Ok((stream, remote, took)));
+                    }
+                    Poll::Ready((_, _, Err(error))) => {
+                        failure = error;
+                        failed = true;
+                        drop(attempts.remove(at));
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            if attempts.is_empty() && left.len() == 0 {
+                let kind = failure.kind();
+                return Poll::Ready(Err(std::mem::replace(&mut failure, kind.into())));
+            }
+            if failed {
+                next = None;
+            } else if next.as_mut().is_none_or(|timer| timer.as_mut().poll(cx).is_pending())
+                || left.len() == 0
+            {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let addresses = |text: &[&str]| text.iter().map(|a| a.parse().unwrap()).collect::<Vec<IpAddr>>();
+        let given = addresses(&["::1", "::2", "::3", "1.1.1.1", "1.1.1.2"]);
+        assert_eq!(turns(given), addresses(&["::1", "1.1.1.1", "::2", "1.1.1.2", "::3"]));
+        assert_eq!(turns(addresses(&["1.1.1.1", "::1"])), addresses(&["1.1.1.1", "::1"]));
+        assert!(turns(Vec::new()).is_empty());
+    }
+}

@@ -1,0 +1,72 @@
+//! Connections that wait for their next request, by origin.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use doorway_base::Instant;
+
+use super::link::Link;
+use super::{ClientError, Settings};
+use crate::url::Url;
+
+/// Whom connections can be shared for (RFC 6454 §4).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Origin {
+    pub(super) secure: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Origin {
+    pub(super) fn of(url: &Url) -> Result<Self, ClientError> {
+        let secure = match url.scheme.as_str() {
+            "http" => false,
+            "https" => true,
+            other => return Err(ClientError::Scheme(other.to_owned())),
+        };
+        let port = url.port_or_default().unwrap_or_default();
+        Ok(Self { secure, host: url.host.clone(), port })
+    }
+}
+
+/// The connections, those used last at the end of each list.
+#[derive(Default)]
+pub(super) struct Pool {
+    idle: BTreeMap<Origin, Vec<(Instant, Link)>>,
+    count: usize,
+}
+
+impl Pool {
+    /// A connection to `origin` that has not ended, the one used last first.
+    pub(super) fn take(&mut self, origin: &Origin, now: Instant, idle: Duration) -> Option<Link> {
+        let list = self.idle.get_mut(origin)?;
+        let mut found = None;
+        while let Some((since, mut link)) = list.pop() {
+            self.count -= 1;
+            if now - since < idle && link.is_quiet() {
+                found = Some(link);
+                break;
+            }
+        }
+        if list.is_empty() {
+            self.idle.remove(origin);
+        }
+        found
+    }
+
+    /// Keeps a connection, and lets those go whose time is over or which are too many.
+    pub(super) fn put(&mut self, origin: Origin, link: Link, now: Instant, settings: &Settings) {
+        let mut count = 0;
+        self.idle.retain(|_, list| {
+            list.retain(|(since, _)| now - *since < settings.idle);
+            count += list.len();
+            !list.is_empty()
+        });
+        self.count = count;
+        let list = self.idle.entry(origin).or_default();
+        if self.count < settings.idle_max && list.len() < settings.idle_per_origin_max {
+            list.push((now, link));
+            self.count += 1;
+        }
+    }
+}
