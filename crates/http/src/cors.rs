@@ -36,6 +36,12 @@ impl Cors {
         self.any || self.origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin))
     }
 
+    /// Whether pages of `origin` may act for the person who looks at them.
+    #[must_use]
+    pub fn lets_act(&self, origin: &[u8]) -> bool {
+        self.credentials && self.lets(origin)
+    }
+
     /// Adds what a response says to a page of `origin`, the request's Origin field.
     pub fn write(&self, writer: &mut ResponseWriter<'_>, origin: Option<&[u8]>) {
         if self.any && !self.credentials {

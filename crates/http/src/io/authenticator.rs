@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use doorway_base::{Instant, UnixTime};
 use doorway_net::World;
@@ -13,6 +14,9 @@ use crate::session::LoginConfig;
 
 /// The protocol that an app password must open.
 const PROTOCOL: &str = "http";
+/// How many times as many wrong passwords one address may try for all users together as for one: many people may
+/// stand behind an address, and each check costs an argon2id.
+const SPRAYS: usize = 10;
 /// How long somebody waits whose password could not be looked at, in seconds.
 pub(super) const UNAVAILABLE_SECONDS: u64 = 2;
 
@@ -22,6 +26,8 @@ pub struct Authenticator {
     sessions: Arc<Sessions>,
     config: LoginConfig,
     guessing: Mutex<Guessing>,
+    /// The same for each address, whatever names it tries.
+    spraying: Mutex<Guessing>,
     /// Counts changes of the user list.
     generation: AtomicU64,
     tally: Tally,
@@ -66,6 +72,7 @@ impl Authenticator {
             users,
             sessions,
             guessing: Mutex::new(Guessing::new(config.guesses_max)),
+            spraying: Mutex::new(Guessing::new(SPRAYS * config.guesses_max)),
             config,
             generation: AtomicU64::new(0),
             tally: Tally::default(),
@@ -131,14 +138,15 @@ impl Authenticator {
         now: Instant,
         wall: UnixTime,
     ) -> Verdict {
-        let guesser = Guesser::new(name, remote);
-        if let Err(wait) = self.guessing().begin(now, &guesser) {
+        let (guesser, anybody) = (Guesser::new(name, remote), Guesser::new("", remote));
+        if let Err(wait) = self.begin(now, &guesser, &anybody) {
             self.tally.limited.fetch_add(1, Relaxed);
             return Verdict::Limited(wait.as_secs().max(1));
         }
         match self.users.login(name, password, PROTOCOL, wall).await {
             Ok(login) => {
-                self.guessing().succeeded(&guesser);
+                lock(&self.guessing).succeeded(&guesser);
+                lock(&self.spraying).unchecked(&anybody);
                 self.tally.granted.fetch_add(1, Relaxed);
                 Verdict::Person(Person { name: login.user.name.into(), roles: login.user.roles })
             }
@@ -148,12 +156,24 @@ impl Authenticator {
                 Verdict::Denied
             }
             Err(LoginError::Unavailable(error)) => {
-                self.guessing().unchecked(&guesser);
+                lock(&self.guessing).unchecked(&guesser);
+                lock(&self.spraying).unchecked(&anybody);
                 self.tally.unavailable.fetch_add(1, Relaxed);
                 tracing::warn!(%error, "a login could not be checked");
                 Verdict::Unavailable
             }
         }
+    }
+
+    /// Counts an attempt for the user and for the address, or for neither.
+    fn begin(&self, now: Instant, guesser: &Guesser, anybody: &Guesser) -> Result<(), Duration> {
+        // One lock after the other, never both at once.
+        lock(&self.spraying).begin(now, anybody)?;
+        let begun = lock(&self.guessing).begin(now, guesser);
+        if begun.is_err() {
+            lock(&self.spraying).unchecked(anybody);
+        }
+        begun
     }
 
     /// Looks up a user who has a session.
@@ -169,8 +189,9 @@ impl Authenticator {
             }
         }
     }
+}
 
-    fn guessing(&self) -> std::sync::MutexGuard<'_, Guessing> {
-        self.guessing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+// A panic while it is held leaves at worst one attempt too many in the count.
+fn lock(guessing: &Mutex<Guessing>) -> MutexGuard<'_, Guessing> {
+    guessing.lock().unwrap_or_else(PoisonError::into_inner)
 }

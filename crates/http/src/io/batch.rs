@@ -354,7 +354,7 @@ impl Desk<'_> {
         let place = Place { site, number, route: site.route(number) };
         // A browser asks without credentials whether it may ask with them.
         let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
-        let passage = gate.map(|gate| (gate, self.passage(gate, head)));
+        let passage = gate.map(|gate| (gate, self.passage(gate, place.route.cors.as_ref(), head)));
         if let Some((_, Passage::Unknown(verification))) = passage {
             return Some(Next::Verify(verification));
         }

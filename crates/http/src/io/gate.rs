@@ -12,6 +12,7 @@ use super::batch::{Answer, Desk};
 use super::server::Server;
 use crate::Status;
 use crate::auth::{Credentials, Demand, Person, Tag, Verdict};
+use crate::cors::Cors;
 use crate::csrf;
 use crate::form;
 use crate::session;
@@ -97,8 +98,9 @@ impl Verification {
 }
 
 impl Desk<'_> {
-    /// Asks a gate about a request. Nothing is answered here.
-    pub(super) fn passage(&mut self, gate: &Gate, head: &RequestHead<'_>) -> Passage {
+    /// Asks a gate about a request. Nothing is answered here. `cors` says which other origins' pages may act for
+    /// a person.
+    pub(super) fn passage(&mut self, gate: &Gate, cors: Option<&Cors>, head: &RequestHead<'_>) -> Passage {
         let Gate { demand, authenticator } = gate;
         let (tls, remote) = (self.watching.is_tls(), self.watching.pulse().ends().remote.ip());
         let passwords = demand.ways.basic || demand.ways.bearer;
@@ -132,7 +134,9 @@ impl Desk<'_> {
             (None, None) => return Passage::Shut(Shut::NoCredentials),
         };
         // Browsers send sessions and Basic along whoever made them ask; a token is put in by a program.
-        if !token && !is_safe(head.method) && !same_origin(head) {
+        let invited =
+            || head.fields.first(b"Origin").zip(cors).is_some_and(|(origin, cors)| cors.lets_act(origin));
+        if !token && !is_safe(head.method) && !same_origin(head) && !invited() {
             authenticator.tally().cross_site.fetch_add(1, Relaxed);
             return Passage::Shut(Shut::CrossSite);
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorway_http::config::{RouteConfig, RouteDoes, SiteConfig};
+use doorway_http::auth::Verdict;
+use doorway_http::config::{CorsConfig, RouteConfig, RouteDoes, SiteConfig};
 use doorway_http::h2::frame::{END_HEADERS, END_STREAM};
 use doorway_http::session::LoginConfig;
 use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
@@ -115,7 +116,16 @@ fn guarding(folder: &Folder, ways: &[&str]) -> Config {
         realm: Some("staff".to_owned()),
         cors: None,
     };
-    let routes = vec![route("/sub", RouteDoes::Site), route("/echo", RouteDoes::Mount("echo".to_owned()))];
+    let cors = CorsConfig {
+        origins: words(&["https://app.test"]),
+        methods: words(&["DELETE"]),
+        fields: Vec::new(),
+        credentials: true,
+        max_age: Duration::ZERO,
+    };
+    let app = RouteConfig { cors: Some(cors), ..route("/app", RouteDoes::Mount("echo".to_owned())) };
+    let routes =
+        vec![app, route("/sub", RouteDoes::Site), route("/echo", RouteDoes::Mount("echo".to_owned()))];
     Config { sites: vec![SiteConfig { routes, ..plain }], ..config(None) }
 }
 
@@ -227,6 +237,32 @@ fn the_sixth_guess_in_a_minute_waits_even_if_it_is_right() {
     assert_eq!(guarded.one("GET /sub/", &[BOB]).status, 403, "others are not held up");
     guarded.pass(wait + 1);
     assert_eq!(guarded.one("GET /sub/", &[ANN]).status, 200);
+}
+
+#[test]
+fn an_address_that_tries_one_password_for_many_users_is_held_up_as_well() {
+    let mut guarded = Guarded::open(&["form"]);
+    let (world, authenticator) = (guarded.world(), Arc::clone(&guarded.authenticator));
+    let told = guarded.sim.run(guarded.client, async move {
+        let mut told = Vec::new();
+        for number in 0..60 {
+            let (name, from) = (format!("user{number}"), "192.0.2.7".parse().unwrap());
+            told.push(authenticator.login(&name, "spring", from, world.now(), world.wall()).await);
+        }
+        let other = authenticator.login(
+            "ann",
+            "correct horse",
+            "192.0.2.8".parse().unwrap(),
+            world.now(),
+            world.wall(),
+        );
+        told.push(other.await);
+        told
+    });
+    let told = told.unwrap();
+    assert!(told[..50].iter().all(|verdict| *verdict == Verdict::Denied));
+    assert!(told[50..60].iter().all(|verdict| matches!(verdict, Verdict::Limited(_))));
+    assert!(matches!(told[60], Verdict::Person(_)), "others are not held up");
 }
 
 #[test]
@@ -381,6 +417,10 @@ fn another_sites_page_cannot_act_for_who_is_logged_in() {
         }
         let got = guarded.one("GET /echo", &[credentials, "Sec-Fetch-Site: cross-site"]);
         assert_eq!(got.status, 201, "to look is allowed");
+        for (origin, status) in [("https://app.test", 201), ("https://evil.test", 403)] {
+            let fields = [credentials, &format!("Origin: {origin}"), "Sec-Fetch-Site: cross-site"];
+            assert_eq!(guarded.one("DELETE /app", &fields).status, status, "{origin} is invited, or not");
+        }
     }
 }
 
