@@ -256,7 +256,7 @@ impl<'s> Input<'_, 's> {
     /// Deals with every frame that is whole in `octets`, and keeps the rest.
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
-        let Worker { setup, out, hot, dates, counts, verdicts, boundaries, lines, h2, .. } = worker;
+        let Worker { setup, out, hot, dates, counts, verdicts, boundaries, lines, contents, h2, .. } = worker;
         let (form, head_end) = (Form::Http2, 0);
         let watching = self.watching;
         let mut desk = Desk {
@@ -271,6 +271,7 @@ impl<'s> Input<'_, 's> {
             verdicts,
             boundaries,
             lines,
+            contents,
             now,
         };
         let (mut used, mut requests) = (0, 0);
