@@ -21,6 +21,8 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("python3", "python3 python3-requests"),
     ("chromedriver", "chromium chromium-driver python3-selenium"),
+    ("nghttp", "nghttp2-client"),
+    ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
 ];
 

@@ -89,8 +89,10 @@ impl Services {
         zones: dns::ReadAhead,
     ) -> Result<Arc<Self>, Failure> {
         let certificates = certificates(world, config, data)?;
-        let acceptor = |protocol| TlsAcceptor::new(certificates.clone(), &[protocol]).map_err(net_failure);
-        let (tls, tls_dns) = (Arc::new(acceptor("http/1.1")?), Arc::new(acceptor("dot")?));
+        let acceptor =
+            |protocols: &[&str]| TlsAcceptor::new(certificates.clone(), protocols).map_err(net_failure);
+        let protocols = http::Server::protocols(&http_config(config));
+        let (tls, tls_dns) = (Arc::new(acceptor(protocols)?), Arc::new(acceptor(&["dot"])?));
         let common = common(config);
         let dns_config = dns_config(config)?;
         let surroundings =
@@ -626,6 +628,13 @@ impl Measured for HttpPart {
         page.counter("doorway_http_hot", "Responses that were ready-made.", &[], counts.hot);
         for (rule, count) in counts.refusals() {
             page.counter("doorway_http_refused", "Requests that broke a rule.", &[("rule", rule)], count);
+        }
+        let connections = counts.h2_connections;
+        page.counter("doorway_http2_connections", "Connections that spoke HTTP/2.", &[], connections);
+        page.counter("doorway_http2_resets", "Streams that clients gave up.", &[], counts.h2_resets);
+        for (rule, count) in counts.violations() {
+            let help = "Rules of HTTP/2 that were broken.";
+            page.counter("doorway_http2_violations", help, &[("rule", rule)], count);
         }
         let logins = &self.0.logins;
         let tally = logins.authenticator.tally();

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             world.wall(),
         )?;
         let mut options = server.tcp_options(true);
-        options.tls = Some(Arc::new(TlsAcceptor::new(certificates, &["http/1.1"])?));
+        options.tls = Some(Arc::new(TlsAcceptor::new(certificates, Server::protocols(&config))?));
         tcp::serve(world, address.parse()?, &options, &server)?;
     }
     loop {

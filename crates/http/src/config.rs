@@ -12,6 +12,7 @@ use doorway_base::config::{Key, Kind, Listen, Preset, Section, Values};
 
 use crate::access_log::LogFormat;
 use crate::connection::Limits;
+use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
 pub use route::{CorsConfig, RouteConfig, RouteDoes};
@@ -78,6 +79,24 @@ pub const SECTION: Section = Section {
             kind: Kind::Integer { min: 8, max: FIELDS_MAX as i64, unit: "fields" },
             default: Preset::Integer(FIELDS_MAX as i64),
             help: "Most fields of one request; more get 431.",
+        },
+        Key {
+            name: "http2",
+            kind: Kind::Bool,
+            default: Preset::Bool(true),
+            help: "Whether HTTP/2 is offered: over TLS to everyone, without TLS to this machine alone.",
+        },
+        Key {
+            name: "h2c",
+            kind: Kind::Bool,
+            default: Preset::Bool(false),
+            help: "Whether everyone may speak HTTP/2 without TLS, by prior knowledge.",
+        },
+        Key {
+            name: "http2_streams_max",
+            kind: Kind::Integer { min: 1, max: 1024, unit: "streams" },
+            default: Preset::Integer(128),
+            help: "Requests that one HTTP/2 connection may have under way at a time.",
         },
         Key {
             name: "head_timeout",
@@ -155,6 +174,12 @@ pub struct Config {
     pub head_octets_max: usize,
     /// Most fields in a request head, at most 128.
     pub fields_max: usize,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+    /// Whether everyone may speak HTTP/2 without TLS.
+    pub h2c: bool,
+    /// Requests that one HTTP/2 connection may have under way at a time.
+    pub http2_streams_max: u32,
     /// How long a request head may take.
     pub head_timeout: Duration,
     /// Longest request body in octets.
@@ -191,6 +216,9 @@ impl Config {
             field_octets_max: size("field_octets_max"),
             head_octets_max: size("head_octets_max"),
             fields_max: values.count("fields_max"),
+            http2: values.bool("http2"),
+            h2c: values.bool("h2c"),
+            http2_streams_max: count("http2_streams_max"),
             head_timeout: values.duration("head_timeout"),
             body_octets_max: values.size("body_octets_max"),
             cache_octets_max: size("cache_octets_max"),
@@ -205,6 +233,12 @@ impl Config {
             }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
         }
+    }
+
+    /// The bounds of each connection that speaks HTTP/2.
+    #[must_use]
+    pub fn h2_limits(&self) -> h2::Limits {
+        h2::Limits { http: self.limits(), streams: self.http2_streams_max }
     }
 
     /// The bounds of each connection.
@@ -232,6 +266,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_a_connection() {
         assert_eq!(Config::default().limits(), Limits::default());
+        assert_eq!(Config::default().h2_limits(), h2::Limits::default());
     }
 
     #[test]

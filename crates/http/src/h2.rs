@@ -11,16 +11,20 @@
 //! | [`priority`] | urgency and the incremental flag |
 //! | [`stream`] | one stream's state, and the table of those that are open |
 //! | [`flood`] | how often a peer may do what costs it nothing |
+//! | [`gathered`] | a field block whose frames are gathered |
 //! | [`request`] | a decoded field block read as a request head, or as trailers |
 //! | [`connection`] | the server's engine |
+//! | [`client`] | the client's engine |
 //!
 //! Bodies do not pass through the engine beyond their framing. Server push is absent, as it is from
 //! browsers; so is extended CONNECT (RFC 8441).
 
+pub mod client;
 pub mod connection;
 pub mod flood;
 pub mod flow;
 pub mod frame;
+pub mod gathered;
 pub mod hpack;
 pub mod priority;
 pub mod request;
@@ -28,6 +32,7 @@ pub mod rule;
 pub mod settings;
 pub mod stream;
 
+pub use client::{Client, Reply};
 pub use connection::{Connection, Event, Limits};
 pub use rule::{ErrorCode, Rule, Scope, Violation};
 

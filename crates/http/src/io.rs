@@ -20,6 +20,7 @@
 //! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
 //! | `access_log.rs` | lines about responses, taken to a file beside the workers |
 //! | `handler.rs` | requests that a `web::Handler` answers |
+//! | `h2.rs`, `h2/` | an HTTP/2 connection's task, and what is under way on its streams |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
 //! | `date.rs`, `counts.rs` | the Date of this second; counters |
 
@@ -38,6 +39,7 @@ mod feed;
 mod files;
 mod folder;
 mod gate;
+mod h2;
 mod handler;
 mod hot;
 mod login;

@@ -29,8 +29,8 @@
 //!
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
-//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), cookies and
-//! HTTP/2, which stand on what is here; the client; the cache.
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one); the
+//! client; the cache.
 
 #![forbid(unsafe_code)]
 

@@ -4,8 +4,8 @@
 //! Not here: the target of a request as a server reads it, which is in [`wire`](crate::wire) and changes
 //! nothing.
 
+use core::net::Ipv6Addr;
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use crate::wire::path::remove_dot_segments;
 

@@ -13,6 +13,7 @@ mod dns;
 mod files;
 mod first_start;
 mod folder;
+mod h2;
 mod logins;
 mod looking;
 mod octets;

@@ -16,7 +16,7 @@ fn s_client(server: &Server, words: &[&str]) -> (bool, String) {
 fn both_versions_of_tls_agree_on_http_inside() {
     let server = Setup::new().start();
     for (version, name) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let words = [version, "-servername", "home.arpa", "-verify_return_error", "-alpn", "h2,http/1.1"];
+        let words = [version, "-servername", "home.arpa", "-verify_return_error", "-alpn", "spdy/3,http/1.1"];
         let (worked, told) = s_client(&server, &words);
         assert!(worked, "{told}");
         for expected in [

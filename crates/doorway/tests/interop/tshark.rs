@@ -63,7 +63,7 @@ const EVENTS: usize = 4 + 4 + 2 + 4;
 fn ask(server: &Server) {
     let https = format!("https://{}/", server.https());
     for url in [server.url("/"), https] {
-        programs::run("curl", &["-q", "--silent", "--insecure", "--noproxy", "*", &url]).done();
+        programs::run("curl", &["-q", "--silent", "--http1.1", "--insecure", "--noproxy", "*", &url]).done();
     }
     let (ip, port) = (format!("@{}", server.dns().ip()), server.dns().port().to_string());
     for how in ["+notcp", "+tcp"] {

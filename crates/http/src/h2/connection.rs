@@ -16,6 +16,7 @@ use super::PREFACE;
 use super::flood::{Cheap, Floods};
 use super::flow::{ReceiveWindow, SendWindow};
 use super::frame::{self, ACK, Frame, HEADER_OCTETS, Header, Kind, MAX_31, PAYLOAD_OCTETS};
+use super::gathered::Gathered;
 use super::hpack::Decoder;
 use super::priority::Priority;
 use super::request::{self, Fault, Scratch};
@@ -32,10 +33,6 @@ pub const CONNECTION_WINDOW_OCTETS: u32 = 1024 * 1024;
 pub const STREAM_WINDOW_OCTETS: u32 = 64 * 1024;
 /// Room that a stream comes to have whose content is read as fast as it comes.
 pub const STREAM_WINDOW_OCTETS_MAX: u32 = CONNECTION_WINDOW_OCTETS;
-/// Longest field block, coded, over all its frames: ENHANCE_YOUR_CALM.
-pub const BLOCK_OCTETS_MAX: usize = 64 * 1024;
-/// Most CONTINUATION frames of one field block: ENHANCE_YOUR_CALM.
-pub const CONTINUATIONS_MAX: u32 = 16;
 /// Priorities that are remembered for streams that are not open yet.
 const EARLY_PRIORITIES_MAX: usize = 8;
 
@@ -99,11 +96,9 @@ enum Phase {
 /// A field block whose frames are gathered.
 #[derive(Debug)]
 struct Block {
-    stream: u32,
+    gathered: Gathered,
     meaning: Meaning,
     end: bool,
-    octets: Vec<u8>,
-    continuations: u32,
 }
 
 /// What a field block is for.
@@ -252,7 +247,7 @@ impl Connection {
             return broken(&rule::FRAME_LENGTH);
         }
         match &self.block {
-            Some(block) if header.kind != Kind::CONTINUATION || header.stream != block.stream => {
+            Some(block) if header.kind != Kind::CONTINUATION || header.stream != block.gathered.stream => {
                 broken(&rule::CONTINUATION_MISSING)
             }
             None if header.kind == Kind::CONTINUATION && header.stream != 0 => {
@@ -279,23 +274,17 @@ impl Connection {
                 if whole {
                     return self.block(stream, meaning, end, fragment, now, limits, scratch);
                 }
-                let octets = fragment.to_vec();
-                self.block = Some(Box::new(Block { stream, meaning, end, octets, continuations: 0 }));
+                let gathered = Gathered::new(stream, fragment);
+                self.block = Some(Box::new(Block { gathered, meaning, end }));
             }
             Frame::Continuation { stream, fragment, whole } => {
                 let Some(mut block) = self.block.take() else {
                     return Err(Violation::new(&rule::CONTINUATION_ALONE, stream));
                 };
-                block.continuations += 1;
-                if block.octets.len() + fragment.len() > BLOCK_OCTETS_MAX
-                    || block.continuations > CONTINUATIONS_MAX
-                {
-                    return Err(Violation::new(&rule::FLOOD_CONTINUATION, stream));
-                }
-                block.octets.extend_from_slice(fragment);
+                block.gathered.add(fragment).map_err(|rule| Violation::new(rule, stream))?;
                 if whole {
-                    let Block { meaning, end, octets, .. } = *block;
-                    return self.block(stream, meaning, end, &octets, now, limits, scratch);
+                    let Block { gathered, meaning, end } = *block;
+                    return self.block(stream, meaning, end, &gathered.octets, now, limits, scratch);
                 }
                 self.block = Some(block);
             }

@@ -19,7 +19,7 @@ use super::counts::Counts;
 use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
-use super::reply::{Sheet, protocol, send_hot};
+use super::reply::{Sending, protocol};
 use super::server::{Setup, Worker};
 use super::site::{Does, Route, Site};
 use crate::Status;
@@ -43,6 +43,8 @@ pub(super) enum Next {
     Close,
     /// The connection is over, but the client may still be sending.
     Linger,
+    /// The client speaks HTTP/2, and its first octets wait.
+    Http2,
     /// A file's octets follow its head.
     Stream(Box<FileStream>),
     /// A handler has a request to answer.
@@ -71,6 +73,25 @@ pub(super) struct Placed {
     pub(super) site: u16,
     /// What the log says of the request, if there is one.
     pub(super) told: Option<Box<Told>>,
+}
+
+impl Placed {
+    /// Counts a handler's response and adds its line to the log.
+    pub(super) fn account(
+        &self,
+        counts: &mut Counts,
+        lines: &mut Lines,
+        dates: &DateCache,
+        version: Version,
+        status: Status,
+        octets: Option<u64>,
+    ) {
+        counts.count_of_site(self.site, version, status);
+        if let (Some(format), Some(told)) = (lines.format, &self.told) {
+            let line = told.line(dates.text(), version, status, octets);
+            counts.lines_dropped += u64::from(!lines.add(format, &line));
+        }
+    }
 }
 
 /// What the log says of a request that a handler answers.
@@ -280,6 +301,30 @@ impl Answer<'_, '_> {
 impl Desk<'_> {
     /// Answers a request; `taken` is its head, behind what was left of a body that nobody wanted.
     fn request(&mut self, engine: &mut Connection, head: &RequestHead<'_>, taken: &[u8]) -> Option<Next> {
+        let watching = self.watching;
+        let record = || {
+            watching.record(Direction::In, taken, None, || {
+                format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
+            })
+        };
+        let next = self.answer(head, record, || engine.answer());
+        if let Some(Next::Verify(_)) = next {
+            let before = &taken[..taken.len() - head.octets.len()];
+            if !before.is_empty() {
+                watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
+            }
+        }
+        next
+    }
+
+    /// Answers a request, or says who does. It is recorded unless it has to be shown again, and `persistent` is
+    /// asked once nobody needs its body any more.
+    pub(super) fn answer(
+        &mut self,
+        head: &RequestHead<'_>,
+        record: impl FnOnce() -> Option<EventId>,
+        persistent: impl FnOnce() -> bool,
+    ) -> Option<Next> {
         let path = match &head.target {
             Target::Origin(resource) | Target::Absolute { resource, .. } => resource.path,
             Target::Authority(authority) => authority,
@@ -292,12 +337,14 @@ impl Desk<'_> {
             && hot.is_fresh(self.now)
             && site.route(hot.route).gate.is_none()
         {
-            let cause = record(self.watching, head, taken);
+            let cause = record();
             let place = Place { site, number: hot.route, route: site.route(hot.route) };
-            let answer = Answer { head, place, persistent: engine.answer(), cause, user: None };
-            let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            if send_hot(&answer, hot, Sheet { out, dates, counts, watching, boundaries, lines }) {
+            let answer = Answer { head, place, persistent: persistent(), cause, user: None };
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(&answer, hot) {
                 counts.hot += 1;
+                self.head_end = content;
                 return answer.then().next();
             }
             return self.cold(&answer, path, canonical(path));
@@ -309,16 +356,12 @@ impl Desk<'_> {
         let gate = place.route.gate.as_deref().filter(|_| !self.is_preflight(&place, head));
         let passage = gate.map(|gate| (gate, self.passage(gate, head)));
         if let Some((_, Passage::Unknown(verification))) = passage {
-            let before = &taken[..taken.len() - head.octets.len()];
-            if !before.is_empty() {
-                self.watching.record(Direction::In, before, None, || "body, not wanted".to_owned());
-            }
             return Some(Next::Verify(verification));
         }
-        let cause = record(self.watching, head, taken);
+        let cause = record();
         let user = match passage {
             Some((gate, Passage::Shut(shut))) => {
-                let answer = Answer { head, place, persistent: engine.answer(), cause, user: None };
+                let answer = Answer { head, place, persistent: persistent(), cause, user: None };
                 self.turn_away(gate, &answer, shut);
                 return answer.then().next();
             }
@@ -339,7 +382,7 @@ impl Desk<'_> {
             let call = self.handler_call(handler, head, path, &place, user, cause);
             return Some(Next::Handle(Box::new(call)));
         }
-        let answer = Answer { head, place, persistent: engine.answer(), cause, user };
+        let answer = Answer { head, place, persistent: persistent(), cause, user };
         self.cold(&answer, path, normal)
     }
 
@@ -378,11 +421,4 @@ impl Desk<'_> {
             (Arc::clone(handler), Placed { route: Arc::clone(route), origin, site, told });
         HandlerCall { handler, placed, request, method, version, has_body, cause }
     }
-}
-
-/// Tells the trace of a request.
-fn record(watching: &Watching, head: &RequestHead<'_>, taken: &[u8]) -> Option<EventId> {
-    watching.record(Direction::In, taken, None, || {
-        format!("{} {}", head.method_name.escape_ascii(), head.target_octets.escape_ascii())
-    })
 }

@@ -113,6 +113,11 @@ impl FileStream {
         }
     }
 
+    /// Whether it is known that nothing more comes; of what is compressed that shows when nothing is pulled.
+    pub(super) fn is_over(&self) -> bool {
+        self.pieces.is_empty() && self.encoder.is_none()
+    }
+
     /// Takes note that so many octets of the file were sent.
     pub(super) fn advance(&mut self, octets: u64) {
         if let Some(Piece::File(span)) = self.pieces.front_mut() {

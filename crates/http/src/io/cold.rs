@@ -10,7 +10,7 @@ use super::compress;
 use super::files::read_whole;
 use super::folder::Folder;
 use super::hot::{FILE_OCTETS_MAX, Hot, Ready, SETTLED};
-use super::reply::{Sheet, send_hot};
+use super::reply::Sending;
 use super::site::Does;
 use crate::Status;
 use crate::coding::Coding;
@@ -229,8 +229,10 @@ impl Desk<'_> {
         if let Some(hot) = self.hot.find(site, key)
             && hot.confirm(&facts, &beside, self.now)
         {
-            let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            if send_hot(answer, hot, Sheet { out, dates, counts, watching, boundaries, lines }) {
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            if let Some(content) = sending.hot(answer, hot) {
+                self.head_end = content;
                 return Ok(answer.then().next());
             }
         }
@@ -263,11 +265,12 @@ impl Desk<'_> {
             {
                 hot.add(coding, ready);
             }
-            let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-            let is_sent =
-                send_hot(answer, &mut hot, Sheet { out, dates, counts, watching, boundaries, lines });
+            let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+            let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+            let sent = sending.hot(answer, &mut hot);
             self.hot.insert(site, key, hot);
-            if is_sent {
+            if let Some(content) = sent {
+                self.head_end = content;
                 return Ok(answer.then().next());
             }
         } else {
@@ -388,8 +391,11 @@ impl Desk<'_> {
     fn page(&mut self, answer: &Answer<'_, '_>, key: &[u8], representation: Representation, body: &[u8]) {
         let ready = self.ready(answer, representation, body);
         let mut hot = Hot::new(ready, Vec::new(), Vec::new(), answer.place.number, self.dates, self.now);
-        let Self { out, dates, counts, watching, boundaries, lines, .. } = self;
-        send_hot(answer, &mut hot, Sheet { out, dates, counts, watching, boundaries, lines });
+        let Self { out, form, dates, counts, watching, boundaries, lines, .. } = self;
+        let mut sending = Sending { out, form: *form, dates, counts, watching, boundaries, lines };
+        if let Some(content) = sending.hot(answer, &mut hot) {
+            self.head_end = content;
+        }
         self.hot.insert(answer.place.site.number, key, hot);
     }
 

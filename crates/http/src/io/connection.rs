@@ -21,8 +21,9 @@ use super::body::FileStream;
 use super::reply;
 use super::server::{Server, Worker};
 use crate::connection::{Connection, Decision, LINGER_TIME};
+use crate::h2;
 use crate::wire::FieldSpans;
-use crate::wire::response::write_chunk_size;
+use crate::wire::response::{Form, write_chunk_size};
 
 /// A worker's buffer for responses is given back when a batch made it grow beyond this.
 const OUT_OCTETS_KEPT: usize = 256 * 1024;
@@ -41,11 +42,9 @@ pub(super) struct Talk {
     pub(super) unused: Vec<u8>,
     /// Whether the engine has seen all of `unused` and waits for more.
     shown: bool,
-    /// Octets of responses that the socket did not take, from `sent` on.
-    unsent: Vec<u8>,
-    sent: usize,
-    /// Whether TLS may still hold octets back.
-    flushing: bool,
+    outgoing: Outgoing,
+    /// Whether the first octets may be those of HTTP/2.
+    http2: bool,
     next: Option<Next>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
     /// Who speaks on the connection once it is no longer HTTP.
@@ -55,6 +54,11 @@ pub(super) struct Talk {
 /// Serves one connection to its end.
 pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) {
     let (stream, world, watching) = connection.into_parts();
+    if stream.alpn() == Some(b"h2") {
+        return Box::pin(super::h2::serve(server, stream, world, watching, Vec::new())).await;
+    }
+    let local = watching.pulse().ends().remote.ip().is_loopback();
+    let http2 = !stream.is_tls() && stream.unix_user().is_none() && server.worker().setup.speaks_h2c(local);
     let mut talk = Talk {
         stream,
         world,
@@ -62,9 +66,8 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
         engine: Connection::new(),
         unused: Vec::new(),
         shown: true,
-        unsent: Vec::new(),
-        sent: 0,
-        flushing: false,
+        outgoing: Outgoing::default(),
+        http2,
         next: None,
         timer: None,
         upgrade: None,
@@ -74,6 +77,10 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
             Next::Again => Then::GoOn,
             Next::Close => Then::Close,
             Next::Linger => Then::Linger,
+            Next::Http2 => {
+                let Talk { stream, world, watching, unused, .. } = talk;
+                return Box::pin(super::h2::serve(server, stream, world, watching, unused)).await;
+            }
             Next::Stream(file) => Box::pin(talk.stream_file(*file)).await.unwrap_or(Then::Close),
             Next::Verify(verification) => {
                 Box::pin(verification.run(server, &talk.world)).await;
@@ -91,7 +98,8 @@ pub(super) async fn serve(server: &Server, connection: doorway_net::Connection) 
         return upgrade(talk.unused, talk.stream).await;
     }
     if linger || talk.stream.is_tls() {
-        Box::pin(talk.end(linger)).await;
+        let Talk { stream, world, engine, .. } = &mut talk;
+        Box::pin(end(stream, world, engine, linger)).await;
     }
 }
 
@@ -99,7 +107,7 @@ impl Talk {
     /// Reads and answers until there is something that takes longer.
     fn poll(&mut self, cx: &mut Context<'_>, server: &Server) -> Poll<Next> {
         loop {
-            if (!self.unsent.is_empty() || self.flushing) && ready!(self.poll_flush(cx)).is_err() {
+            if ready!(self.outgoing.poll_flush(cx, &mut self.stream)).is_err() {
                 return Poll::Ready(Next::Close);
             }
             match self.next.take() {
@@ -128,20 +136,24 @@ impl Talk {
                     Ok(false) | Err(_) => return Poll::Ready(Next::Close),
                 }
             }
-            if !worker.out.is_empty() {
-                self.send(cx, &mut worker.out);
+            // A file follows its head at once.
+            let more = matches!(self.next, Some(Next::Stream(_)));
+            if !worker.out.is_empty()
+                && self.outgoing.send(cx, &mut self.stream, &mut worker.out, more).is_err()
+            {
+                self.next = Some(Next::Close);
             }
         }
     }
 
     /// Reads once and answers; false at the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>, worker: &mut Worker) -> Poll<io::Result<bool>> {
-        let Self { stream, watching, engine, unused, shown, next, world, .. } = self;
+        let Self { stream, watching, engine, unused, shown, http2, next, world, .. } = self;
         stream.poll_read_with(cx, |octets| {
             if octets.is_empty() {
                 return false;
             }
-            let mut input = Input { watching, engine, unused, shown, next, world };
+            let mut input = Input { watching, engine, unused, shown, http2, next, world };
             if input.unused.is_empty() {
                 input.take(worker, octets);
             } else {
@@ -154,8 +166,8 @@ impl Talk {
     }
 
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
-        let Self { watching, engine, unused, shown, next, world, .. } = self;
-        Input { watching, engine, unused, shown, next, world }.take(worker, octets);
+        let Self { watching, engine, unused, shown, http2, next, world, .. } = self;
+        Input { watching, engine, unused, shown, http2, next, world }.take(worker, octets);
     }
 
     /// Waits for the engine's deadline, if it has one; answers when it passes.
@@ -184,7 +196,7 @@ impl Talk {
                         self.watching.record(Direction::In, &self.unused, None, || "too slow".to_owned());
                     worker.dates.advance(self.world.wall());
                     let Worker { setup, out, dates, counts, .. } = worker;
-                    reply::refuse(setup, out, dates, counts, &refusal);
+                    reply::refuse(setup, out, Form::Http1, dates, counts, &refusal);
                     self.watching.record(Direction::Out, out, cause, || refusal.status().to_string());
                     Next::Linger
                 }
@@ -192,41 +204,6 @@ impl Talk {
             });
             return Poll::Ready(Ok(true));
         }
-    }
-
-    /// Writes a batch's responses; what the socket does not take is kept.
-    fn send(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) {
-        self.flushing = self.stream.is_tls();
-        // A file follows its head at once: they may leave together.
-        let written = match self.next {
-            Some(Next::Stream(_)) => self.stream.poll_write_more(cx, out),
-            _ => Pin::new(&mut self.stream).poll_write(cx, out),
-        };
-        match written {
-            Poll::Ready(Ok(count)) if count == out.len() => {}
-            Poll::Ready(Ok(count)) => self.unsent.extend_from_slice(&out[count..]),
-            Poll::Pending => self.unsent.extend_from_slice(out),
-            Poll::Ready(Err(_)) => self.next = Some(Next::Close),
-        }
-        if out.capacity() > OUT_OCTETS_KEPT {
-            *out = Vec::new();
-        }
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.sent < self.unsent.len() {
-            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent[self.sent..]))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.sent += count,
-            }
-        }
-        self.unsent = Vec::new();
-        self.sent = 0;
-        if self.flushing {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.flushing = false;
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Sends octets and waits until they are out.
@@ -291,31 +268,84 @@ impl Talk {
         }
         Ok(stream.then)
     }
+}
 
-    /// Says goodbye, and if the client may still be sending, reads on for a while so that the last
-    /// response is not lost to a reset.
-    async fn end(&mut self, linger: bool) {
-        let Self { stream, world, engine, .. } = self;
-        engine.linger(world.now());
-        let limits = crate::connection::Limits::default();
-        let goodbye = async {
-            poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await?;
-            let mut spans = FieldSpans::default();
-            let mut over = !linger;
-            while !over {
-                let read = poll_fn(|cx| {
-                    stream.poll_read_with(cx, |octets| {
-                        octets.is_empty()
-                            || matches!(engine.next(octets, &limits, &mut spans).1, Decision::Close)
-                    })
-                });
-                over = read.await?;
-            }
-            io::Result::Ok(())
-        };
-        // Whether it went well or not, nobody is left to be told.
-        let _ = world.timeout(LINGER_TIME, goodbye).await;
+/// Octets on their way to the socket.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    /// What the socket did not take, from `sent` on.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// Whether TLS may still hold octets back.
+    flushing: bool,
+}
+
+impl Outgoing {
+    /// Writes a batch's responses; what the socket does not take is kept. With `more`, what follows at once
+    /// may leave together with them.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut Stream,
+        out: &mut Vec<u8>,
+        more: bool,
+    ) -> io::Result<()> {
+        self.flushing = stream.is_tls();
+        let written =
+            if more { stream.poll_write_more(cx, out) } else { Pin::new(stream).poll_write(cx, out) };
+        match written {
+            Poll::Ready(Ok(count)) if count == out.len() => {}
+            Poll::Ready(Ok(count)) => self.unsent.extend_from_slice(&out[count..]),
+            Poll::Pending => self.unsent.extend_from_slice(out),
+            Poll::Ready(Err(error)) => return Err(error),
+        }
+        if out.capacity() > OUT_OCTETS_KEPT {
+            *out = Vec::new();
+        }
+        Ok(())
     }
+
+    /// Waits until the socket has taken everything.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>, stream: &mut Stream) -> Poll<io::Result<()>> {
+        while self.sent < self.unsent.len() {
+            match ready!(Pin::new(&mut *stream).poll_write(cx, &self.unsent[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.sent += count,
+            }
+        }
+        if self.sent > 0 {
+            self.unsent = Vec::new();
+            self.sent = 0;
+        }
+        if self.flushing {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.flushing = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Says goodbye, and if the client may still be sending, reads on for a while so that the last response is
+/// not lost to a reset.
+pub(super) async fn end(stream: &mut Stream, world: &World, engine: &mut Connection, linger: bool) {
+    engine.linger(world.now());
+    let limits = crate::connection::Limits::default();
+    let goodbye = async {
+        poll_fn(|cx| Pin::new(&mut *stream).poll_shutdown(cx)).await?;
+        let mut spans = FieldSpans::default();
+        let mut over = !linger;
+        while !over {
+            let read = poll_fn(|cx| {
+                stream.poll_read_with(cx, |octets| {
+                    octets.is_empty() || matches!(engine.next(octets, &limits, &mut spans).1, Decision::Close)
+                })
+            });
+            over = read.await?;
+        }
+        io::Result::Ok(())
+    };
+    // Whether it went well or not, nobody is left to be told.
+    let _ = world.timeout(LINGER_TIME, goodbye).await;
 }
 
 /// What a batch needs of a connection, apart from its stream.
@@ -324,6 +354,7 @@ struct Input<'a> {
     engine: &'a mut Connection,
     unused: &'a mut Vec<u8>,
     shown: &'a mut bool,
+    http2: &'a mut bool,
     next: &'a mut Option<Next>,
     world: &'a World,
 }
@@ -332,6 +363,16 @@ impl Input<'_> {
     /// Answers what is whole in `octets` and keeps the rest.
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
+        if *self.http2 {
+            let shown = octets.len().min(h2::PREFACE.len());
+            *self.http2 = octets[..shown] == h2::PREFACE[..shown];
+            if *self.http2 {
+                *self.unused = octets.to_vec();
+                *self.next = (shown == h2::PREFACE.len()).then_some(Next::Http2);
+                *self.shown = true;
+                return self.engine.settle(now, &worker.setup.limits, shown);
+            }
+        }
         worker.dates.advance(self.world.wall());
         let (used, next) = batch::run(worker, self.watching, self.engine, now, octets);
         *self.shown = next.is_none();

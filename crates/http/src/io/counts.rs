@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Status;
+use crate::h2;
 use crate::wire::{Rule, Version};
 
 /// Counters since the server began.
@@ -25,6 +26,12 @@ pub struct Counts {
     past: BTreeMap<Arc<str>, [u64; 5]>,
     /// Broken rules, in the order of [`Rule::ALL`].
     refusals: [u64; Rule::ALL.len()],
+    /// Connections that spoke HTTP/2.
+    pub h2_connections: u64,
+    /// Streams that clients gave up.
+    pub h2_resets: u64,
+    /// Broken rules of HTTP/2, in the order of [`h2::Rule::ALL`].
+    violations: [u64; h2::Rule::ALL.len()],
 }
 
 impl Default for Counts {
@@ -38,6 +45,9 @@ impl Default for Counts {
             sites: Vec::new(),
             past: BTreeMap::new(),
             refusals: [0; Rule::ALL.len()],
+            h2_connections: 0,
+            h2_resets: 0,
+            violations: [0; h2::Rule::ALL.len()],
         }
     }
 }
@@ -46,6 +56,17 @@ impl Counts {
     /// Code of each rule, and how often it was broken.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         Rule::ALL.iter().zip(self.refusals).map(|(rule, count)| (rule.code, count))
+    }
+
+    /// Code of each rule of HTTP/2, and how often it was broken.
+    pub fn violations(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        h2::Rule::ALL.iter().zip(self.violations).map(|(rule, count)| (rule.code, count))
+    }
+
+    pub(super) fn count_violation(&mut self, rule: &'static h2::Rule) {
+        if let Some(place) = h2::Rule::ALL.iter().position(|known| *known == rule) {
+            self.violations[place] += 1;
+        }
     }
 
     pub(super) fn count_refusal(&mut self, rule: &'static Rule) {
@@ -98,8 +119,11 @@ impl Counts {
         for (name, counts) in &other.past {
             add(self.past.entry(Arc::clone(name)).or_default(), counts);
         }
+        self.h2_connections += other.h2_connections;
+        self.h2_resets += other.h2_resets;
+        let violations = self.violations.iter_mut().zip(&other.violations);
         let pairs = self.responses.iter_mut().zip(&other.responses);
-        for (count, more) in pairs.chain(self.refusals.iter_mut().zip(&other.refusals)) {
+        for (count, more) in pairs.chain(self.refusals.iter_mut().zip(&other.refusals)).chain(violations) {
             *count += more;
         }
     }

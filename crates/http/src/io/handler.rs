@@ -13,12 +13,13 @@ use doorway_net::web::{Body, BodyStream, Response, Taking};
 
 use super::batch::{HandlerCall, Placed, Then};
 use super::connection::Talk;
+use super::date::DateCache;
 use super::feed::Feed;
 use super::reply::{begin, refuse};
 use super::request_body::{Broken, RequestBody};
-use super::server::{Server, Worker};
+use super::server::{Server, Setup, Worker};
 use crate::Status;
-use crate::wire::response::{Form, write_chunk_size};
+use crate::wire::response::{Form, ResponseWriter, write_chunk_size};
 use crate::wire::{Method, Refusal, Version};
 
 /// Octets that a client may send ahead while a handler works; the rest waits in the kernel.
@@ -217,7 +218,7 @@ fn refusal_octets(talk: &Talk, server: &Server, refusal: &Refusal) -> Vec<u8> {
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
     let Worker { setup, dates, counts, .. } = &mut *worker;
-    refuse(setup, &mut out, dates, counts, refusal);
+    refuse(setup, &mut out, Form::Http1, dates, counts, refusal);
     out
 }
 
@@ -231,29 +232,18 @@ fn head(
     version: Version,
     persistent: bool,
 ) -> Vec<u8> {
-    let status = Status::new(response.status);
     let mut out = Vec::new();
     let mut worker = server.worker();
     worker.dates.advance(talk.world.wall());
     let Worker { setup, dates, counts, lines, .. } = &mut *worker;
-    counts.count_of_site(placed.site, version, status);
-    if let (Some(format), Some(told)) = (lines.format, &placed.told) {
-        let octets = match delimited {
-            Delimited::Length(octets) => Some(octets),
-            Delimited::Bodiless => Some(0),
-            Delimited::Chunked | Delimited::Close => None,
-        };
-        let line = told.line(dates.text(), version, status, octets);
-        counts.lines_dropped += u64::from(!lines.add(format, &line));
-    }
-    let own = &placed.route.fields;
-    let mut writer = begin(setup, &mut out, Form::Http1, dates, status, own);
-    for (name, value) in response.fields.iter() {
-        if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
-            writer.field(name, value.as_bytes());
-        }
-    }
-    if status == Status::SWITCHING_PROTOCOLS {
+    let octets = match delimited {
+        Delimited::Length(octets) => Some(octets),
+        Delimited::Bodiless => Some(0),
+        Delimited::Chunked | Delimited::Close => None,
+    };
+    placed.account(counts, lines, dates, version, Status::new(response.status), octets);
+    let mut writer = begin_response(setup, &mut out, Form::Http1, dates, response, placed);
+    if response.status == Status::SWITCHING_PROTOCOLS.code() {
         writer.field("Connection", b"Upgrade");
     }
     match delimited {
@@ -264,6 +254,26 @@ fn head(
     placed.route.write_fields(&mut writer, placed.origin.as_deref());
     writer.connection(version, persistent).end();
     out
+}
+
+/// Begins a handler's response with the fields that it has, but for those that frame it.
+pub(super) fn begin_response<'a>(
+    setup: &Setup,
+    out: &'a mut Vec<u8>,
+    form: Form,
+    dates: &DateCache,
+    response: &Response,
+    placed: &Placed,
+) -> ResponseWriter<'a> {
+    let status = Status::new(response.status);
+    let own = &placed.route.fields;
+    let mut writer = begin(setup, out, form, dates, status, own);
+    for (name, value) in response.fields.iter() {
+        if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
+            writer.field(name, value.as_bytes());
+        }
+    }
+    writer
 }
 
 /// Sends a body piece by piece, as the handler gives it.

@@ -68,6 +68,8 @@ pub(super) struct Ready {
     fields_end: usize,
     date_at: usize,
     date_second: u64,
+    /// The head as HTTP/2 has it, once somebody asked for it so.
+    block: Option<Block>,
     pub(super) representation: Representation,
 }
 
@@ -92,7 +94,7 @@ impl Ready {
         octets.extend_from_slice(b"\r\n");
         octets.extend_from_slice(body);
         let date_second = dates.wall().as_secs();
-        Self { octets, fields_end, date_at, date_second, representation }
+        Self { octets, block: None, fields_end, date_at, date_second, representation }
     }
 
     /// The content.
@@ -110,24 +112,54 @@ impl Ready {
         version: Version,
         persistent: bool,
         with_body: bool,
-    ) {
+    ) -> usize {
+        let start = out.len();
         if self.date_second != dates.wall().as_secs() {
             self.date_second = dates.wall().as_secs();
             self.octets[self.date_at..self.date_at + DATE_OCTETS].copy_from_slice(dates.text());
         }
         if version == Version::Http11 && persistent && with_body && cors.is_none() {
             out.extend_from_slice(&self.octets);
-            return;
+            return start + self.fields_end + 2;
         }
         out.extend_from_slice(&self.octets[..self.fields_end]);
         let mut writer = ResponseWriter::resume(out, Form::Http1);
         if let Some((cors, origin)) = cors {
             cors.write(&mut writer, origin);
         }
-        writer.connection(version, persistent).end();
+        let content = writer.connection(version, persistent).end();
         if with_body {
             out.extend_from_slice(self.content());
         }
+        content
+    }
+
+    /// As [`Ready::write`] for HTTP/2: a field block with room for the headers of frames around it.
+    #[inline]
+    pub(super) fn write_http2(
+        &mut self,
+        out: &mut Vec<u8>,
+        dates: &DateCache,
+        cors: Option<(&Cors, Option<&[u8]>)>,
+        with_body: bool,
+    ) -> usize {
+        let second = dates.wall().as_secs();
+        let text = &self.octets[..self.fields_end];
+        let block = self.block.get_or_insert_with(|| Block::of(text, dates));
+        if block.date_second != second {
+            block.date_second = second;
+            block.octets[block.date_at..block.date_at + DATE_OCTETS].copy_from_slice(dates.text());
+        }
+        out.extend_from_slice(&block.octets);
+        let mut writer = ResponseWriter::resume(out, Form::Http2);
+        if let Some((cors, origin)) = cors {
+            cors.write(&mut writer, origin);
+        }
+        let content = writer.end();
+        if with_body {
+            out.extend_from_slice(&self.octets[self.fields_end + 2..]);
+        }
+        content
     }
 }
 
@@ -186,6 +218,32 @@ impl Hot {
     fn cost(&self, key: &[u8]) -> usize {
         let coded: usize = self.coded.iter().flatten().map(|ready| ready.octets.len() + ENTRY_OCTETS).sum();
         self.plain.octets.len() + coded + 2 * key.len() + ENTRY_OCTETS
+    }
+}
+
+/// A head of HTTP/2, ready but for its Date.
+#[derive(Debug)]
+struct Block {
+    octets: Vec<u8>,
+    date_at: usize,
+    date_second: u64,
+}
+
+impl Block {
+    /// The head that says what the status line and the field lines of `text` say.
+    fn of(text: &[u8], dates: &DateCache) -> Self {
+        let mut octets = Vec::with_capacity(text.len());
+        let mut date_at = 0;
+        let mut writer = ResponseWriter::begin(&mut octets, Form::Http2, Status::OK);
+        for line in text.split(|&octet| octet == b'\n').skip(1).map(<[u8]>::trim_ascii_end) {
+            let Some(colon) = line.iter().position(|&octet| octet == b':') else { continue };
+            match (str::from_utf8(&line[..colon]), line[colon + 1..].trim_ascii_start()) {
+                (Ok("Date"), _) => date_at = writer.date(dates.text()),
+                (Ok(name), value) => drop(writer.field(name, value)),
+                (Err(_), _) => {}
+            }
+        }
+        Self { octets, date_at, date_second: dates.wall().as_secs() }
     }
 }
 

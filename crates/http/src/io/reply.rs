@@ -99,9 +99,12 @@ impl Desk<'_> {
     /// Answers octets that are no request.
     pub(super) fn refuse(&mut self, refusal: &Refusal, cause: Option<EventId>) {
         let start = self.out.len();
-        refuse(self.setup, self.out, self.dates, self.counts, refusal);
-        let text = || refusal.status().to_string();
-        self.watching.record(Direction::Out, &self.out[start..], cause, text);
+        self.head_end = refuse(self.setup, self.out, self.form, self.dates, self.counts, refusal);
+        // Frames are recorded when their headers are written.
+        if self.form == Form::Http1 {
+            let text = || refusal.status().to_string();
+            self.watching.record(Direction::Out, &self.out[start..], cause, text);
+        }
     }
 
     pub(super) fn begin(&mut self, answer: &Answer<'_, '_>, status: Status) -> ResponseWriter<'_> {
@@ -118,7 +121,9 @@ impl Desk<'_> {
     }
 
     pub(super) fn sent(&mut self, answer: &Answer<'_, '_>, status: Status, start: usize) {
-        self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+        if self.form == Form::Http1 {
+            self.watching.record(Direction::Out, &self.out[start..], answer.cause, || status.to_string());
+        }
     }
 }
 
@@ -187,27 +192,30 @@ pub(super) fn begin<'a>(
     writer
 }
 
-/// Writes the answer to a broken rule.
+/// Writes the answer to a broken rule. Returns where its content begins.
 pub(super) fn refuse(
     setup: &Setup,
     out: &mut Vec<u8>,
+    form: Form,
     dates: &DateCache,
     counts: &mut Counts,
     refusal: &Refusal,
-) {
+) -> usize {
     let status = refusal.status();
     let body = format!("{refusal}\n");
     counts.count_refusal(refusal.rule);
     counts.count_response(status);
-    let mut writer = begin(setup, out, Form::Http1, dates, status, &OwnFields::default());
+    let mut writer = begin(setup, out, form, dates, status, &OwnFields::default());
     writer.field("Content-Type", b"text/plain; charset=utf-8").number("Content-Length", body.len() as u64);
-    writer.connection(Version::Http11, false).end();
+    let content = writer.connection(Version::Http11, false).end();
     out.extend_from_slice(body.as_bytes());
+    content
 }
 
-/// What a response from the hot cache is written with.
-pub(super) struct Sheet<'a> {
+/// The parts of a desk that an entry of its hot cache is sent with, taken apart so that the entry can be lent.
+pub(super) struct Sending<'a> {
     pub(super) out: &'a mut Vec<u8>,
+    pub(super) form: Form,
     pub(super) dates: &'a DateCache,
     pub(super) counts: &'a mut Counts,
     pub(super) watching: &'a Watching,
@@ -215,51 +223,67 @@ pub(super) struct Sheet<'a> {
     pub(super) lines: &'a mut Lines,
 }
 
-/// Answers from an entry of the hot cache; false when the coding that the client wants is not made yet.
-#[inline]
-pub(super) fn send_hot(answer: &Answer<'_, '_>, hot: &mut Hot, sheet: Sheet<'_>) -> bool {
-    let Sheet { out, dates, counts, watching, boundaries, lines } = sheet;
-    let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
-    let Some(ready) = hot.ready(coding) else { return false };
-    let start = out.len();
-    let head = answer.head;
-    let selected = ready.representation.select(head, dates.wall());
-    if selected == Selected::Whole {
-        ready.write(out, dates, answer.cors(), head.version, answer.persistent, answer.with_body());
-    } else {
-        let representation = &ready.representation;
-        let mut writer = ResponseWriter::begin(out, Form::Http1, selected.status());
-        writer.date(dates.text());
-        let multipart = representation.begin_parts(&mut writer, &selected, boundaries.next_u64());
-        representation.write_fields(&mut writer, &selected, dates.wall());
-        answer.finish(&mut writer);
-        let slice = |span: &Span| &ready.content()[span.first as usize..span.end as usize];
-        match (&selected, multipart) {
-            (Selected::Part(span), _) => out.extend_from_slice(slice(span)),
-            (Selected::Parts(parts), Some(multipart)) => {
-                for (head, part) in multipart.heads.iter().zip(parts) {
-                    out.extend_from_slice(head.as_bytes());
-                    out.extend_from_slice(slice(part));
+impl Sending<'_> {
+    /// Answers from an entry of the hot cache. Returns where the content begins, or nothing when the coding
+    /// that the client wants is not made yet.
+    #[inline]
+    pub(super) fn hot(&mut self, answer: &Answer<'_, '_>, hot: &mut Hot) -> Option<usize> {
+        let Self { out, form, dates, counts, watching, boundaries, lines } = self;
+        let coding = if hot.codings.is_empty() { None } else { answer.coding(&hot.codings) };
+        let ready = hot.ready(coding)?;
+        let start = out.len();
+        let head = answer.head;
+        let selected = ready.representation.select(head, dates.wall());
+        let content;
+        if selected == Selected::Whole {
+            content = match *form {
+                Form::Http1 => ready.write(
+                    out,
+                    dates,
+                    answer.cors(),
+                    head.version,
+                    answer.persistent,
+                    answer.with_body(),
+                ),
+                Form::Http2 => ready.write_http2(out, dates, answer.cors(), answer.with_body()),
+            };
+        } else {
+            let representation = &ready.representation;
+            let mut writer = ResponseWriter::begin(out, *form, selected.status());
+            writer.date(dates.text());
+            let multipart = representation.begin_parts(&mut writer, &selected, boundaries.next_u64());
+            representation.write_fields(&mut writer, &selected, dates.wall());
+            content = answer.finish(&mut writer);
+            let slice = |span: &Span| &ready.content()[span.first as usize..span.end as usize];
+            match (&selected, multipart) {
+                (Selected::Part(span), _) => out.extend_from_slice(slice(span)),
+                (Selected::Parts(parts), Some(multipart)) => {
+                    for (head, part) in multipart.heads.iter().zip(parts) {
+                        out.extend_from_slice(head.as_bytes());
+                        out.extend_from_slice(slice(part));
+                    }
+                    out.extend_from_slice(multipart.end.as_bytes());
                 }
-                out.extend_from_slice(multipart.end.as_bytes());
+                _ => {}
             }
-            _ => {}
         }
+        let status = selected.status();
+        counts.count_of_site(answer.place.site.number, head.version, status);
+        if let Some(format) = lines.format {
+            let octets = match &selected {
+                Selected::Whole => ready.representation.octets,
+                Selected::Part(span) => Some(span.octets()),
+                Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
+                _ => Some(0),
+            };
+            let line = answer.line(dates, watching, status, octets);
+            counts.lines_dropped += u64::from(!lines.add(format, &line));
+        }
+        if *form == Form::Http1 {
+            watching.record(Direction::Out, &out[start..], answer.cause, || {
+                format!("{status} {}", ready.representation.media_type)
+            });
+        }
+        Some(content)
     }
-    let status = selected.status();
-    counts.count_of_site(answer.place.site.number, head.version, status);
-    if let Some(format) = lines.format {
-        let octets = match &selected {
-            Selected::Whole => ready.representation.octets,
-            Selected::Part(span) => Some(span.octets()),
-            Selected::Parts(parts) => Some(parts.iter().map(Span::octets).sum()),
-            _ => Some(0),
-        };
-        let line = answer.line(dates, watching, status, octets);
-        counts.lines_dropped += u64::from(!lines.add(format, &line));
-    }
-    watching.record(Direction::Out, &out[start..], answer.cause, || {
-        format!("{status} {}", ready.representation.media_type)
-    });
-    true
 }

@@ -22,6 +22,7 @@ use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
 use crate::connection::Limits;
 use crate::error::Error;
+use crate::h2;
 use crate::wire::FieldSpans;
 
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
@@ -46,6 +47,9 @@ impl std::fmt::Debug for Server {
 #[derive(Debug)]
 pub(super) struct Setup {
     pub(super) limits: Limits,
+    pub(super) h2_limits: h2::Limits,
+    /// Whether anybody may speak HTTP/2 without TLS, and not only this machine.
+    pub(super) h2c: bool,
     pub(super) sites: Sites,
     pub(super) server_name: String,
     config: Config,
@@ -67,13 +71,30 @@ pub(super) struct Worker {
     /// For the boundaries between parts of a response.
     pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
+    pub(super) h2: Http2Room,
+}
+
+/// Scratch room for HTTP/2 alone.
+#[derive(Debug, Default)]
+pub(super) struct Http2Room {
+    pub(super) scratch: h2::request::Scratch,
+    /// Part of a file on its way into a frame.
+    pub(super) chunk: Vec<u8>,
 }
 
 impl Setup {
     fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
         sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
-        Arc::new(Self { limits, sites, server_name, config: config.clone() })
+        let (h2_limits, h2c) = (config.h2_limits(), config.h2c);
+        Arc::new(Self { limits, h2_limits, h2c, sites, server_name, config: config.clone() })
+    }
+}
+
+impl Setup {
+    /// Whether a client may speak HTTP/2 without TLS; `local` says that it is on this machine.
+    pub(super) const fn speaks_h2c(&self, local: bool) -> bool {
+        self.config.http2 && (self.h2c || local)
     }
 }
 
@@ -99,6 +120,7 @@ impl Server {
                 lines: Lines::new(config.access_log.as_ref().map(|log| log.format)),
                 verdicts: Verdicts::new(key),
                 boundaries: random.fork(),
+                h2: Http2Room::default(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();
@@ -169,6 +191,12 @@ impl Server {
         options.limits.first_octet = self.setup().config.head_timeout;
         options.limits.idle = Duration::ZERO;
         options
+    }
+
+    /// What its doors with TLS offer by ALPN (RFC 7301), most wanted first.
+    #[must_use]
+    pub fn protocols(config: &Config) -> &'static [&'static str] {
+        if config.http2 { &["h2", "http/1.1"] } else { &["http/1.1"] }
     }
 
     /// What was served so far, over all workers.

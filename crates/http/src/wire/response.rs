@@ -8,6 +8,7 @@ use super::Version;
 use super::date::DATE_OCTETS;
 use super::{field_block, scan};
 use crate::Status;
+use crate::h2::frame::HEADER_OCTETS;
 
 /// How a response's head is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +20,11 @@ pub enum Form {
     Http2,
 }
 
-/// Appends one response head to a buffer.
+/// Room for the header of the frame that a field block goes into, and for that of the content behind it.
+const FRAME_ROOM: [u8; HEADER_OCTETS] = [0; HEADER_OCTETS];
+
+/// Appends one response head to a buffer. In HTTP/2 there is room in front of it and behind it, each of
+/// [`HEADER_OCTETS`], for the headers of frames.
 #[derive(Debug)]
 pub struct ResponseWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -38,7 +43,10 @@ impl<'a> ResponseWriter<'a> {
                 out.extend_from_slice(status.reason().as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
-            Form::Http2 => field_block::status(out, status),
+            Form::Http2 => {
+                out.extend_from_slice(&FRAME_ROOM);
+                field_block::status(out, status);
+            }
         }
         Self { out, form }
     }
@@ -68,6 +76,8 @@ impl<'a> ResponseWriter<'a> {
                 self.out.extend_from_slice(value);
                 self.out.extend_from_slice(b"\r\n");
             }
+            // RFC 9113 §8.2.2: not even if somebody asks for it.
+            Form::Http2 if is_of_connection(name) => {}
             Form::Http2 => field_block::literal(self.out, name.as_bytes(), value),
         }
         self
@@ -111,11 +121,19 @@ impl<'a> ResponseWriter<'a> {
 
     /// Ends the head. Returns its end, which is where content begins.
     pub fn end(&mut self) -> usize {
-        if self.form == Form::Http1 {
-            self.out.extend_from_slice(b"\r\n");
+        match self.form {
+            Form::Http1 => self.out.extend_from_slice(b"\r\n"),
+            Form::Http2 => self.out.extend_from_slice(&FRAME_ROOM),
         }
         self.out.len()
     }
+}
+
+/// Whether a field is about an HTTP/1 connection.
+fn is_of_connection(name: &str) -> bool {
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"]
+        .iter()
+        .any(|of_connection| name.eq_ignore_ascii_case(of_connection))
 }
 
 /// Appends the head of one chunk of `octets` octets (RFC 9112 §7.1); zero makes the last one.

@@ -105,6 +105,7 @@ rules! {
     EXPECT = "expect", EXPECTATION_FAILED, "RFC 9110 §10.1.1", "the only expectation is 100-continue";
     METHOD_UNKNOWN = "method_unknown", NOT_IMPLEMENTED, "RFC 9110 §9.1", "the server knows the method";
     BODY_LENGTH = "body_length", CONTENT_TOO_LARGE, "RFC 9110 §15.5.14", "the body keeps within the limit of the server";
+    BODIES_LENGTH = "bodies_length", SERVICE_UNAVAILABLE, "RFC 9110 §15.6.4", "all bodies of a connection together keep within what the server collects";
     CHUNK_SIZE = "chunk_size", BAD_REQUEST, "RFC 9112 §7.1", "chunk-size = 1*HEXDIG, at most 16 of them";
     CHUNK_EXTENSION = "chunk_extension", BAD_REQUEST, "RFC 9112 §7.1.1", "chunk extensions are short and hold no control characters";
     CHUNK_END = "chunk_end", BAD_REQUEST, "RFC 9112 §7.1", "chunk-data is followed by CRLF";

@@ -195,6 +195,7 @@ fn every_rule_of_a_head_stands_in_the_refusal_table() {
         "head_length",
         "method_unknown",
         "body_length",
+        "bodies_length",
         "chunk_size",
         "chunk_extension",
         "chunk_end",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorway_http::config::{RouteConfig, RouteDoes, SiteConfig};
+use doorway_http::h2::frame::{END_HEADERS, END_STREAM};
 use doorway_http::session::LoginConfig;
 use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
 use doorway_net::{World, tcp};
@@ -12,6 +13,7 @@ use doorway_store::{
     MemoryStore, Preset, Role, SessionOptions, SessionSecret, Sessions, UserOptions, Users, wait,
 };
 
+use crate::h2_frames::{Frames, block, data, get, headers, plain};
 use crate::handlers::Echo;
 use crate::support::{Folder, SERVER, config, talk};
 
@@ -53,7 +55,7 @@ impl Guarded {
         let handlers =
             Handlers::default().with("echo", Arc::new(Echo)).with_login(authenticator.clone(), page);
         let sites = Sites::open(&guarding(&folder, ways), &handlers).unwrap();
-        let http = Arc::new(Server::new(&world, &config(None), sites));
+        let http = Arc::new(Server::new(&world, &Config { h2c: true, ..config(None) }, sites));
         tcp::serve(&world, SERVER.parse().unwrap(), &http.tcp_options(false), &http).unwrap();
         Self { sim, client, users, sessions, authenticator, folder }
     }
@@ -395,4 +397,33 @@ fn no_password_is_asked_for_or_taken_over_an_open_connection_from_elsewhere() {
     assert_eq!(guarded.one("GET /plain.txt", &[]).status, 200);
     guarded.folder.write("public/sub/new.txt", b"new");
     assert_eq!(guarded.one("GET /sub/new.txt", &[]).status, 403);
+}
+
+#[test]
+fn over_http_2_nobody_waits_for_a_password_but_who_gave_it() {
+    let mut guarded = Guarded::open(&["basic"]);
+    let world = guarded.world();
+    let said = guarded.sim.run(guarded.client, async move {
+        let mut frames = Frames::open(&world).await;
+        let request = |stream, flags, method: &str, path: &str, line: &str| {
+            let fields = [plain(method, path), block(&[("authorization", line.split_once(": ").unwrap().1)])];
+            headers(stream, flags | END_HEADERS, &fields.concat())
+        };
+        let parts = [
+            request(1, 0, "POST", "/echo", ANN),
+            request(3, END_STREAM, "GET", "/echo", WRONG),
+            data(1, END_STREAM, b"hello"),
+            get(5, "/none"),
+        ];
+        frames.send(&parts.concat()).await;
+        let mut said = Vec::new();
+        while said.iter().filter(|frame: &&String| frame.ends_with(" end")).count() < 3 {
+            said.push(frames.next().await.unwrap());
+        }
+        said
+    });
+    let said = said.unwrap();
+    assert!(said[0].starts_with("HEADERS 5 404"), "{said:?}");
+    assert!(said.iter().any(|frame| frame == "HEADERS 1 201"), "{said:?}");
+    assert!(said.iter().any(|frame| frame.starts_with("HEADERS 3 401")), "{said:?}");
 }
