@@ -5,7 +5,7 @@ use std::path::Path;
 
 use doorway_base::config::{Cidr, Entry, Item, Listen, Section, Written, units};
 
-const SECTIONS: [&Section; 4] = [
+const SECTIONS: [&Section; 7] = [
     &doorway_dns::config::SECTIONS[0],
     &doorway_dns::config::SECTIONS[1],
     &doorway_dns::config::SECTIONS[2],
