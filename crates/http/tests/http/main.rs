@@ -4,6 +4,7 @@
 
 mod bodies;
 mod client;
+mod client_h2;
 mod content;
 mod files;
 mod forms;
