@@ -160,6 +160,9 @@ pub(super) fn fetch(
             if fetched.answer.response.status >= 400 && !args.include && method != "HEAD" {
                 let status = fetched.answer.response.status;
                 screen.note(format!("{RED}{status}{PLAIN} {}", reason(status)));
+                if args.resume && status == 412 {
+                    screen.note("  fix: it was changed since the file was begun: leave --continue out");
+                }
             }
         }
         table.push(compared(&fetched));

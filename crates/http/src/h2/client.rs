@@ -305,7 +305,8 @@ impl Client {
     fn look(&self, header: Header) -> Result<(), Violation> {
         let broken = |rule| Err(Violation::new(rule, header.stream));
         if !self.agreed && (header.kind != Kind::SETTINGS || header.flags & ACK != 0) {
-            return broken(&rule::FIRST_FRAME);
+            // What this is may be no frame at all.
+            return Err(Violation::new(&rule::FIRST_FRAME, 0));
         }
         if header.length > PAYLOAD_OCTETS {
             return broken(&rule::FRAME_LENGTH);

@@ -46,8 +46,11 @@ use link::{Head, Link};
 use outgoing::Outgoing;
 use pool::{Origin, Pool};
 
-/// How often a request is sent that no server looks at.
-const ATTEMPTS_MAX: u32 = 4;
+/// How often a request is sent that no server looks at: on a connection that was opened for it.
+const FRESH_MAX: u32 = 3;
+/// The same in all. Where a connection ends after a few of the requests that share it, the others move on
+/// together, several times over.
+const ATTEMPTS_MAX: u32 = 64;
 
 /// Bounds of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,7 +198,7 @@ impl fmt::Display for ClientError {
                     refusal.at_octet, rule.text, rule.section
                 )
             }
-            Self::Content(why) => write!(f, "the content: {why}"),
+            Self::Content(why) => write!(f, "the content cannot be read or written: {why}"),
             Self::Unseen => f.write_str("the server does not take the request"),
             Self::Reset(error) => write!(f, "the server gave the request up: {error}"),
             Self::Violated(violation) => write!(f, "the server breaks a rule: {violation}"),
@@ -262,11 +265,13 @@ impl Client {
     pub async fn send(&self, ask: Ask) -> Result<Answer, ClientError> {
         let origin = Origin::of(&ask.url)?;
         let mut outgoing = Outgoing::new(ask, !self.0.settings.idle.is_zero())?;
+        let mut opened = 0;
         for _ in 0..ATTEMPTS_MAX {
             let (carrier, timing) = self.carrier(&origin, outgoing.last).await?;
             let fresh = !timing.reused;
+            opened += u32::from(fresh);
             match self.over(carrier, &mut outgoing, timing, &origin).await {
-                Err(ClientError::Unseen) if outgoing.is_whole() => {}
+                Err(ClientError::Unseen) if outgoing.is_whole() && opened < FRESH_MAX => {}
                 Err(ClientError::Lost(_)) if !fresh && outgoing.is_repeatable() => {}
                 done => return done,
             }

@@ -64,11 +64,6 @@ impl Place {
                     }
                     return Ok(Some((OpenOptions::new().append(true).open(&self.path)?, length)));
                 }
-                412 => {
-                    let text =
-                        "it was changed since the file was begun: leave --continue out to fetch all of it";
-                    return Err(io::Error::other(text));
-                }
                 400.. => return Ok(None),
                 _ => {}
             }
