@@ -10,6 +10,7 @@
 mod curl;
 mod dialogue;
 mod dns;
+mod fetch;
 mod files;
 mod first_start;
 mod folder;

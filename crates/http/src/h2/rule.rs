@@ -100,7 +100,11 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { error, section, text, .. } = self.rule;
-        write!(f, "{error}: {text} ({section}), broken on stream {}", self.stream)
+        write!(f, "{error}: {text} ({section}), broken on ")?;
+        match self.stream {
+            0 => f.write_str("the connection"),
+            stream => write!(f, "stream {stream}"),
+        }
     }
 }
 

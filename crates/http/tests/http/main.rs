@@ -5,6 +5,7 @@
 mod allocation;
 mod bodies;
 mod client;
+mod client_h2;
 mod content;
 mod files;
 mod forms;
