@@ -12,6 +12,8 @@ mod h2_floods;
 mod h2_frames;
 mod handlers;
 mod login;
+mod refusal_table;
+mod refusals;
 mod sites;
 mod support;
 mod time;
