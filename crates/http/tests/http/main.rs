@@ -15,6 +15,7 @@ mod login;
 mod refusal_table;
 mod refusals;
 mod sites;
+mod smuggling;
 mod support;
 mod time;
 mod trace;
