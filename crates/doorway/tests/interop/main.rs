@@ -9,9 +9,12 @@
 
 mod curl;
 mod dialogue;
+mod difference_reasons;
+mod differences;
 mod dns;
 mod files;
 mod first_start;
+mod floods;
 mod folder;
 mod h2;
 mod logins;
@@ -22,6 +25,8 @@ mod programs;
 mod proxy;
 mod python;
 mod questions;
+#[path = "../../../http/tests/http/refusal_table.rs"]
+mod refusal_table;
 mod reload;
 mod server;
 mod service_manager;

@@ -27,6 +27,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ldns-verify-zone", "ldnsutils"),
     ("named", "bind9"),
     ("nghttp", "nghttp2-client"),
+    ("node", "nodejs"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("nslookup", "bind9-dnsutils"),

@@ -12,6 +12,7 @@ mod h2_floods;
 mod h2_frames;
 mod handlers;
 mod login;
+mod methods;
 mod refusal_table;
 mod refusals;
 mod sites;

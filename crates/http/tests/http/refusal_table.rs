@@ -11,10 +11,6 @@ pub(crate) struct Case {
     pub(crate) rule: &'static Rule,
 }
 
-/// Codes of the rules that a request of HTTP/1 cannot break: one is of responses, the other of what is
-/// collected for many streams of HTTP/2 at a time.
-pub(crate) const ELSEWHERE: [&str; 2] = ["status_line", "bodies_length"];
-
 type Row = (&'static str, &'static [u8], &'static Rule);
 
 /// Heads, written out.

@@ -13,9 +13,12 @@ use doorway_http::wire::Rule;
 use doorway_sim::Simulation;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::refusal_table::{Case, ELSEWHERE, cases};
+use crate::refusal_table::{Case, cases};
 use crate::support::{Folder, SERVER, config, dial, serve};
 
+/// Codes of the rules that a request of HTTP/1 cannot break: one is of responses, the other of what is
+/// collected for many streams of HTTP/2 at a time.
+const ELSEWHERE: [&str; 2] = ["status_line", "bodies_length"];
 /// The start of the page, up to the table.
 const PAGE: &str = include_str!("refusals.md");
 /// Where the page is.
