@@ -22,6 +22,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("python3", "python3 python3-requests"),
     ("chromedriver", "chromium chromium-driver python3-selenium"),
     ("nghttp", "nghttp2-client"),
+    ("node", "nodejs"),
     ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
 ];

@@ -19,7 +19,7 @@ cargo xtask COMMAND
   spec             spec/index.tsv and the ledgers of MUSTs, against the tests
   sim [ROUNDS]     the simulation tests with ROUNDS fresh seeds (default 20)
   fuzz NAME [SEC]  one fuzz target for SEC seconds (default 60); needs a nightly toolchain and cargo-fuzz
-  interop [NAME]   real clients and peers from Debian packages, on loopback
+  interop [NAME]   real clients and peers from Debian packages, on loopback; `http` stands for all of HTTP
   crash [ROUNDS]   kill -9 under load, ROUNDS times (default 200)
   bench NAME       dns | flood | http | store | idle | slow | build: side by side with the peers
   docs             the generated reference pages
@@ -39,8 +39,9 @@ fn main() -> ExitCode {
         ["sim", rounds] => sim(rounds),
         ["fuzz", name] => fuzz(name, "60"),
         ["fuzz", name, seconds] => fuzz(name, seconds),
-        ["interop"] => interop(""),
-        ["interop", name] => interop(name),
+        ["interop"] => interop(&[]),
+        ["interop", "http"] => interop(HTTP),
+        ["interop", name] => interop(&[name]),
         ["replay", ref files @ ..] => replay(files),
         ["crash"] => crash("200"),
         ["crash", rounds] => crash(rounds),
@@ -113,14 +114,26 @@ fn fuzz(name: &str, seconds: &str) -> Outcome {
     )
 }
 
-fn interop(name: &str) -> Outcome {
+/// The modules of the interoperability tests that are about HTTP.
+const HTTP: &[&str] = &[
+    "curl::",
+    "differences::",
+    "files::",
+    "floods::",
+    "h2::",
+    "logins::",
+    "octets::",
+    "proxy::",
+    "python::",
+    "wget::",
+];
+
+/// Runs the tests whose path has one of `names` in it; all of them, if there is none.
+fn interop(names: &[&str]) -> Outcome {
     debian::ensure(debian::INTEROP)?;
     let mut counts = run::Counts::default();
-    run::cargo_test(
-        &["test", "-p", "doorway", "--test", "interop", "--", "--nocapture", name],
-        &[],
-        &mut counts,
-    )
+    let run = ["test", "-p", "doorway", "--test", "interop", "--", "--nocapture"];
+    run::cargo_test(&[&run[..], names].concat(), &[], &mut counts)
 }
 
 fn crash(rounds: &str) -> Outcome {

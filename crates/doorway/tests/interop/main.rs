@@ -9,10 +9,13 @@
 
 mod curl;
 mod dialogue;
+mod difference_reasons;
+mod differences;
 mod dns;
 mod fetch;
 mod files;
 mod first_start;
+mod floods;
 mod folder;
 mod h2;
 mod logins;
@@ -23,6 +26,8 @@ mod programs;
 mod proxy;
 mod python;
 mod questions;
+#[path = "../../../http/tests/http/refusal_table.rs"]
+mod refusal_table;
 mod reload;
 mod server;
 mod service_manager;

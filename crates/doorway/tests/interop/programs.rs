@@ -28,6 +28,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("named", "bind9"),
     ("nghttp", "nghttp2-client"),
     ("nginx", "nginx-light"),
+    ("node", "nodejs"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("nslookup", "bind9-dnsutils"),

@@ -16,7 +16,7 @@ pub struct Rule {
     pub text: &'static str,
     /// Where the standard says so.
     pub section: &'static str,
-    /// The answer to a message that breaks it; the connection ends after it.
+    /// The answer to a message that breaks it; the connection ends after it, unless only the path is at fault.
     pub status: Status,
 }
 
