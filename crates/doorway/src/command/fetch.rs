@@ -145,6 +145,12 @@ pub(super) fn fetch(
             let length = octets_done.max(octets.len() as u64);
             Ok::<_, ClientError>((Fetched { url, answer, body: octets, length, total, hops }, journey.jar))
         })?;
+        if let Err(ClientError::Content(error)) = &done
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            // Whoever read the output has seen enough.
+            return Ok(Exit::Done);
+        }
         let (fetched, kept) = done.map_err(|error| failed(url, &error))?;
         jar = kept;
         let whole_already = args.resume && fetched.answer.response.status == 416;
