@@ -30,7 +30,11 @@ pub const INTEROP: &[(&str, &str)] = &[
 /// What benchmarks need.
 pub const BENCH: &[(&str, &str)] = &[
     ("wrk", "wrk"),
+    ("h2load", "nghttp2-client"),
+    ("openssl", "openssl"),
     ("nginx", "nginx-light"),
+    ("h2o", "h2o"),
+    ("caddy", "caddy"),
     ("knotd", "knot"),
     ("nsd", "nsd"),
     ("gdnsd", "gdnsd"),

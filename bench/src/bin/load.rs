@@ -10,12 +10,12 @@
 //! load once PORT LIST WINDOW              with RD, each query once, so many in flight
 //! load flood PORT ZONE RATE SECONDS       RATE names of ZONE a second, each another one, from 250 addresses
 //! load names ROUND COUNT                  prints a list of names of the small internet, others each round
-//! load idle PORT COUNT SECONDS            opens connections and keeps them silent
+//! load idle PORT COUNT SECONDS            opens connections, asks once on each and keeps them silent
 //! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
 //! ```
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -454,7 +454,14 @@ fn open_all(port: usize, count: usize) -> std::io::Result<Vec<TcpStream>> {
 }
 
 fn idle(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
-    let streams = open_all(port, count)?;
+    let mut streams = open_all(port, count)?;
+    let mut answer = [0; 4096];
+    for stream in &mut streams {
+        stream.write_all(b"GET /1k.html HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")?;
+        if !(stream.read(&mut answer)? > 12 && answer.starts_with(b"HTTP/1.1 200")) {
+            return Err(std::io::Error::other("no answer"));
+        }
+    }
     println!("open {}", streams.len());
     std::thread::sleep(Duration::from_secs(seconds as u64));
     Ok(())

@@ -177,9 +177,24 @@ pub(crate) struct FetchArgs {
     /// Content to send: a file
     #[arg(short = 'T', long, value_name = "FILE")]
     pub(crate) upload: Option<PathBuf>,
+    /// A field of a form to send as multipart/form-data: a text, or a file as `NAME=@FILE`; may be repeated
+    #[arg(short = 'F', long = "form", value_name = "NAME=VALUE", conflicts_with_all = ["data", "upload"])]
+    pub(crate) forms: Vec<String>,
+    /// Who asks, by Basic authentication; the password is read from standard input
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Send the password also where it can be read on the way
+    #[arg(long, requires = "user")]
+    pub(crate) plain_password: bool,
+    /// Ask for these octets alone, such as 0-99, 100- or -20
+    #[arg(short, long, value_name = "RANGE")]
+    pub(crate) range: Option<String>,
     /// Write the body to this file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Fetch only what the output file lacks
+    #[arg(short = 'C', long = "continue", requires = "output", conflicts_with = "range")]
+    pub(crate) resume: bool,
     /// Show the head of the response too
     #[arg(short, long)]
     pub(crate) include: bool,
@@ -198,13 +213,19 @@ pub(crate) struct FetchArgs {
     /// Speak HTTP/1.0
     #[arg(long)]
     pub(crate) http10: bool,
+    /// Speak HTTP/1.1 also where HTTP/2 is offered
+    #[arg(long = "http1.1", conflicts_with = "prior_knowledge")]
+    pub(crate) http11: bool,
+    /// Speak HTTP/2 without TLS too, to a server that is known to do so
+    #[arg(long = "http2-prior-knowledge", conflicts_with_all = ["http10", "pipeline"])]
+    pub(crate) prior_knowledge: bool,
     /// A connection for each request, closed after it
     #[arg(long)]
     pub(crate) close: bool,
     /// Send all requests ahead on one connection
     #[arg(long, conflicts_with_all = ["parallel", "close"])]
     pub(crate) pipeline: bool,
-    /// Send all requests at once, each on its own connection
+    /// Send all requests at once: over HTTP/2 on one connection, else each on its own
     #[arg(long)]
     pub(crate) parallel: bool,
     /// PEM file of the authorities that may vouch for a server, in place of the system's

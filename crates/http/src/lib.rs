@@ -1,5 +1,5 @@
-//! The HTTP server: a strict HTTP/1 engine, the files of a folder, and mounted handlers
-//! (RFC 9110, RFC 9112).
+//! HTTP, both sides of it: strict engines for HTTP/1 and HTTP/2, sites with their files and uploads, mounted
+//! handlers, logins and sessions, and a client (RFC 9110, RFC 9112, RFC 9113).
 //!
 //! | file | what it holds |
 //! | --- | --- |
@@ -29,8 +29,8 @@
 //!
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
-//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one); the
-//! client; the cache.
+//! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), HTTP/3, WebDAV,
+//! Digest authentication (see DESIGN.md), and so far the cache and proxies, which stand on the client here.
 
 #![forbid(unsafe_code)]
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::ground::VirtualListener;
 use crate::stream::Stream;
+use crate::sys::accept::TcpAcceptor;
 
 /// A bound listener that no worker accepts from yet.
 ///
@@ -52,10 +53,7 @@ impl Listener {
     #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
     pub(crate) fn start(self) -> io::Result<Acceptor> {
         Ok(match self {
-            Self::Tcp(listener) => {
-                listener.set_nonblocking(true)?;
-                Acceptor::Tcp(tokio::net::TcpListener::from_std(listener)?)
-            }
+            Self::Tcp(listener) => Acceptor::Tcp(TcpAcceptor::new(listener)?),
             Self::Unix(listener) => {
                 listener.set_nonblocking(true)?;
                 Acceptor::Unix(tokio::net::UnixListener::from_std(listener)?)
@@ -68,7 +66,7 @@ impl Listener {
 /// A listener that a worker accepts from.
 #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
 pub(crate) enum Acceptor {
-    Tcp(tokio::net::TcpListener),
+    Tcp(TcpAcceptor),
     Unix(tokio::net::UnixListener),
     Virtual(Arc<dyn VirtualListener>),
 }
@@ -82,7 +80,7 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (socket, remote) = listener.accept().await?;
-                Ok((Stream::tcp(socket), remote))
+                Ok((Stream::accepted(socket), remote.unwrap_or(NO_ADDRESS)))
             }
             Self::Unix(listener) => {
                 let (socket, _) = listener.accept().await?;

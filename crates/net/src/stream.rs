@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -53,15 +53,56 @@ pub(crate) struct Watch {
 
 #[allow(clippy::disallowed_types, reason = "this is the one place where sockets become streams")]
 enum Socket {
+    /// Accepted, and not registered with the worker yet. One that is over before it has to wait never is.
+    Fresh {
+        socket: Option<std::net::TcpStream>,
+        /// Operations that may still be tried at once.
+        tries: u8,
+    },
     Tcp(tokio::net::TcpStream),
     Unix(tokio::net::UnixStream),
     Virtual(Box<dyn VirtualStream>),
 }
 
+/// Operations that are tried on a new connection without waiting; one that is never short of octets takes its turn
+/// with the others after that.
+const TRIES: u8 = 4;
+
+#[allow(clippy::disallowed_types, reason = "this is the one place where sockets become streams")]
+impl Socket {
+    /// Tries an operation on a new connection; `None` when it has to wait, or the connection is not new, and goes
+    /// the usual way.
+    fn at_once<T>(
+        &mut self,
+        operation: impl FnOnce(&mut &std::net::TcpStream) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        let Self::Fresh { socket, tries } = self else { return Ok(None) };
+        if let (Some(socket), Some(left)) = (socket.as_ref(), tries.checked_sub(1)) {
+            *tries = left;
+            match operation(&mut &*socket) {
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                outcome => return outcome.map(Some),
+            }
+        }
+        self.register()?;
+        Ok(None)
+    }
+
+    /// Has the worker watch a new connection from now on.
+    fn register(&mut self) -> io::Result<()> {
+        if let Self::Fresh { socket, .. } = self {
+            let socket = socket.take().ok_or(io::ErrorKind::NotConnected)?;
+            *self = Self::Tcp(tokio::net::TcpStream::from_std(socket)?);
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Debug for PlainStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.socket {
-            Socket::Tcp(_) => "tcp",
+            Socket::Fresh { .. } | Socket::Tcp(_) => "tcp",
             Socket::Unix(_) => "unix",
             Socket::Virtual(_) => "virtual",
         };
@@ -73,6 +114,12 @@ impl Stream {
     #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
     pub(crate) fn tcp(socket: tokio::net::TcpStream) -> Self {
         Self::plain(Socket::Tcp(socket))
+    }
+
+    /// A connection that was just accepted and does not block.
+    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+    pub(crate) fn accepted(socket: std::net::TcpStream) -> Self {
+        Self::plain(Socket::Fresh { socket: Some(socket), tries: TRIES })
     }
 
     pub(crate) fn unix(socket: tokio::net::UnixStream) -> Self {
@@ -146,6 +193,7 @@ impl Stream {
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         match &self.below().socket {
+            Socket::Fresh { socket, .. } => socket.as_ref()?.local_addr().ok(),
             Socket::Tcp(tcp) => tcp.local_addr().ok(),
             Socket::Unix(_) => None,
             Socket::Virtual(stream) => Some(stream.local()),
@@ -181,6 +229,9 @@ impl Stream {
         at: u64,
         octets: usize,
     ) -> Poll<io::Result<Option<usize>>> {
+        if let Carrier::Plain(plain) = &mut self.carrier {
+            plain.socket.register()?;
+        }
         let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, .. }) = &mut self.carrier else {
             return Poll::Ready(Ok(None));
         };
@@ -198,6 +249,9 @@ impl Stream {
     /// # Errors
     /// As the connection gives them.
     pub fn poll_write_more(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        if let Carrier::Plain(plain) = &mut self.carrier {
+            plain.socket.register()?;
+        }
         let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, .. }) = &mut self.carrier else {
             return Pin::new(self).poll_write(cx, octets);
         };
@@ -342,10 +396,16 @@ impl AsyncRead for PlainStream {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        let outcome = match &mut this.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Socket::Unix(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_read(cx, buffer),
+        let at_once = this.socket.at_once(|socket| socket.read(buffer.initialize_unfilled()))?;
+        let outcome = match (at_once, &mut this.socket) {
+            (Some(count), _) => {
+                buffer.advance(count);
+                Poll::Ready(Ok(()))
+            }
+            (None, Socket::Tcp(socket)) => Pin::new(socket).poll_read(cx, buffer),
+            (None, Socket::Unix(socket)) => Pin::new(socket).poll_read(cx, buffer),
+            (None, Socket::Virtual(stream)) => Pin::new(&mut **stream).poll_read(cx, buffer),
+            (None, Socket::Fresh { .. }) => unreachable!("it was registered"),
         };
         ready!(outcome)?;
         if let Some(watch) = &this.watch {
@@ -358,10 +418,12 @@ impl AsyncRead for PlainStream {
 impl AsyncWrite for PlainStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = match &mut this.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_write(cx, octets),
-            Socket::Unix(socket) => Pin::new(socket).poll_write(cx, octets),
-            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_write(cx, octets),
+        let outcome = match (this.socket.at_once(|socket| socket.write(octets))?, &mut this.socket) {
+            (Some(count), _) => Poll::Ready(Ok(count)),
+            (None, Socket::Tcp(socket)) => Pin::new(socket).poll_write(cx, octets),
+            (None, Socket::Unix(socket)) => Pin::new(socket).poll_write(cx, octets),
+            (None, Socket::Virtual(stream)) => Pin::new(&mut **stream).poll_write(cx, octets),
+            (None, Socket::Fresh { .. }) => unreachable!("it was registered"),
         };
         this.wrote(&outcome);
         outcome
@@ -373,10 +435,13 @@ impl AsyncWrite for PlainStream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = match &mut this.socket {
-            Socket::Tcp(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
-            Socket::Unix(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
-            Socket::Virtual(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+        let at_once = this.socket.at_once(|socket| socket.write_vectored(slices))?;
+        let outcome = match (at_once, &mut this.socket) {
+            (Some(count), _) => Poll::Ready(Ok(count)),
+            (None, Socket::Tcp(socket)) => Pin::new(socket).poll_write_vectored(cx, slices),
+            (None, Socket::Unix(socket)) => Pin::new(socket).poll_write_vectored(cx, slices),
+            (None, Socket::Virtual(stream)) => Pin::new(&mut **stream).poll_write_vectored(cx, slices),
+            (None, Socket::Fresh { .. }) => unreachable!("it was registered"),
         };
         this.wrote(&outcome);
         outcome
@@ -392,6 +457,10 @@ impl AsyncWrite for PlainStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().socket {
+            Socket::Fresh { socket, .. } => {
+                let socket = socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+                Poll::Ready(socket.shutdown(Shutdown::Write))
+            }
             Socket::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
             Socket::Unix(socket) => Pin::new(socket).poll_shutdown(cx),
             Socket::Virtual(stream) => Pin::new(&mut **stream).poll_shutdown(cx),

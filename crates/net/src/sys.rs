@@ -1,5 +1,6 @@
 //! The only `unsafe` code of Doorway that talks to the operating system. Each file is one facility.
 
+pub(crate) mod accept;
 pub(crate) mod memory;
 pub(crate) mod mmsg;
 pub(crate) mod option;

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use doorway_base::trace::{Direction, Event, EventId, Flow, Note, Step, Transport};
 use doorway_base::{Datagram, Instant, Responder, Verdict, Writer};
+use rustix::net::{RecvFlags, recvfrom};
+use tokio::io::Interest;
 
 use crate::door::Door;
 use crate::error::Error;
@@ -180,24 +182,41 @@ impl UdpClient {
     /// Waits for one datagram and shows it, with its sender, to `use_octets`. Until then no buffer is
     /// held: all sockets of a worker share one. What is longer than [`READ_OCTETS`] is cut off.
     ///
+    /// `use_octets` says whether more is waited for. If not, the system is not asked whether there is more:
+    /// what lies there already is shown once something new arrives.
+    ///
     /// # Errors
     /// As the operating system gives them.
-    pub async fn receive_with<R>(&self, mut use_octets: impl FnMut(&[u8], SocketAddr) -> R) -> io::Result<R> {
+    pub async fn receive_with(
+        &self,
+        mut use_octets: impl FnMut(&[u8], SocketAddr) -> bool,
+    ) -> io::Result<()> {
         match &self.0 {
             Started::Os(socket) => loop {
                 socket.readable().await?;
-                let received: io::Result<R> = with_read_buffer(|buffer| {
-                    let (count, from) = socket.try_recv_from(buffer)?;
-                    Ok(use_octets(&buffer[..count], from))
+                let mut shown = false;
+                let received = with_read_buffer(|buffer| {
+                    socket.try_io(Interest::READABLE, || {
+                        let (count, _, from) = recvfrom(socket, &mut buffer[..], RecvFlags::empty())?;
+                        let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+                        shown = true;
+                        match from.is_none_or(|from| use_octets(&buffer[..count], from)) {
+                            true => Ok(()),
+                            // What the runtime takes as: nothing is there until the system says so again.
+                            false => Err(io::ErrorKind::WouldBlock.into()),
+                        }
+                    })
                 });
                 match received {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    received => return received,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && !shown => {}
+                    Err(error) if !shown => return Err(error),
+                    _ => return Ok(()),
                 }
             },
             Started::Virtual(socket) => {
                 let (received, from, _) = poll_fn(|cx| socket.poll_receive(cx)).await?;
-                Ok(use_octets(&received, from))
+                use_octets(&received, from);
+                Ok(())
             }
         }
     }

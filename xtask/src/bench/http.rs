@@ -1,52 +1,100 @@
-//! `bench http`: a file of 1 KB, with and without keep-alive, against nginx and a raw epoll floor;
-//! `bench idle`: what ten thousand idle connections cost; `bench slow`: a good client among two
-//! thousand that send one octet a second.
+//! `bench http`: small and large files over HTTP/1.1, and over HTTP/2 with TLS, against nginx, H2O and Caddy, and
+//! a raw epoll floor where there is one.
+
+mod idle;
+mod peers;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+
+pub use self::idle::{idle, slow};
 
 use super::measure::{Round, Server, Up, interleave};
 use super::{SECONDS, prepare, program, scratch, table, write};
 use crate::run::{Failed, Outcome, output};
 
+/// The cipher that all are asked for, so that none is measured by another.
+const CIPHER: &str = "TLS_AES_128_GCM_SHA256";
+
 /// Runs the throughput tables.
 pub fn bench() -> Outcome {
     prepare()?;
     let folder = scratch("http")?;
-    let page = site(&folder)?;
-    let servers = [
-        Server::start("epoll", "floor", 8401, Up::Tcp, &[&program("floor"), "http", "8401", &page], &folder)?,
-        doorway(&folder, 8402)?,
-        nginx(&folder, 8403)?,
-    ];
+    site(&folder)?;
+    let floor = |name: &str, port: u16, file: &str| {
+        let page = folder.join("site").join(file).display().to_string();
+        let line = [&program("floor"), "http", &port.to_string(), &page];
+        Server::start(name, "floor", port, Up::Tcp, &line, &folder)
+    };
     println!(
-        "\n`cargo xtask bench http`: one server thread on core 0, wrk on core 1 with 64 connections, {} rounds of {SECONDS} s.",
+        "\n`cargo xtask bench http`: one server thread on core 0, the client on core 1, {} rounds of {SECONDS} s.",
         super::ROUNDS
     );
-    for (title, fields) in [
-        ("1 KB file, keep-alive", &[][..]),
-        ("1 KB file, a connection each", &["-H", "Connection: close"][..]),
+    let mut servers = vec![
+        peers::doorway(&folder, 8402)?,
+        peers::nginx(&folder, 8403)?,
+        peers::h2o(&folder, 8404)?,
+        peers::caddy(&folder, 8405)?,
+    ];
+    for (title, file, load) in [
+        ("1 KB file, keep-alive", "1k.html", wrk as Load),
+        ("1 KB file, a connection each", "1k.html", wrk_closing),
+        ("1 MiB file, 16 connections", "1m.bin", wrk_16),
+        ("1 KB file, HTTP/2 over TLS 1.3", "1k.html", h2load),
+        ("64 KB file, HTTP/2 over TLS 1.3", "64k.bin", h2load),
     ] {
-        let series = interleave(&servers, |server| wrk(server, fields))?;
-        table::print(title, "request", &servers, &series, "doorway", "epoll");
+        // The floor sends small answers in the clear, and nothing else.
+        let lowest = if title.starts_with("1 KB") && !title.contains("TLS") { "epoll" } else { "doorway" };
+        if lowest == "epoll" {
+            servers.insert(0, floor("epoll", 8401, file)?);
+        }
+        let series = interleave(&servers, |server| load(server, file))?;
+        table::print(title, "request", &servers, &series, "doorway", lowest);
+        servers.retain(|server| server.name != "epoll");
     }
     Ok(())
 }
 
-fn site(folder: &Path) -> Result<String, Failed> {
+/// One round of load for a file.
+type Load = fn(&Server, &str) -> Result<Round, Failed>;
+
+/// The files that all serve.
+fn site(folder: &Path) -> Outcome {
     let root = folder.join("site");
     std::fs::create_dir_all(&root).map_err(|error| Failed(error.to_string()))?;
-    let page = root.join("1k.html");
-    write(&page, &"0123456789abcdef".repeat(64))?;
-    Ok(page.display().to_string())
+    write(&root.join("1k.html"), &"0123456789abcdef".repeat(64))?;
+    // Nothing that a server or a disk could make smaller.
+    let mut state = 0x1234_5678_9abc_def1_u64;
+    let octets: Vec<u8> = (0..1024 * 1024 / 8)
+        .flat_map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        })
+        .collect();
+    for (name, count) in [("64k.bin", 64 * 1024), ("1m.bin", 1024 * 1024)] {
+        std::fs::write(root.join(name), &octets[..count]).map_err(|error| Failed(error.to_string()))?;
+    }
+    peers::certificate(folder)
 }
 
-fn wrk(server: &Server, fields: &[&str]) -> Result<Round, Failed> {
-    let url = format!("http://127.0.0.1:{}/1k.html", server.port);
+fn wrk(server: &Server, file: &str) -> Result<Round, Failed> {
+    run_wrk(server, file, &["-c64"])
+}
+
+fn wrk_closing(server: &Server, file: &str) -> Result<Round, Failed> {
+    run_wrk(server, file, &["-c64", "-H", "Connection: close"])
+}
+
+fn wrk_16(server: &Server, file: &str) -> Result<Round, Failed> {
+    run_wrk(server, file, &["-c16"])
+}
+
+fn run_wrk(server: &Server, file: &str, more: &[&str]) -> Result<Round, Failed> {
+    let url = format!("http://127.0.0.1:{}/{file}", server.port);
     let duration = format!("-d{SECONDS}s");
-    let mut arguments = vec!["-c", "1", "wrk", "-t1", "-c64", &duration, "--latency"];
-    arguments.extend(fields);
+    let mut arguments = vec!["-c", "1", "wrk", "-t1", &duration, "--latency"];
+    arguments.extend(more);
     arguments.push(&url);
     let text = output("taskset", &arguments)?;
     let word = |start: &str, at: usize| {
@@ -83,106 +131,31 @@ fn micros(text: &str) -> f64 {
     0.0
 }
 
-fn doorway(folder: &Path, port: u16) -> Result<Server, Failed> {
-    let config = folder.join("doorway.toml");
-    write(
-        &config,
-        &format!(
-            "[server]\nworkers = 1\n[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\n\
-             [http]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = []\nroot = \"{}\"\nkeepalive = \"600s\"\nkeepalive_requests_max = 1000000000\n\
-             [metrics]\nlisten = []\n",
-            folder.join("site").display()
-        ),
-    )?;
-    let (config, data) = (config.display().to_string(), folder.join("data").display().to_string());
-    let line = [&program("doorway"), "up", "--config", &config, "--data", &data];
-    Server::start("doorway", env!("CARGO_PKG_VERSION"), port, Up::Tcp, &line, folder)
-}
-
-fn nginx(folder: &Path, port: u16) -> Result<Server, Failed> {
-    let home = folder.join("nginx");
-    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
-    let config = home.join("nginx.conf");
-    let shown = home.display();
-    write(
-        &config,
-        &format!(
-            "daemon off; worker_processes 1; pid {shown}/nginx.pid; error_log {shown}/error.log;\n\
-             events {{ worker_connections 16384; }}\n\
-             http {{ access_log off; sendfile on; tcp_nopush on; keepalive_timeout 600s; keepalive_requests 1000000000;\n\
-             client_body_temp_path {shown}/a; proxy_temp_path {shown}/b; fastcgi_temp_path {shown}/c; uwsgi_temp_path {shown}/d; scgi_temp_path {shown}/e;\n\
-             types {{ text/html html; }}\n\
-             server {{ listen 127.0.0.1:{port} backlog=1024; root {}; }} }}\n",
-            folder.join("site").display()
-        ),
-    )?;
-    let said =
-        Command::new("nginx").arg("-v").output().map(|o| String::from_utf8_lossy(&o.stderr).into_owned());
-    let version =
-        said.ok().and_then(|text| Some(text.trim().rsplit('/').next()?.to_owned())).unwrap_or_default();
-    Server::start("nginx", &version, port, Up::Tcp, &["nginx", "-c", &config.display().to_string()], folder)
-}
-
-/// Connections that `bench idle` opens.
-const IDLE: u64 = 10_000;
-
-/// Memory of idle connections, ours and nginx's.
-pub fn idle() -> Outcome {
-    prepare()?;
-    let folder = scratch("idle")?;
-    site(&folder)?;
-    println!("\n`cargo xtask bench idle`: {IDLE} connections that say nothing.\n");
-    println!(
-        "| server | before MiB | with {IDLE} open MiB | octets a connection |\n| --- | ---: | ---: | ---: |"
-    );
-    for server in [doorway(&folder, 8411)?, nginx(&folder, 8412)?] {
-        wrk(&server, &[])?;
-        let before = server.memory_kib();
-        let mut load = Command::new(program("load"))
-            .args(["idle", &server.port.to_string(), &IDLE.to_string(), "4"])
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(|error| Failed(error.to_string()))?;
-        std::thread::sleep(Duration::from_secs(3));
-        let with = server.memory_kib();
-        let _ = load.wait();
-        println!(
-            "| {} {} | {:.1} | {:.1} | {} |",
-            server.name,
-            server.version,
-            before as f64 / 1024.0,
-            with as f64 / 1024.0,
-            with.saturating_sub(before) * 1024 / IDLE
-        );
+/// 32 connections with ten requests each under way; h2load tells no percentiles.
+fn h2load(server: &Server, file: &str) -> Result<Round, Failed> {
+    let url = format!("https://127.0.0.1:{}/{file}", server.port + peers::TLS_APART);
+    let (duration, cipher) = (format!("-D{SECONDS}"), format!("--tls13-ciphers={CIPHER}"));
+    let line = ["-c", "1", "h2load", "-t1", "-c32", "-m10", &duration, &cipher, "--groups=X25519", &url];
+    let text = output("taskset", &line)?;
+    let said = || Failed(format!("h2load said:\n{text}"));
+    if !text.contains("TLS Protocol: TLSv1.3") || !text.contains("Application protocol: h2") {
+        return Err(said());
     }
-    Ok(())
-}
-
-/// Connections of `bench slow`.
-const SLOW: u64 = 2_000;
-
-/// A good client's rate alone and among slow ones.
-pub fn slow() -> Outcome {
-    prepare()?;
-    let folder = scratch("slow")?;
-    site(&folder)?;
-    let server = doorway(&folder, 8421)?;
-    wrk(&server, &[])?;
-    let alone: Vec<f64> =
-        (0..3).map(|_| wrk(&server, &[]).map(|round| round.rate)).collect::<Result<_, _>>()?;
-    let mut load = Command::new(program("load"))
-        .args(["slow", &server.port.to_string(), &SLOW.to_string(), "9"])
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(|error| Failed(error.to_string()))?;
-    std::thread::sleep(Duration::from_secs(1));
-    let among: Vec<f64> =
-        (0..3).map(|_| wrk(&server, &[]).map(|round| round.rate)).collect::<Result<_, _>>()?;
-    let _ = load.wait();
-    let (alone, among) = (table::median(&alone), table::median(&among));
-    println!(
-        "\n`cargo xtask bench slow`: {alone:.0} requests/s alone, {among:.0} among {SLOW} slow connections: {:.0} %",
-        among / alone * 100.0
-    );
-    Ok(())
+    // "requests: 9 total, 9 started, 9 done, 9 succeeded, 0 failed, 0 errored, 0 timeout"
+    let counts = text.lines().find_map(|line| line.strip_prefix("requests: ")).ok_or_else(said)?;
+    let count = |what: &str| {
+        let part = counts.split(", ").find_map(|part| part.strip_suffix(what)?.trim().parse::<u64>().ok());
+        part.ok_or_else(said)
+    };
+    let rate = text.split_whitespace().zip(text.split_whitespace().skip(1));
+    Ok(Round {
+        operations: count("succeeded")?,
+        rate: rate
+            .filter(|(_, unit)| unit.starts_with("req/s"))
+            .find_map(|(n, _)| n.parse().ok())
+            .unwrap_or(0.0),
+        p99_micros: f64::NAN,
+        lost: count("timeout")?,
+        wrong: count("failed")?,
+    })
 }

@@ -81,6 +81,16 @@ impl Server {
         tree(self.child.id()).iter().map(|pid| cpu_nanos(*pid)).sum()
     }
 
+    /// Sockets that it and its children hold; one that several hold counts for each.
+    pub fn open_sockets(&self) -> u64 {
+        let entries =
+            |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let is_socket = |path: &std::path::PathBuf| path.to_string_lossy().starts_with("socket:");
+        let links = tree(self.child.id()).iter().flat_map(entries).collect::<Vec<_>>();
+        links.iter().filter_map(|entry| std::fs::read_link(entry.path()).ok()).filter(is_socket).count()
+            as u64
+    }
+
     /// Memory of it and its children, shared pages counted once, in KiB.
     pub fn memory_kib(&self) -> u64 {
         tree(self.child.id()).iter().map(|pid| proportional_kib(*pid)).sum()

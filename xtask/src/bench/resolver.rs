@@ -195,7 +195,7 @@ impl Flood {
 pub fn misses_inside() -> Outcome {
     addresses()?;
     let folder = scratch("misses")?;
-    for (delay, window) in [(0, 256), (20, 1024)] {
+    for (delay, window) in [(0, 256), (20, 900)] {
         let internet = Server::start_on(
             "1",
             "internet",
@@ -269,7 +269,7 @@ fn doorway(folder: &Path, port: u16, setup: Setup) -> Result<Server, Failed> {
         &config,
         &format!(
             "[server]\nworkers = 1\n[dns]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = []\nthreads = 1\n[dns.cache]\nsize = \"256MiB\"\n\
-             [http]\nlisten = []\nlisten_tls = []\n[metrics]\nlisten = []\n[dns.resolver]\nrebind_protection = false\nper_client = 4096\n{resolver}"
+             [http]\nlisten = []\nlisten_tls = []\n[metrics]\nlisten = []\n[dns.resolver]\nrebind_protection = false\n{resolver}"
         ),
     )?;
     let (config, data) = (config.display().to_string(), home.join("data").display().to_string());

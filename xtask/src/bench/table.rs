@@ -33,14 +33,15 @@ pub fn print(title: &str, operation: &str, servers: &[Server], series: &[Series]
         } else {
             ""
         };
+        let tail = median(&tails);
+        let tail = if tail.is_nan() { "–".to_owned() } else { format!("{tail:.0}") };
         println!(
-            "| {} {}{void} | {cpu:.2} | {least:.2}–{most:.2} | {:.2} | {:.2} | {:.0} | {:.0} | {lost} | {wrong} | {:.1} |",
+            "| {} {}{void} | {cpu:.2} | {least:.2}–{most:.2} | {:.2} | {:.2} | {:.0} | {tail} | {lost} | {wrong} | {:.1} |",
             server.name,
             server.version,
             cpu / floor_cpu,
             cpu / our_cpu,
             median(&rates),
-            median(&tails),
             series.memory_kib as f64 / 1024.0
         );
     }

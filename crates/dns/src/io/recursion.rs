@@ -597,13 +597,21 @@ impl Worker {
         Ok(())
     }
 
-    fn received(self: &Arc<Self>, socket: u32, local: Option<SocketAddr>, from: SocketAddr, octets: &[u8]) {
+    // Takes what came to a socket; returns whether more is expected there.
+    fn received(
+        self: &Arc<Self>,
+        socket: u32,
+        local: Option<SocketAddr>,
+        from: SocketAddr,
+        octets: &[u8],
+    ) -> bool {
         self.shared.record(Direction::In, Carried::Udp, Ends::new(local, from), octets);
         let query = self.state().upstream.query_of(socket, from, octets);
         match query {
             Some(query) => self.drive(Input::Response { query, from, octets }),
             None => _ = self.shared.counts.unexpected.fetch_add(1, Ordering::Relaxed),
         }
+        self.state().upstream.is_expecting(socket)
     }
 
     fn told(self: &Arc<Self>, remote: SocketAddr, event: link::Event<'_>) {

@@ -177,6 +177,13 @@ impl Upstream {
         }
     }
 
+    /// Whether an answer may still come to `socket`.
+    #[must_use]
+    pub fn is_expecting(&self, socket: u32) -> bool {
+        let outgoing = self.sockets.get(socket as usize).and_then(Option::as_ref);
+        outgoing.is_some_and(|outgoing| !outgoing.expected.is_empty())
+    }
+
     /// Whether `socket` has done its work; then it is forgotten, and whoever reads from it stops.
     pub fn is_over(&mut self, socket: u32) -> bool {
         let Some(place) = self.sockets.get_mut(socket as usize) else { return true };

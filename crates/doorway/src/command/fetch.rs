@@ -1,35 +1,43 @@
 //! `doorway http get` and its kin: requests sent, responses shown, the time of each part told.
 
+mod content;
+mod download;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorway_http::client::request::basic;
 use doorway_http::cookie::Jar;
+use doorway_http::h2::ErrorCode;
 use doorway_http::io::client::{Answer, Ask, Client, ClientError, Journey, Settings, Timing};
 use doorway_http::url::Url;
 use doorway_net::World;
 use doorway_net::tls::TlsDialler;
-use doorway_net::web::{Body, Bytes, Fields};
+use doorway_net::web::{Bytes, Fields, Response};
 use serde_json::{Value, json};
 
+use self::content::Sent;
+use self::download::Place;
 use super::asking::Asking;
+use super::password::first_line;
 use super::url::wrong;
 use crate::cli::{FetchArgs, Options};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, YELLOW};
+use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, Table, YELLOW};
 
 /// Octets of a body that is held in memory: with `--json`, `--pipeline` or `--parallel`.
 const HELD_OCTETS_MAX: usize = 64 << 20;
-/// Octets of content that is sent, at most.
-const SENT_OCTETS_MAX: u64 = 1 << 30;
 
 /// A response with its body in memory.
 struct Fetched {
     url: Url,
     answer: Answer,
     body: Bytes,
+    /// Octets of the body, also of one that was written at once.
+    length: u64,
     total: Duration,
     hops: Vec<Value>,
 }
@@ -59,10 +67,29 @@ pub(super) fn fetch(
             fields.add(name, value);
         }
     }
-    let content = content(args)?;
-    if content.is_some() && fields.first("Content-Type").is_none() && args.data.is_some() {
-        fields.add("Content-Type", "application/x-www-form-urlencoded");
+    let sent = Sent::new(args, world.random().next_u64())?;
+    if let Some(media_type) = sent.as_ref().and_then(|sent| sent.media_type.as_ref())
+        && fields.first("Content-Type").is_none()
+    {
+        fields.add("Content-Type", media_type);
     }
+    if let Some(user) = &args.user {
+        if !args.plain_password && urls.iter().any(|url| !is_private(url)) {
+            return Err(Failure::new("a password would go out in plain text")
+                .why("Basic authentication over http:// can be read by everybody on the way")
+                .fix("use https://, or say --plain-password if the way is safe")
+                .exit(Exit::Wrong));
+        }
+        fields.add("Authorization", basic(user, &first_line(std::io::stdin().lock())?));
+    }
+    if let Some(range) = &args.range {
+        fields.add("Range", format!("bytes={}", range.trim_start_matches("bytes=")));
+    }
+    let place = match &args.output {
+        Some(path) => Some(Arc::new(Place::new(path, args.resume)?)),
+        None => None,
+    };
+    place.iter().flat_map(|place| place.fields()).for_each(|(name, value)| fields.add(name, value));
     let mut jar = match &args.cookies {
         Some(path) => Some(read_jar(path, &world)?),
         None => None,
@@ -80,18 +107,19 @@ pub(super) fn fetch(
             show(method, one, args, screen)?;
         }
         if args.timing && !screen.is_json() {
-            let way =
-                if args.pipeline { "sent ahead on one connection" } else { "over connections side by side" };
-            screen.note(format!("{DIM}{} requests {way}:{PLAIN} {}", fetched.len(), millis(total)));
+            let way = if args.pipeline { "ahead of each other on one connection" } else { "side by side" };
+            compare(fetched.iter().map(compared).collect(), way, total, screen);
         }
         return Ok(if all_fine { Exit::Done } else { Exit::Failed });
     }
+    let mut table = Vec::new();
     for url in &urls {
         let redirects_max = if args.no_follow { 0 } else { args.redirects_max };
         let mut journey = Journey { redirects_max, jar: jar.take(), hops: Vec::new() };
-        let (client, ask, content, clock) = (client.clone(), ask(url), content.clone(), world.clone());
+        let (client, ask, content, clock) =
+            (client.clone(), ask(url), sent.as_ref().map(Sent::content), world.clone());
         let streams = !screen.is_json();
-        let output = args.output.clone();
+        let place = place.clone();
         let (include, head_only) = (args.include, method == "HEAD");
         let quiet = args.quiet || !std::io::stderr().is_terminal();
         let done = asking.run(async move {
@@ -102,33 +130,45 @@ pub(super) fn fetch(
             });
             let hops: Vec<Value> = hops.collect();
             let body = std::mem::take(&mut answer.response.body);
+            let mut octets_done = 0;
             let octets = if streams {
                 if include || head_only {
                     let _ = std::io::stdout().lock().write_all(head_text(&answer).as_bytes());
                 }
-                let length = answer.response.fields.first("content-length").and_then(|text| text.parse().ok());
-                stream(body, output.as_deref(), length, quiet).await?;
+                octets_done = {
+ let Response { status, fields, .. } = &answer.response; let (status, fields) = (*status, fields.clone()); download::stream(body, place.as_deref(), (status, &fields), quiet).await? };
                 Bytes::new()
             } else {
                 body.read(HELD_OCTETS_MAX).await.map_err(ClientError::Lost)?
             };
             let total = clock.now() - began;
-            Ok::<_, ClientError>((Fetched { url, answer, body: octets, total, hops }, journey.jar))
+            let length = octets_done.max(octets.len() as u64);
+            Ok::<_, ClientError>((Fetched { url, answer, body: octets, length, total, hops }, journey.jar))
         })?;
         let (fetched, kept) = done.map_err(|error| failed(url, &error))?;
         jar = kept;
-        all_fine &= fetched.answer.response.status < 400;
+        let whole_already = args.resume && fetched.answer.response.status == 416;
+        all_fine &= fetched.answer.response.status < 400 || whole_already;
         if screen.is_json() {
             screen.document(&document(method, &fetched));
+        } else if whole_already {
+            screen.note(format!("{DIM}nothing to continue: the file has all of it{PLAIN}"));
         } else {
-            if args.timing {
+            if args.timing && urls.len() == 1 {
                 screen.note(timing(&fetched));
             }
             if fetched.answer.response.status >= 400 && !args.include && method != "HEAD" {
                 let status = fetched.answer.response.status;
                 screen.note(format!("{RED}{status}{PLAIN} {}", reason(status)));
+                if args.resume && status == 412 {
+                    screen.note("  fix: it was changed since the file was begun: leave --continue out");
+                }
             }
         }
+        table.push(compared(&fetched));
+    }
+    if args.timing && urls.len() > 1 && !screen.is_json() {
+        compare(table, "one after the other", world.now() - began, screen);
     }
     if let (Some(path), Some(jar)) = (&args.cookies, &jar) {
         std::fs::write(path, jar.to_netscape())
@@ -145,36 +185,49 @@ fn url(text: &str) -> Result<Url, Failure> {
 
 fn client(asking: &Asking, args: &FetchArgs) -> Result<Client, Failure> {
     let told = |error: doorway_net::Error| Failure::new(error.to_string()).fix(error.advice());
-    let mut tls = TlsDialler::new(args.cacert.as_deref(), &["http/1.1"]).map_err(told)?;
+    let http1 = args.http10 || args.http11 || args.pipeline;
+    let protocols: &[&str] = if http1 { &["http/1.1"] } else { &["h2", "http/1.1"] };
+    let mut tls = TlsDialler::new(args.cacert.as_deref(), protocols).map_err(told)?;
     if args.insecure {
         tls = tls.trusting_anybody();
     }
     let settings = Settings {
         response_timeout: Duration::from_secs(args.timeout.into()),
         idle: if args.close { Duration::ZERO } else { Settings::default().idle },
+        prior_knowledge: args.prior_knowledge,
         ..Settings::default()
     };
     Ok(Client::new(asking.world(), Arc::new(asking.names()), Some(Arc::new(tls)), settings))
 }
 
-fn content(args: &FetchArgs) -> Result<Option<Bytes>, Failure> {
-    let file = |path: &Path| {
-        let length = std::fs::metadata(path).map_or(0, |facts| facts.len());
-        if length > SENT_OCTETS_MAX {
-            return Err(Failure::new(format!("{} is longer than 1 GiB", path.display())));
-        }
-        std::fs::read(path)
-            .map(|octets| Some(octets.into()))
-            .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
-    };
-    match (&args.data, &args.upload) {
-        (Some(data), _) => match data.strip_prefix('@') {
-            Some(path) => file(Path::new(path)),
-            None => Ok(Some(Bytes::from(data.clone()))),
-        },
-        (None, Some(path)) => file(path),
-        (None, None) => Ok(None),
-    }
+/// Whether what goes there cannot be read on the way: it is encrypted, or stays on this machine.
+fn is_private(url: &Url) -> bool {
+    let host = url.host.trim_matches(['[', ']']);
+    let local = host.parse().is_ok_and(|address: core::net::IpAddr| address.is_loopback());
+    url.scheme == "https" || local || host == "localhost" || host.ends_with(".localhost")
+}
+
+/// A row of the table that compares requests.
+fn compared(fetched: &Fetched) -> Vec<String> {
+    let Timing { resolve, connect, tls, wait, reused } = fetched.answer.timing;
+    let opening = if reused { "open already".to_owned() } else { millis(resolve + connect + tls) };
+    vec![
+        fetched.answer.response.status.to_string(),
+        fetched.answer.version.to_owned(),
+        opening,
+        millis(wait),
+        millis(fetched.total),
+        fetched.length.to_string(),
+        fetched.url.to_string(),
+    ]
+}
+
+/// Shows how several requests went, and how long they took together `in` this way.
+fn compare(rows: Vec<Vec<String>>, way: &str, total: Duration, screen: &mut Screen) {
+    let mut table = Table::new(&["status", "version", ">connection", ">wait", ">total", ">octets", "url"]);
+    let count = rows.len();
+    rows.into_iter().for_each(|row| table.row(row));
+    screen.note(format!("{}{count} requests {way}: {BOLD}{}{PLAIN}", table.render(), millis(total)));
 }
 
 fn read_jar(path: &Path, world: &World) -> Result<Jar, Failure> {
@@ -204,7 +257,8 @@ fn together(
             for (url, mut answer) in urls.into_iter().zip(answers) {
                 let body = std::mem::take(&mut answer.response.body).read(HELD_OCTETS_MAX).await;
                 let body = body.map_err(ClientError::Lost)?;
-                fetched.push(Fetched { url, answer, body, total: clock.now() - began, hops: Vec::new() });
+                let (length, total) = (body.len() as u64, clock.now() - began);
+                fetched.push(Fetched { url, answer, body, length, total, hops: Vec::new() });
             }
             return Ok::<_, ClientError>(fetched);
         }
@@ -217,13 +271,8 @@ fn together(
                     let mut answer = client.send(ask).await?;
                     let body = std::mem::take(&mut answer.response.body).read(HELD_OCTETS_MAX).await;
                     let body = body.map_err(ClientError::Lost)?;
-                    Ok::<_, ClientError>(Fetched {
-                        url,
-                        answer,
-                        body,
-                        total: clock.now() - began,
-                        hops: Vec::new(),
-                    })
+                    let (length, total) = (body.len() as u64, clock.now() - began);
+                    Ok::<_, ClientError>(Fetched { url, answer, body, length, total, hops: Vec::new() })
                 }))
             })
             .collect();
@@ -247,46 +296,6 @@ fn together(
         done.into_iter().flatten().collect()
     })?;
     fetched.map_err(|error| failed(&first, &error))
-}
-
-/// Writes a body where it belongs, as it comes.
-async fn stream(
-    body: Body,
-    output: Option<&Path>,
-    length: Option<u64>,
-    quiet: bool,
-) -> Result<(), ClientError> {
-    let lost = |error: std::io::Error| ClientError::Lost(error);
-    let mut out: Box<dyn std::io::Write + Send> = match output {
-        Some(path) => Box::new(std::fs::File::create(path).map_err(lost)?),
-        None => Box::new(std::io::stdout()),
-    };
-    let mut done: u64 = 0;
-    let mut shown: u64 = 0;
-    let mut put = |octets: &[u8]| -> Result<(), ClientError> {
-        out.write_all(octets).map_err(lost)?;
-        done += octets.len() as u64;
-        if output.is_some() && !quiet && done - shown >= 1 << 20 {
-            shown = done;
-            let percent =
-                length.map_or(String::new(), |length| format!(" {:3} %", done * 100 / length.max(1)));
-            let _ = write!(std::io::stderr(), "\r{:8.1} MiB{percent}", done as f64 / f64::from(1 << 20));
-        }
-        Ok(())
-    };
-    match body {
-        Body::Empty => {}
-        Body::Whole(octets) => put(&octets)?,
-        Body::Stream(mut body) => {
-            while let Some(piece) = std::future::poll_fn(|cx| body.as_mut().poll_piece(cx)).await {
-                put(&piece.map_err(lost)?)?;
-            }
-        }
-    }
-    if shown > 0 {
-        let _ = writeln!(std::io::stderr(), "\r{:8.1} MiB 100 %", done as f64 / f64::from(1 << 20));
-    }
-    out.flush().map_err(lost)
 }
 
 fn show(method: &str, fetched: &Fetched, args: &FetchArgs, screen: &mut Screen) -> Result<(), Failure> {
@@ -381,14 +390,14 @@ fn timing(fetched: &Fetched) -> String {
 }
 
 fn document(method: &str, fetched: &Fetched) -> Value {
-    let Fetched { url, answer, body, total, hops } = fetched;
+    let Fetched { url, answer, body, length, total, hops } = fetched;
     let Timing { resolve, connect, tls, wait, reused } = answer.timing;
     let millis = |span: Duration| span.as_secs_f64() * 1e3;
     let fields: Vec<_> = answer.response.fields.iter().map(|(name, value)| json!([name, value])).collect();
     json!({
         "method": method, "url": url.to_string(), "remote": answer.remote.to_string(),
         "version": answer.version, "status": answer.response.status, "reason": reason(answer.response.status),
-        "fields": fields, "octets": body.len(), "body": std::str::from_utf8(body).ok(), "redirects": hops,
+        "fields": fields, "octets": length, "body": std::str::from_utf8(body).ok(), "redirects": hops,
         "timing_millis": {
             "resolve": millis(resolve), "connect": millis(connect), "tls": millis(tls), "wait": millis(wait),
             "total": millis(*total), "reused": reused,
@@ -406,6 +415,9 @@ fn failed(url: &Url, error: &ClientError) -> Failure {
             failure.fix("nothing listens there: look at host and port, or start the server")
         }
         ClientError::Resolve(..) => failure.fix("look at the name, and at /etc/resolv.conf"),
+        ClientError::Violated(why) if why.rule.code == "first_frame" => failure
+            .fix("the server does not speak HTTP/2 without TLS here; leave --http2-prior-knowledge out"),
+        ClientError::Reset(ErrorCode::HTTP_1_1_REQUIRED) => failure.fix("ask by HTTP/1.1 with --http1.1"),
         ClientError::Redirects(_) => failure.fix("look where they lead with --no-follow -i"),
         _ => failure,
     }

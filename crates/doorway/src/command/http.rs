@@ -16,6 +16,14 @@ use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, YELLOW};
 
 /// Octets of a file that are explained, at most.
 const OCTETS_MAX: u64 = 16 << 20;
+/// How files of captured packets begin: pcap in both orders of octets, with micro- and nanoseconds, and pcapng.
+const CAPTURES: [[u8; 4]; 5] = [
+    [0xa1, 0xb2, 0xc3, 0xd4],
+    [0xd4, 0xc3, 0xb2, 0xa1],
+    [0xa1, 0xb2, 0x3c, 0x4d],
+    [0x4d, 0x3c, 0xb2, 0xa1],
+    [0x0a, 0x0d, 0x0d, 0x0a],
+];
 /// Octets on a line.
 const OCTETS: usize = 36;
 
@@ -50,6 +58,17 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
         std::fs::File::open(file).and_then(|open| open.take(OCTETS_MAX).read_to_end(&mut octets))
     };
     match read {
+        Ok(_) if octets.is_empty() => Err(Failure::new(format!("{} is empty", file.display()))
+            .fix("it has to hold the octets of a request or a response, as they go on the wire")
+            .exit(Exit::Wrong)),
+        Ok(_) if CAPTURES.iter().any(|magic| octets.starts_with(magic)) => {
+            Err(Failure::new(format!("{} is a capture of packets", file.display()))
+                .why("what is explained are the octets of one direction of one connection")
+                .fix(
+                    "take them out: tshark -r FILE -q -z follow,tcp,raw,0 | grep -v '^[^0-9a-f]' | xxd -r -p",
+                )
+                .exit(Exit::Wrong))
+        }
         Ok(_) => Ok(octets),
         Err(error) => Err(Failure::new(format!("cannot read {}: {error}", file.display()))
             .fix("name a file with the octets of a request or a response, or `-` for standard input")),
@@ -60,7 +79,13 @@ fn text(octets: &[u8], found: &Explained) -> String {
     let mut text = format!("{DIM}{:>7}  {:<OCTETS$}  {:<26}{PLAIN}\n", "octet", "", "rule");
     for stretch in &found.stretches {
         let (mut rule, mut section) = (stretch.rule, stretch.section);
-        for (row, line) in shown(&octets[stretch.start..stretch.end]).iter().enumerate() {
+        let part = &octets[stretch.start..stretch.end];
+        for (row, line) in shown(part).iter().enumerate() {
+            let line = if part.iter().all(|octet| b" \t".contains(octet)) {
+                line.replace(' ', "␣")
+            } else {
+                line.clone()
+            };
             let at = stretch.start + row * (OCTETS / 4);
             let at = if row == 0 { at.to_string() } else { String::new() };
             let colour = if rule == "CRLF" || rule == "SP" { DIM } else { "" };

@@ -30,7 +30,11 @@ pub(super) fn ask(args: &PasswordArgs) -> Result<Password, Failure> {
     Ok(Password { text: first_run::password(), is_new: true })
 }
 
-fn first_line(input: impl BufRead) -> Result<String, Failure> {
+/// The first line of `input`.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) fn first_line(input: impl BufRead) -> Result<String, Failure> {
     let wrong = |why: &str| Failure::new("standard input holds no password").why(why).exit(Exit::Wrong);
     let mut line = String::new();
     input.take(PASSWORD_OCTETS_MAX + 2).read_line(&mut line).map_err(|error| wrong(&error.to_string()))?;

@@ -12,6 +12,7 @@ mod dialogue;
 mod difference_reasons;
 mod differences;
 mod dns;
+mod fetch;
 mod files;
 mod first_start;
 mod floods;

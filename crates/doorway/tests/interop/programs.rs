@@ -27,6 +27,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ldns-verify-zone", "ldnsutils"),
     ("named", "bind9"),
     ("nghttp", "nghttp2-client"),
+    ("nginx", "nginx-light"),
     ("node", "nodejs"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),

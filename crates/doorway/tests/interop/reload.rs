@@ -92,7 +92,7 @@ fn a_folder_that_was_made_anew_is_served_from_then_on() {
     let public = server.folder().path().join("public");
     std::fs::remove_dir_all(&public).unwrap();
     std::fs::rename(server.folder().path().join("next"), &public).unwrap();
-    assert!(server.doorway(&["reload"]).done().contains("serves the folder that is there now"));
+    assert!(server.doorway(&["reload"]).done().contains("serves the folders that are there now"));
     assert_eq!(keep_alive.get("/").body, b"made anew\n");
     assert!(server.doorway(&["reload"]).done().contains("nothing changed"));
     server.stop();

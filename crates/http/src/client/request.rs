@@ -1,4 +1,4 @@
-//! The request head as a client writes it (RFC 9112 §3, §5).
+//! The request head as a client writes it (RFC 9112 §3, §5; RFC 9113 §8.3.1).
 //!
 //! What a caller gives is checked by the server's own rules, so that no value can end a line early.
 
@@ -105,6 +105,55 @@ pub fn write_head(
     Ok(())
 }
 
+/// Fields about an HTTP/1 connection, which HTTP/2 does not have (RFC 9113 §8.2.2).
+const HTTP1_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "upgrade", "te"];
+
+/// The fields of a request for `url` as HTTP/2 has them: pseudo-header fields first, names in lower case.
+/// Method and fields are those that [`check`] let through. Fields of which the client is in charge, and
+/// those about an HTTP/1 connection, are left out.
+pub fn fields_h2<'f>(
+    (method, url): (&str, &Url),
+    fields: impl Iterator<Item = (&'f str, &'f str)>,
+    content: Content,
+) -> Vec<(String, String)> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut all = vec![
+        own(":method", method),
+        own(":scheme", &url.scheme),
+        own(":authority", &url.authority()),
+        own(":path", &url.target()),
+    ];
+    for (name, value) in fields {
+        let name = name.to_ascii_lowercase();
+        if !is_own_field(&name) && !HTTP1_FIELDS.contains(&name.as_str()) {
+            all.push((name, value.trim_matches([' ', '\t']).to_owned()));
+        }
+    }
+    match content {
+        Content::None if matches!(method, "POST" | "PUT" | "PATCH") => all.push(own("content-length", "0")),
+        Content::Length(octets) => all.push(own("content-length", &octets.to_string())),
+        Content::None | Content::Chunked => {}
+    }
+    all
+}
+
+/// The value of Authorization by which somebody says who asks, with the Basic scheme (RFC 7617 §2).
+#[must_use]
+#[doc(alias = "Authorization")]
+pub fn basic(user: &str, password: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = "Basic ".to_owned();
+    for three in format!("{user}:{password}").as_bytes().chunks(3) {
+        let octet = |place: usize| u32::from(three.get(place).copied().unwrap_or(0));
+        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
+        for digit in 0..4 {
+            let value = (bits >> (18 - 6 * digit)) & 63;
+            text.push(if digit <= three.len() { char::from(DIGITS[value as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +187,26 @@ mod tests {
         }
         let post = written("POST", "http://a/", &[], Content::None).unwrap();
         assert_eq!(post, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    }
+
+    #[test]
+    fn over_http_2_nothing_is_said_about_a_connection() {
+        let url = Url::parse("https://a:1/b?c#d").unwrap();
+        let fields =
+            [("Accept", " x "), ("Host", "b"), ("Connection", "close"), ("TE", "trailers"), ("Upgrade", "x")];
+        let all = fields_h2(("PUT", &url), fields.into_iter(), Content::Length(3));
+        let told: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected =
+            [":method=PUT", ":scheme=https", ":authority=a:1", ":path=/b?c", "accept=x", "content-length=3"];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn who_asks_is_said_in_base64() {
+        // RFC 7617 §2 and §2.1.
+        assert_eq!(basic("Aladdin", "open sesame"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(basic("test", "123\u{a3}"), "Basic dGVzdDoxMjPCow==");
+        assert_eq!((basic("a", "").as_str(), basic("a", "b").as_str()), ("Basic YTo=", "Basic YTpi"));
     }
 
     #[test]

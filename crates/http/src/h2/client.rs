@@ -156,6 +156,18 @@ impl Client {
         !self.over && self.leaving.is_none() && self.streams.len() < most && self.next <= frame::MAX_31
     }
 
+    /// Whether no more requests are taken here: one side has said so, or a rule was broken.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        self.over || self.leaving.is_some() || self.next > frame::MAX_31
+    }
+
+    /// Whether any request was sent.
+    #[must_use]
+    pub const fn has_asked(&self) -> bool {
+        self.next > 1
+    }
+
     /// Requests under way.
     #[must_use]
     pub const fn under_way(&self) -> usize {
@@ -293,7 +305,8 @@ impl Client {
     fn look(&self, header: Header) -> Result<(), Violation> {
         let broken = |rule| Err(Violation::new(rule, header.stream));
         if !self.agreed && (header.kind != Kind::SETTINGS || header.flags & ACK != 0) {
-            return broken(&rule::FIRST_FRAME);
+            // What this is may be no frame at all.
+            return Err(Violation::new(&rule::FIRST_FRAME, 0));
         }
         if header.length > PAYLOAD_OCTETS {
             return broken(&rule::FRAME_LENGTH);
@@ -323,7 +336,7 @@ impl Client {
                 return Err(Violation::new(&rule::STREAM_IDLE, stream));
             }
             Frame::Headers { stream, fragment, whole: true, end, .. } => {
-                return self.head(stream, fragment, end, scratch);
+                return self.head(stream, fragment, end, scratch, out);
             }
             Frame::Headers { stream, fragment, end, .. } => {
                 self.block = Some((Gathered::new(stream, fragment), end));
@@ -334,7 +347,7 @@ impl Client {
                 };
                 gathered.add(fragment).map_err(|rule| Violation::new(rule, stream))?;
                 if whole {
-                    return self.head(stream, &gathered.octets, end, scratch);
+                    return self.head(stream, &gathered.octets, end, scratch, out);
                 }
                 self.block = Some((gathered, end));
             }
@@ -451,14 +464,17 @@ impl Client {
         }
         self.release(out, id, counted - content.len());
         if end {
-            self.ended(id);
+            self.ended(id, out);
         }
         Ok(Reply::Content { stream: id, octets: content, end })
     }
 
-    /// The peer has answered. What is left of the request is not wanted any more (RFC 9113 §8.1).
-    fn ended(&mut self, id: u32) {
-        self.remove(id);
+    /// The peer has answered. What is left of the request is not wanted any more (RFC 9113 §8.1); a stream
+    /// whose request is not all out is given up, so that it does not stay half open.
+    fn ended(&mut self, id: u32, out: &mut Vec<u8>) {
+        if self.remove(id).is_some_and(|exchange| !exchange.sent) {
+            frame::write_reset(out, id, ErrorCode::NO_ERROR);
+        }
         self.answers = 0;
     }
 
@@ -468,6 +484,7 @@ impl Client {
         block: &[u8],
         end: bool,
         scratch: &'b mut Scratch,
+        out: &mut Vec<u8>,
     ) -> Result<Reply<'b>, Violation> {
         let Scratch { strings, text, spans } = scratch;
         text.clear();
@@ -492,7 +509,7 @@ impl Client {
             if self.find(id).is_some_and(|of| of.length.is_some_and(|length| length != of.received)) {
                 return Err(Violation::new(&rule::CONTENT_LENGTH, id));
             }
-            self.ended(id);
+            self.ended(id, out);
             return Ok(Reply::Content { stream: id, octets: &[], end: true });
         }
         text.extend_from_slice(b"\r\n");
@@ -516,7 +533,7 @@ impl Client {
                 (exchange.answered, exchange.length) = (true, length);
             }
             if end {
-                self.ended(id);
+                self.ended(id, out);
             }
         }
         let head = ResponseHead { version: Version::Http2, persistent: true, ..head };

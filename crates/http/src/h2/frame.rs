@@ -345,6 +345,24 @@ pub fn write(out: &mut Vec<u8>, kind: Kind, flags: u8, stream: u32, payload: &[u
     out.extend_from_slice(payload);
 }
 
+/// Makes DATA frames, the last of which ends its stream, of the octets from `content` to the end, in front of which
+/// is room for a header.
+pub fn cut_data(out: &mut Vec<u8>, content: usize, stream: u32) {
+    let length = out.len() - content;
+    let frames = length.div_ceil(PAYLOAD_OCTETS).max(1);
+    out.resize(out.len() + (frames - 1) * HEADER_OCTETS, 0);
+    // From the back, so that each makes room for the header of the next.
+    for frame in (0..frames).rev() {
+        let from = content + frame * PAYLOAD_OCTETS;
+        let octets = (length - frame * PAYLOAD_OCTETS).min(PAYLOAD_OCTETS);
+        let to = from + frame * HEADER_OCTETS;
+        out.copy_within(from..from + octets, to);
+        let flags = if frame + 1 == frames { END_STREAM } else { 0 };
+        let header = Header { length: octets, kind: Kind::DATA, flags, stream };
+        out[to - HEADER_OCTETS..to].copy_from_slice(&header.octets());
+    }
+}
+
 /// Appends RST_STREAM.
 pub fn write_reset(out: &mut Vec<u8>, stream: u32, error: ErrorCode) {
     write(out, Kind::RST_STREAM, 0, stream, &error.0.to_be_bytes());
@@ -462,5 +480,21 @@ mod tests {
         write_block(&mut out, 1, b"abcde", true, 2);
         let expected = b"\0\0\x02\x01\x01\0\0\0\x01ab\0\0\x02\x09\0\0\0\0\x01cd\0\0\x01\x09\x04\0\0\0\x01e";
         assert_eq!(out, expected);
+    }
+    #[test]
+    fn content_is_cut_into_frames_where_it_lies() {
+        let lengths = [0, 1, PAYLOAD_OCTETS, PAYLOAD_OCTETS + 1, 3 * PAYLOAD_OCTETS, 4 * PAYLOAD_OCTETS - 1];
+        for length in lengths {
+            let content: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let mut out = [b"before".as_slice(), &[0; HEADER_OCTETS], &content].concat();
+            cut_data(&mut out, 6 + HEADER_OCTETS, 5);
+            let mut expected = b"before".to_vec();
+            let last = length.saturating_sub(1) / PAYLOAD_OCTETS;
+            for at in 0..=last {
+                let part = &content[at * PAYLOAD_OCTETS..length.min((at + 1) * PAYLOAD_OCTETS)];
+                write(&mut expected, Kind::DATA, if at == last { END_STREAM } else { 0 }, 5, part);
+            }
+            assert!(out == expected, "{length} octets");
+        }
     }
 }

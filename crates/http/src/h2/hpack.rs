@@ -14,7 +14,7 @@
 mod decode;
 mod encode;
 pub mod huffman;
-mod integer;
+pub(crate) mod integer;
 mod table;
 
 pub use decode::{Decoder, Strings};

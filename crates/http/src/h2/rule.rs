@@ -100,7 +100,11 @@ impl Violation {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { error, section, text, .. } = self.rule;
-        write!(f, "{error}: {text} ({section}), broken on stream {}", self.stream)
+        write!(f, "{error}: {text} ({section}), broken on ")?;
+        match self.stream {
+            0 => f.write_str("the connection"),
+            stream => write!(f, "stream {stream}"),
+        }
     }
 }
 
@@ -182,7 +186,7 @@ rules! {
     FLOOD_PRIORITY = "flood_priority", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "priorities change in step with the streams";
     FLOOD_DATA = "flood_data", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "DATA mostly carries octets";
     FLOOD_CONTINUATION = "flood_continuation", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "a field block has few frames, and is not longer than the server takes";
-    FLOOD_UNKNOWN = "flood_unknown", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "frames of unknown types are rare";
+    FLOOD_UNKNOWN = "flood_unknown", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "frames that change nothing are rare";
     HEAD_TIME = "head_time", Connection, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "a frame or a field block that was begun arrives within the time of the server";
     BODY_TIME = "body_time", Stream, ENHANCE_YOUR_CALM, "RFC 9113 §10.5", "a request's content arrives at a minimum rate";
     WINDOW_STALL = "window_stall", Stream, CANCEL, "RFC 9113 §10.5", "a client takes the responses that it asked for";

@@ -4,19 +4,28 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `connect.rs` | Happy Eyeballs: the first address that answers (RFC 8305) |
-//! | `link.rs` | one connection: requests out, responses in |
+//! | `link.rs` | one HTTP/1 connection: requests out, responses in |
+//! | `h2.rs` | one HTTP/2 connection that many requests share |
+//! | `outgoing.rs` | a request on its way out, for either version |
 //! | `pool.rs` | connections that wait for their next request |
 //! | `journey.rs` | a request with its redirects and cookies |
+//!
+//! HTTP/2 is spoken where the TLS handshake says so, or without TLS where it is known beforehand
+//! ([`Settings::prior_knowledge`]). Proxies are absent: every request goes to its own origin.
 
 mod connect;
+mod h2;
 mod journey;
 mod link;
+mod outgoing;
 mod pool;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,14 +33,24 @@ use doorway_base::Instant;
 use doorway_net::resolve::{Resolve, ResolveError};
 use doorway_net::tls::TlsDialler;
 use doorway_net::web::{Body, BodyStream, Bytes, Fetch, Fields, Request, Response};
-use doorway_net::{BoxFuture, World};
+use doorway_net::{BoxFuture, Stream, World};
 
 use crate::client::request::Unwritable;
+use crate::h2::{ErrorCode, Violation};
 use crate::url::{Url, UrlFault};
-use crate::wire::{HeadLimits, Method, Refusal};
-pub use journey::{Hop, Journey};
-use link::{Link, Outgoing};
+use crate::wire::{HeadLimits, Refusal};
+use connect::Connected;
+use h2::{Exchanging, Shared};
+pub use journey::{Content, Hop, Journey};
+use link::{Head, Link};
+use outgoing::Outgoing;
 use pool::{Origin, Pool};
+
+/// How often a request is sent that no server looks at: on a connection that was opened for it.
+const FRESH_MAX: u32 = 3;
+/// The same in all. Where a connection ends after a few of the requests that share it, the others move on
+/// together, several times over.
+const ATTEMPTS_MAX: u32 = 64;
 
 /// Bounds of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +67,9 @@ pub struct Settings {
     pub idle_max: usize,
     /// Bounds of a response's head.
     pub head: HeadLimits,
+    /// Whether servers are known to speak HTTP/2 without TLS too (RFC 9113 §3.3). Default no. Over TLS the
+    /// handshake tells, if the dialler offers `h2`.
+    pub prior_knowledge: bool,
 }
 
 impl Default for Settings {
@@ -59,6 +81,7 @@ impl Default for Settings {
             idle_per_origin_max: 6,
             idle_max: 256,
             head: HeadLimits::default(),
+            prior_knowledge: false,
         }
     }
 }
@@ -74,6 +97,8 @@ pub struct Ask {
     pub fields: Fields,
     /// Content.
     pub body: Body,
+    /// How many octets a [`Body::Stream`] has, when that is known; else it goes in chunks.
+    pub length: Option<u64>,
     /// Whether to speak HTTP/1.0, for those who learn or test.
     pub http10: bool,
 }
@@ -82,7 +107,14 @@ impl Ask {
     /// A request without fields and content.
     #[must_use]
     pub fn new(method: &str, url: Url) -> Self {
-        Self { method: method.to_owned(), url, fields: Fields::new(), body: Body::Empty, http10: false }
+        Self {
+            method: method.to_owned(),
+            url,
+            fields: Fields::new(),
+            body: Body::Empty,
+            length: None,
+            http10: false,
+        }
     }
 }
 
@@ -107,8 +139,8 @@ pub struct Answer {
     /// Status, fields and body; the body arrives while it is read.
     pub response: Response,
     /// Who answered.
-    pub remote: std::net::SocketAddr,
-    /// The version of the response: `HTTP/1.1`.
+    pub remote: SocketAddr,
+    /// The version of the response: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
     pub version: &'static str,
     /// How long it took up to the response's head.
     pub timing: Timing,
@@ -131,6 +163,16 @@ pub enum ClientError {
     Lost(io::Error),
     /// The response breaks a rule.
     Broken(Refusal),
+    /// The content that is sent cannot be read, or the one that comes cannot be written.
+    Content(io::Error),
+    /// The server said of itself that it did not look at the request, each time that it was sent.
+    Unseen,
+    /// The server gave the request up.
+    Reset(ErrorCode),
+    /// The server breaks a rule of HTTP/2.
+    Violated(Violation),
+    /// Requests can be sent ahead by HTTP/1 alone, and the server speaks HTTP/2.
+    Pipelining,
     /// A redirect leads nowhere.
     Location(UrlFault),
     /// More redirects than are followed.
@@ -156,6 +198,11 @@ impl fmt::Display for ClientError {
                     refusal.at_octet, rule.text, rule.section
                 )
             }
+            Self::Content(why) => write!(f, "the content cannot be read or written: {why}"),
+            Self::Unseen => f.write_str("the server does not take the request"),
+            Self::Reset(error) => write!(f, "the server gave the request up: {error}"),
+            Self::Violated(violation) => write!(f, "the server breaks a rule: {violation}"),
+            Self::Pipelining => f.write_str("requests are sent ahead by HTTP/1 alone, and this is HTTP/2"),
             Self::Location(fault) => write!(f, "the redirect leads nowhere: {fault}"),
             Self::Redirects(count) => write!(f, "more than {count} redirects"),
         }
@@ -167,9 +214,11 @@ impl std::error::Error for ClientError {}
 impl From<ClientError> for io::Error {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Lost(error) | ClientError::Connect(_, error) => error,
+            ClientError::Lost(error) | ClientError::Connect(_, error) | ClientError::Content(error) => error,
             ClientError::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error),
-            ClientError::Broken(_) => io::Error::new(io::ErrorKind::InvalidData, error),
+            ClientError::Broken(_) | ClientError::Violated(_) => {
+                io::Error::new(io::ErrorKind::InvalidData, error)
+            }
             other => io::Error::other(other),
         }
     }
@@ -215,17 +264,64 @@ impl Client {
     /// [`ClientError`].
     pub async fn send(&self, ask: Ask) -> Result<Answer, ClientError> {
         let origin = Origin::of(&ask.url)?;
-        let method = Method::parse(ask.method.as_bytes());
         let mut outgoing = Outgoing::new(ask, !self.0.settings.idle.is_zero())?;
-        if let Some(link) = self.pooled(&origin) {
-            let timing = Timing { reused: true, ..Timing::default() };
-            match self.over(link, method, &mut outgoing, timing, &origin).await {
-                Err(ClientError::Lost(_)) if outgoing.is_repeatable(method) => {}
+        let mut opened = 0;
+        for _ in 0..ATTEMPTS_MAX {
+            let (carrier, timing) = self.carrier(&origin, outgoing.last).await?;
+            let fresh = !timing.reused;
+            opened += u32::from(fresh);
+            match self.over(carrier, &mut outgoing, timing, &origin).await {
+                Err(ClientError::Unseen) if outgoing.is_whole() && opened < FRESH_MAX => {}
+                Err(ClientError::Lost(_)) if !fresh && outgoing.is_repeatable() => {}
                 done => return done,
             }
         }
-        let (link, timing) = self.connect(&origin).await?;
-        self.over(link, method, &mut outgoing, timing, &origin).await
+        Err(ClientError::Unseen)
+    }
+
+    /// A connection for a request: a kept one, one that is shared, or a new one; and always a new one for a
+    /// request that is the last on it.
+    async fn carrier(&self, origin: &Origin, last: bool) -> Result<(Carrier, Timing), ClientError> {
+        let reused = Timing { reused: true, ..Timing::default() };
+        if let Some(link) = self.pooled(origin) {
+            return Ok((Carrier::Http1(Box::new(link)), reused));
+        }
+        let prior = !origin.secure && self.0.settings.prior_knowledge;
+        if !(origin.secure || prior) || last {
+            let Connected { stream, remote, timing } = self.connect(origin).await?;
+            return Ok((self.carry(stream, remote, prior), timing));
+        }
+        let known = {
+            let mut pool = self.pool();
+            let known = pool.known(origin);
+            (!known.http1).then(|| Arc::clone(&known.turn))
+        };
+        let turn = match &known {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
+        let shared = self.pool().known(origin).shared.clone().filter(|shared| shared.is_open());
+        if let Some(shared) = shared {
+            return Ok((Carrier::Http2(shared), reused));
+        }
+        let Connected { stream, remote, timing } = self.connect(origin).await?;
+        let carrier = self.carry(stream, remote, prior);
+        let mut pool = self.pool();
+        let known = pool.known(origin);
+        match &carrier {
+            Carrier::Http1(_) => (known.http1, known.shared) = (true, None),
+            Carrier::Http2(shared) => (known.http1, known.shared) = (false, Some(Arc::clone(shared))),
+        }
+        drop((pool, turn));
+        Ok((carrier, timing))
+    }
+
+    fn carry(&self, stream: Stream, remote: SocketAddr, prior: bool) -> Carrier {
+        if prior || stream.alpn() == Some(b"h2") {
+            Carrier::Http2(Shared::start(&self.0, stream, remote))
+        } else {
+            Carrier::Http1(Box::new(Link::new(&self.0, stream, remote)))
+        }
     }
 
     /// Sends several requests without content to one origin on one connection, all before the first response
@@ -239,47 +335,76 @@ impl Client {
         let origin = Origin::of(&first.url)?;
         let (link, timing) = match self.pooled(&origin) {
             Some(link) => (link, Timing { reused: true, ..Timing::default() }),
-            None => self.connect(&origin).await?,
+            None => {
+                let Connected { stream, remote, timing } = self.connect(&origin).await?;
+                if stream.alpn() == Some(b"h2") {
+                    return Err(ClientError::Pipelining);
+                }
+                (Link::new(&self.0, stream, remote), timing)
+            }
         };
         link.pipeline(&self.0, &origin, asks, octets_max, timing).await
     }
 
     async fn over(
         &self,
-        mut link: Link,
-        method: Method,
+        carrier: Carrier,
         outgoing: &mut Outgoing,
         mut timing: Timing,
         origin: &Origin,
     ) -> Result<Answer, ClientError> {
         let began = self.0.world.now();
-        let limit = self.0.settings.response_timeout;
-        let sent = link.send(&self.0, method, outgoing).await;
-        // A server that refuses a long body may answer and end the connection before it is all there.
-        let head = match self.0.world.timeout(limit, link.head(&self.0)).await {
-            Some(Ok(head)) => head,
-            Some(Err(error)) => return Err(sent.err().unwrap_or(error)),
-            None => return Err(ClientError::Timeout("the response")),
+        let mut under_way = match carrier {
+            Carrier::Http1(mut link) => {
+                link.begin(&self.0, outgoing)?;
+                UnderWay::Http1(link)
+            }
+            Carrier::Http2(shared) => {
+                let limit = self.0.settings.response_timeout;
+                let asked = poll_fn(|cx| shared.poll_ask(cx, &self.0, outgoing));
+                let asked = self.0.world.timeout(limit, asked).await;
+                UnderWay::Http2(asked.ok_or(ClientError::Timeout("the server's permission to ask"))??)
+            }
         };
+        let head = self.head(&mut under_way).await?;
         timing.wait = self.0.world.now() - began;
-        let remote = link.remote();
+        let remote = under_way.remote();
         let mut response = Response { status: head.status, fields: head.fields, ..Response::default() };
-        if head.tunnel {
-            // Whoever asked for another protocol speaks it on this stream.
-            let (ahead, stream) = link.into_parts();
-            response.body = Body::Empty;
-            response.upgrade = Some(Box::new(move |_, _| Box::pin(async move { drop((ahead, stream)) })));
-        } else if head.empty {
-            self.done(link, origin);
-        } else {
-            let stream =
-                Received { client: self.clone(), origin: origin.clone(), link: Some(link), timer: None };
-            response.body = Body::Stream(Box::pin(stream));
+        match under_way {
+            UnderWay::Http1(link) if head.tunnel => {
+                // Whoever asked for another protocol speaks it on this stream.
+                let (ahead, stream) = link.into_parts();
+                response.upgrade = Some(Box::new(move |_, _| Box::pin(async move { drop((ahead, stream)) })));
+            }
+            UnderWay::Http1(link) if head.empty => self.done(*link, origin),
+            UnderWay::Http2(_) if head.empty => {}
+            under_way => {
+                let (client, origin) = (self.clone(), origin.clone());
+                let stream = Received { client, origin, under_way: Some(under_way), timer: None };
+                response.body = Body::Stream(Box::pin(stream));
+            }
         }
         Ok(Answer { response, remote, version: head.version, timing })
     }
 
-    async fn connect(&self, origin: &Origin) -> Result<(Link, Timing), ClientError> {
+    /// Waits for a response's head, for as long as the request moves and the time of the settings after that.
+    async fn head(&self, under_way: &mut UnderWay) -> Result<Head, ClientError> {
+        let Inner { world, settings, .. } = &*self.0;
+        let mut moved = None;
+        let mut timer = world.sleep(settings.response_timeout);
+        poll_fn(|cx| {
+            if let Poll::Ready(head) = under_way.poll_head(cx, &self.0) {
+                return Poll::Ready(head);
+            }
+            if moved.replace(under_way.sent()) != Some(under_way.sent()) {
+                timer = world.sleep(settings.response_timeout);
+            }
+            timer.as_mut().poll(cx).map(|()| Err(ClientError::Timeout("the response")))
+        })
+        .await
+    }
+
+    async fn connect(&self, origin: &Origin) -> Result<Connected, ClientError> {
         let connecting = connect::connect(&self.0, origin);
         match self.0.world.timeout(self.0.settings.connect_timeout, connecting).await {
             Some(connected) => connected,
@@ -287,46 +412,92 @@ impl Client {
         }
     }
 
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pooled(&self, origin: &Origin) -> Option<Link> {
         let now = self.0.world.now();
-        self.0.pool.lock().unwrap_or_else(PoisonError::into_inner).take(origin, now, self.0.settings.idle)
+        self.pool().take(origin, now, self.0.settings.idle)
     }
 
     /// Keeps a connection whose response is whole, if another request may follow.
     fn done(&self, link: Link, origin: &Origin) {
         if link.persists() {
             let now = self.0.world.now();
-            let mut pool = self.0.pool.lock().unwrap_or_else(PoisonError::into_inner);
-            pool.put(origin.clone(), link, now, &self.0.settings);
+            self.pool().put(origin.clone(), link, now, &self.0.settings);
         }
     }
 }
 
-/// The body of a response while it arrives.
+/// What a request goes out on.
+enum Carrier {
+    Http1(Box<Link>),
+    Http2(Arc<Shared>),
+}
+
+/// A request that went out, and its response.
+enum UnderWay {
+    Http1(Box<Link>),
+    Http2(Exchanging),
+}
+
+impl UnderWay {
+    fn poll_head(&mut self, cx: &mut Context<'_>, inner: &Inner) -> Poll<Result<Head, ClientError>> {
+        match self {
+            Self::Http1(link) => link.poll_head(cx, inner),
+            Self::Http2(exchanging) => exchanging.poll_head(cx),
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>, inner: &Inner) -> Poll<Result<Option<Bytes>, ClientError>> {
+        match self {
+            Self::Http1(link) => link.poll_data(cx, inner),
+            Self::Http2(exchanging) => exchanging.poll_data(cx),
+        }
+    }
+
+    /// Octets that are out: whether they grow tells whether the request moves.
+    fn sent(&self) -> u64 {
+        match self {
+            Self::Http1(link) => link.sent(),
+            Self::Http2(exchanging) => exchanging.sent(),
+        }
+    }
+
+    fn remote(&self) -> SocketAddr {
+        match self {
+            Self::Http1(link) => link.remote(),
+            Self::Http2(exchanging) => exchanging.remote(),
+        }
+    }
+}
+
+/// The body of a response while it arrives. To drop it ends the connection, or over HTTP/2 the stream.
 struct Received {
     client: Client,
     origin: Origin,
-    link: Option<Link>,
+    under_way: Option<UnderWay>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
 
 impl BodyStream for Received {
     fn poll_piece(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = &mut *self;
-        let Some(link) = &mut this.link else { return Poll::Ready(None) };
-        match link.poll_data(cx, &this.client.0) {
+        let Some(under_way) = &mut this.under_way else { return Poll::Ready(None) };
+        match under_way.poll_data(cx, &this.client.0) {
             Poll::Ready(Ok(Some(piece))) => {
                 this.timer = None;
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Ok(None)) => {
-                if let Some(link) = this.link.take() {
-                    this.client.done(link, &this.origin);
+                if let Some(UnderWay::Http1(link)) = this.under_way.take() {
+                    this.client.done(*link, &this.origin);
                 }
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) => {
-                this.link = None;
+                this.under_way = None;
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Pending => {
@@ -334,7 +505,7 @@ impl BodyStream for Received {
                 let until = world.now() + this.client.0.settings.response_timeout;
                 let (_, timer) = this.timer.get_or_insert_with(|| (until, world.sleep_until(until)));
                 std::task::ready!(timer.as_mut().poll(cx));
-                this.link = None;
+                this.under_way = None;
                 Poll::Ready(Some(Err(ClientError::Timeout("the body").into())))
             }
         }

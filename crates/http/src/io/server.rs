@@ -25,6 +25,9 @@ use crate::error::Error;
 use crate::h2;
 use crate::wire::FieldSpans;
 
+/// The kernel keeps a new connection on which nothing has come for about so long, and hands it over then.
+const DEFER_ACCEPT: Duration = Duration::from_secs(1);
+
 /// An HTTP server, to be put behind doors with [`doorway_net::tcp::serve`].
 pub struct Server {
     world: World,
@@ -190,6 +193,9 @@ impl Server {
         let mut options = TcpOptions::new(if tls { "https" } else { "http" }, "http", PORT);
         options.limits.first_octet = self.setup().config.head_timeout;
         options.limits.idle = Duration::ZERO;
+        // The client speaks first, with TLS or without: a connection for each request is accepted and answered
+        // in one turn.
+        options.listen.defer_accept = Some(DEFER_ACCEPT);
         options
     }
 

@@ -5,6 +5,7 @@
 //! them. A value is not Huffman-coded, so that a Date can be renewed in place.
 
 use crate::Status;
+use crate::h2::hpack::integer;
 
 /// Numbers of the static table that stand for a whole `:status` field (RFC 7541 Appendix A).
 const STATUSES: [(u16, u8); 7] = [(200, 8), (204, 9), (206, 10), (304, 11), (400, 12), (404, 13), (500, 14)];
@@ -45,7 +46,7 @@ pub(super) fn status(out: &mut Vec<u8>, status: Status) {
         // RFC 7541 §6.1: an indexed field.
         Some((_, index)) => out.push(0x80 | index),
         None => {
-            integer(out, 0, 4, 8);
+            integer::write(out, 0, 4, 8);
             string(out, &status.digits());
         }
     }
@@ -55,10 +56,10 @@ pub(super) fn status(out: &mut Vec<u8>, status: Status) {
 /// (RFC 9113 §8.2).
 pub(super) fn literal(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     match NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-        Some((_, index)) => integer(out, 0, 4, usize::from(*index)),
+        Some((_, index)) => integer::write(out, 0, 4, usize::from(*index)),
         None => {
             out.push(0);
-            integer(out, 0, 7, name.len());
+            integer::write(out, 0, 7, name.len());
             out.extend(name.iter().map(u8::to_ascii_lowercase));
         }
     }
@@ -66,24 +67,8 @@ pub(super) fn literal(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 fn string(out: &mut Vec<u8>, octets: &[u8]) {
-    integer(out, 0, 7, octets.len());
+    integer::write(out, 0, 7, octets.len());
     out.extend_from_slice(octets);
-}
-
-/// Appends a number with a prefix of `bits` bits below `pattern` (RFC 7541 §5.1).
-fn integer(out: &mut Vec<u8>, pattern: u8, bits: u32, number: usize) {
-    let full = (1 << bits) - 1;
-    if number < full {
-        out.push(pattern | number as u8);
-        return;
-    }
-    out.push(pattern | full as u8);
-    let mut left = number - full;
-    while left >= 128 {
-        out.push(0x80 | (left & 0x7f) as u8);
-        left >>= 7;
-    }
-    out.push(left as u8);
 }
 
 #[cfg(test)]
@@ -94,7 +79,7 @@ mod tests {
     fn numbers_are_those_of_the_standard() {
         let check = |number, expected: &[u8]| {
             let mut out = Vec::new();
-            integer(&mut out, 0, 5, number);
+            integer::write(&mut out, 0, 5, number);
             assert_eq!(out, expected);
         };
         // RFC 7541 Appendix C.1.

@@ -1,7 +1,9 @@
 //! The client against the server, over the virtual network.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use doorway_http::cookie::Jar;
@@ -9,7 +11,7 @@ use doorway_http::io::client::{Ask, Client, ClientError, Journey, Settings};
 use doorway_http::url::Url;
 use doorway_http::{Config, Handlers, Sites};
 use doorway_net::resolve::Hosts;
-use doorway_net::web::{Body, Bytes, Handler, Request, Response};
+use doorway_net::web::{Body, BodyStream, Bytes, Handler, Request, Response};
 use doorway_net::{BoxFuture, World, tcp};
 use doorway_sim::{Link, Node, Simulation};
 
@@ -202,7 +204,7 @@ fn a_journey_carries_cookies_and_leaves_secrets_at_home() {
             ask.fields.add("Content-Type", "text/plain");
             ask
         };
-        let content = || Some(Bytes::from_static(b"body"));
+        let content = || Some(Bytes::from_static(b"body").into());
         let mut journey = Journey { jar: Some(Jar::new()), ..Journey::default() };
         let (answer, url) = journey.send(&client, post("http://web.test/in"), content()).await.unwrap();
         assert_eq!(url.to_string(), "http://other.test/end");
@@ -218,4 +220,47 @@ fn a_journey_carries_cookies_and_leaves_secrets_at_home() {
         assert!(matches!(error, ClientError::Redirects(5)), "{error}");
     })
     .unwrap();
+}
+
+/// Pieces of 10 000 octets: so many, or without end.
+struct Pieces(Option<u32>);
+
+impl BodyStream for Pieces {
+    fn poll_piece(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        match &mut self.0 {
+            Some(0) => return Poll::Ready(None),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Poll::Ready(Some(Ok(Bytes::from(vec![b'x'; 10_000]))))
+    }
+}
+
+#[test]
+fn content_that_a_server_refuses_is_not_sent_to_its_end() {
+    with(config(None), |client, world| async move {
+        for path in ["/slow", "/nobody/takes/this"] {
+            let began = world.now();
+            let body = Body::Stream(Box::pin(Pieces(None)));
+            let mut post = Ask { method: "POST".into(), body, ..ask(&format!("http://web.test{path}")) };
+            post.length = Some(1 << 40);
+            let answer = client.send(post).await.unwrap();
+            assert!(answer.response.status >= 400, "{path}: {}", answer.response.status);
+            let took = world.now() - began;
+            assert!(took < Duration::from_secs(1), "{path}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn content_with_a_wrong_length_is_the_callers_fault() {
+    with(config(None), |client, _| async move {
+        for length in [9_999, 10_001] {
+            let body = Body::Stream(Box::pin(Pieces(Some(1))));
+            let post =
+                Ask { method: "POST".into(), body, length: Some(length), ..ask("http://web.test/echo") };
+            let error = client.send(post).await.unwrap_err();
+            assert!(matches!(error, ClientError::Content(_)), "{length}: {error}");
+        }
+    });
 }

@@ -2,8 +2,10 @@
 //! when. The folder that is served is a real one.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should fail here")]
 
+mod allocation;
 mod bodies;
 mod client;
+mod client_h2;
 mod content;
 mod files;
 mod forms;

@@ -8,16 +8,17 @@ use super::{Connection, STREAM_WINDOW_OCTETS_MAX};
 use crate::connection::BODY_WINDOW_OCTETS;
 use crate::h2::flood::Cheap;
 use crate::h2::frame::{self, END_HEADERS, END_STREAM, HEADER_OCTETS, Header, Kind, PAYLOAD_OCTETS};
+use crate::h2::priority::Priority;
 use crate::h2::rule::ErrorCode;
-use crate::h2::stream::{Ended, State};
+use crate::h2::stream::{Ended, State, Stream};
 
 /// What a block that must say so begins with: the dynamic table has no room (RFC 7541 §6.3).
 const NO_TABLE: u8 = 0x20;
 
 impl Connection {
     /// Frames a whole response that was laid out in `out`: from `start` on, [`HEADER_OCTETS`] of room, the field
-    /// block, the same room again, and from `content` on the content. What the windows and one frame do not
-    /// let pass is returned, and must be sent with [`Connection::send_data`].
+    /// block, the same room again, and from `content` on the content. What the windows and the stream's turn do
+    /// not let pass now is returned, and must be sent with [`Connection::send_data`].
     ///
     /// On a stream that is gone nothing is sent, and `out` is as it was.
     pub fn send_whole(
@@ -30,21 +31,36 @@ impl Connection {
         let block_end = content - HEADER_OCTETS;
         let block = block_end - start - HEADER_OCTETS;
         let length = out.len() - content;
-        let room = self.sendable(stream);
-        if length == 0 || length > room || block > PAYLOAD_OCTETS || self.table_shrunk {
+        let in_one_turn = length <= PAYLOAD_OCTETS || self.may_hold_the_line(stream);
+        if length == 0
+            || length > self.room(stream)
+            || !in_one_turn
+            || block > PAYLOAD_OCTETS
+            || self.table_shrunk
+        {
             // Not the usual way: the content stands on its own first.
-            let rest = out.split_off(content);
+            let mut rest = out.split_off(content);
             out.truncate(block_end);
             self.send_head(out, stream, start, rest.is_empty());
             let sent = if rest.is_empty() { 0 } else { self.send_data(out, stream, &rest, true) };
-            return if sent < rest.len() { Some(rest[sent..].to_vec()) } else { None };
+            rest.drain(..sent);
+            return if rest.is_empty() { None } else { Some(rest) };
         }
         let head = Header { length: block, kind: Kind::HEADERS, flags: END_HEADERS, stream };
         out[start..start + HEADER_OCTETS].copy_from_slice(&head.octets());
-        let data = Header { length, kind: Kind::DATA, flags: END_STREAM, stream };
-        out[block_end..content].copy_from_slice(&data.octets());
+        frame::cut_data(out, content, stream);
         self.sent(stream, length, true);
         None
+    }
+
+    /// Whether a response of several frames may leave as a whole at once: nobody waits who might come first, and
+    /// whoever asks next would come later anyhow (RFC 9218 §10).
+    fn may_hold_the_line(&mut self, stream: u32) -> bool {
+        let usual = Priority::default();
+        let is_usual = |stream: &mut Stream| {
+            stream.priority.urgency <= usual.urgency && stream.priority.incremental == usual.incremental
+        };
+        self.streams.find(stream).is_some_and(is_usual) && self.next_sender().is_none()
     }
 
     /// Frames the head of a response that was laid out in `out`: from `start` on, [`HEADER_OCTETS`] of room, then
@@ -75,7 +91,12 @@ impl Connection {
     /// Octets of content that can be sent on a stream now, in one frame.
     #[must_use]
     pub fn sendable(&mut self, stream: u32) -> usize {
-        let room = self.send.octets().min(PAYLOAD_OCTETS);
+        self.room(stream).min(PAYLOAD_OCTETS)
+    }
+
+    /// Octets that both windows let pass.
+    fn room(&mut self, stream: u32) -> usize {
+        let room = self.send.octets();
         self.streams.find(stream).map_or(0, |stream| stream.send.octets().min(room))
     }
 

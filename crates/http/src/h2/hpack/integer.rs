@@ -23,7 +23,7 @@ pub(super) fn read(octets: &[u8], bits: u32) -> Option<(usize, &[u8])> {
 }
 
 /// Appends `number` with a prefix of `bits` bits below `pattern`.
-pub(super) fn write(out: &mut Vec<u8>, pattern: u8, bits: u32, number: usize) {
+pub(crate) fn write(out: &mut Vec<u8>, pattern: u8, bits: u32, number: usize) {
     let full = (1 << bits) - 1;
     if number < full {
         out.push(pattern | number as u8);

@@ -10,7 +10,6 @@ use std::time::Duration;
 use doorway_net::resolve::ResolveError;
 use doorway_net::{BoxFuture, Stream};
 
-use super::link::Link;
 use super::pool::Origin;
 use super::{ClientError, Inner, Timing};
 
@@ -19,8 +18,15 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 16;
 
+/// A connection with nothing on it yet.
+pub(super) struct Connected {
+    pub(super) stream: Stream,
+    pub(super) remote: SocketAddr,
+    pub(super) timing: Timing,
+}
+
 /// Resolves, connects and, for `https`, makes the TLS handshake.
-pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<(Link, Timing), ClientError> {
+pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<Connected, ClientError> {
     let world = &inner.world;
     let mut timing = Timing::default();
     let began = world.now();
@@ -35,7 +41,7 @@ pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<(Link, Tim
         .map_err(|error| ClientError::Connect(told(), error))?;
     timing.connect = took;
     if !origin.secure {
-        return Ok((Link::new(inner, stream, remote), timing));
+        return Ok(Connected { stream, remote, timing });
     }
     let connected = world.now();
     let Some(tls) = &inner.tls else {
@@ -46,7 +52,7 @@ pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<(Link, Tim
     let stream = tls.secure(stream, remote, Some(name)).await;
     let stream = stream.map_err(|error| ClientError::Connect(told(), error))?;
     timing.tls = world.now() - connected;
-    Ok((Link::new(inner, stream, remote), timing))
+    Ok(Connected { stream, remote, timing })
 }
 
 async fn addresses(inner: &Inner, host: &str) -> Result<Vec<IpAddr>, ResolveError> {

@@ -1,5 +1,7 @@
 //! A request with its redirects and cookies: what a browser does for one address.
 
+use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use doorway_base::UnixTime;
@@ -13,6 +15,38 @@ use crate::url::Url;
 /// Fields that prove who asks, or tell of content; they go along only where they belong.
 const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
 const ABOUT_CONTENT: [&str; 4] = ["content-type", "content-encoding", "content-language", "content-range"];
+
+/// What is sent along, again at each place that a redirect of a kind that keeps it leads to.
+pub enum Content {
+    /// These octets.
+    Whole(Bytes),
+    /// Whatever this opens, and how many octets that has if it is known.
+    Opened(Box<dyn FnMut() -> io::Result<(Body, Option<u64>)> + Send>),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Opened(_) => "Opened",
+        })
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(octets: Bytes) -> Self {
+        Self::Whole(octets)
+    }
+}
+
+impl Content {
+    fn open(&mut self) -> Result<(Body, Option<u64>), ClientError> {
+        match self {
+            Self::Whole(octets) => Ok((Body::Whole(octets.clone()), None)),
+            Self::Opened(open) => open().map_err(ClientError::Content),
+        }
+    }
+}
 
 /// One request of a journey that led on.
 #[derive(Debug, Clone)]
@@ -51,7 +85,7 @@ impl Journey {
         &mut self,
         client: &Client,
         mut ask: Ask,
-        content: Option<Bytes>,
+        content: Option<Content>,
     ) -> Result<(Answer, Url), ClientError> {
         let mut content = content;
         loop {
@@ -64,7 +98,10 @@ impl Journey {
             {
                 ask.fields.add("Cookie", String::from_utf8_lossy(&cookies));
             }
-            ask.body = content.clone().map_or(Body::Empty, Body::Whole);
+            (ask.body, ask.length) = match &mut content {
+                Some(content) => content.open()?,
+                None => (Body::Empty, None),
+            };
             let answer = client.send(ask).await?;
             self.keep(&url, &answer.response.fields, world.wall());
             let location = answer.response.fields.first("location");

@@ -6,22 +6,25 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
-use doorway_net::Stream;
-use doorway_net::web::{Body, BodyStream, Bytes, Fields, Response};
+use doorway_net::web::{Body, Bytes, Fields, Response};
+use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
+use super::outgoing::{Outgoing, Upload};
 use super::pool::Origin;
 use super::{Answer, Ask, ClientError, Inner, Timing};
 use crate::client::connection::PIPELINED_MAX;
-use crate::client::request::{Content, write_head};
 use crate::client::{Connection, Decision};
 use crate::wire::response::write_chunk_size;
-use crate::wire::{FieldSpans, Method, ResponseFraming, ResponseHead, Version};
+use crate::wire::{FieldSpans, ResponseFraming, ResponseHead, Version};
 
 /// Octets of a body that are handed over at a time, at most, unless one read brought more.
 const PIECE_OCTETS_MAX: usize = 64 * 1024;
+/// How long content waits for a server that does not say 100 (RFC 9110 §10.1.1).
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
 
 /// A connection that is open.
 pub(super) struct Link {
@@ -31,19 +34,26 @@ pub(super) struct Link {
     engine: Connection,
     /// Octets that were received and not used.
     unused: Vec<u8>,
-    /// Data of the body that came with them, not handed over yet.
+    /// Whether the response is all there.
     whole: bool,
+    sending: Option<Sending>,
+    /// Octets that are out.
+    sent: u64,
+    /// Whether TLS ended without saying so, as it does when somebody cuts the connection.
+    cut: bool,
+    /// Why the request could not be sent whole; there may be a response all the same.
+    unsent: Option<ClientError>,
 }
 
-/// A request on its way out.
-pub(super) struct Outgoing {
-    head: Vec<u8>,
-    body: Body,
+/// A request that is not all out.
+struct Sending {
+    octets: Vec<u8>,
+    /// How many of them are out.
+    at: usize,
+    upload: Option<Upload>,
     chunked: bool,
-    last: bool,
-    summary: String,
-    /// Whether the body was read, so that it cannot be sent again.
-    spent: bool,
+    /// The content waits for a 100, this long.
+    waits: Option<BoxFuture<'static, ()>>,
 }
 
 /// The head of a final response.
@@ -57,46 +67,21 @@ pub(super) struct Head {
     pub(super) tunnel: bool,
 }
 
-impl Outgoing {
-    /// A request as octets; the connection ends after it unless it is to be `kept`.
-    pub(super) fn new(ask: Ask, kept: bool) -> Result<Self, ClientError> {
-        let Ask { method, url, fields, body, http10 } = ask;
-        let content = match &body {
-            Body::Empty => Content::None,
-            Body::Whole(octets) => Content::Length(octets.len() as u64),
-            Body::Stream(_) => Content::Chunked,
-        };
-        let (minor, last) = (u8::from(!http10), !kept || http10);
-        let mut head = Vec::new();
-        let fields: Vec<_> = fields.iter().collect();
-        write_head(&mut head, (&method, &url), &fields, content, (minor, last))
-            .map_err(ClientError::Request)?;
-        let summary = format!("{method} {}", url.target());
-        Ok(Self { head, body, chunked: content == Content::Chunked, last, summary, spent: false })
-    }
-
-    /// Whether it may be sent again over another connection.
-    pub(super) fn is_repeatable(&self, method: Method) -> bool {
-        let idempotent = matches!(
-            method,
-            Method::Get | Method::Head | Method::Options | Method::Trace | Method::Put | Method::Delete
-        );
-        idempotent && !self.spent
-    }
-}
-
 impl Link {
     pub(super) fn new(inner: &Inner, stream: Stream, remote: SocketAddr) -> Self {
-        let local = stream.local().unwrap_or(SocketAddr::new(remote.ip(), 0));
-        let flow = Flow {
-            id: inner.world.trace().next_flow(),
-            transport: Transport::Tcp,
-            local,
+        let flow = flow(&inner.world, &stream, remote);
+        Self {
+            stream,
             remote,
-            canonical_port: crate::config::PORT,
-            serving: false,
-        };
-        Self { stream, remote, flow, engine: Connection::default(), unused: Vec::new(), whole: false }
+            flow,
+            engine: Connection::default(),
+            unused: Vec::new(),
+            whole: false,
+            sending: None,
+            sent: 0,
+            cut: false,
+            unsent: None,
+        }
     }
 
     pub(super) const fn remote(&self) -> SocketAddr {
@@ -118,55 +103,87 @@ impl Link {
         self.stream.poll_read_with(&mut cx, |_| ()).is_pending()
     }
 
-    /// Sends a request with its body.
-    pub(super) async fn send(
-        &mut self,
-        inner: &Inner,
-        method: Method,
-        outgoing: &mut Outgoing,
-    ) -> Result<(), ClientError> {
-        self.engine.sent(method);
+    /// Begins to send a request; [`Link::poll_head`] goes on with it.
+    pub(super) fn begin(&mut self, inner: &Inner, outgoing: &mut Outgoing) -> Result<(), ClientError> {
+        let (octets, chunked) = outgoing.head()?;
+        self.engine.sent(outgoing.method);
         if outgoing.last {
             self.engine.end();
         }
-        self.record(inner, Direction::Out, &outgoing.head, &outgoing.summary);
-        let mut octets = outgoing.head.clone();
-        if let Body::Whole(body) = &outgoing.body {
-            octets.extend_from_slice(body);
-        }
-        self.write(&octets).await?;
-        if let Body::Stream(body) = &mut outgoing.body {
-            outgoing.spent = true;
-            self.send_stream(inner, body, outgoing.chunked).await?;
-        }
+        self.record(inner, Direction::Out, &octets, &outgoing.summary());
+        let waits = outgoing.expects.then(|| inner.world.sleep(CONTINUE_WAIT));
+        let upload = outgoing.upload();
+        self.sending = Some(Sending { octets, at: 0, upload, chunked, waits });
         Ok(())
     }
 
-    async fn send_stream(
-        &mut self,
-        inner: &Inner,
-        body: &mut Pin<Box<dyn BodyStream>>,
-        chunked: bool,
-    ) -> Result<(), ClientError> {
-        let mut out = Vec::new();
-        while let Some(piece) = poll_fn(|cx| body.as_mut().poll_piece(cx)).await {
-            let piece = piece.map_err(ClientError::Lost)?;
-            if piece.is_empty() {
-                continue;
-            }
-            self.record(inner, Direction::Out, &piece, "body");
-            if !chunked {
-                self.write(&piece).await?;
-                continue;
-            }
-            out.clear();
-            write_chunk_size(&mut out, piece.len());
-            out.extend_from_slice(&piece);
-            out.extend_from_slice(b"\r\n");
-            self.write(&out).await?;
+    /// Octets that are out since the connection was opened.
+    pub(super) const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Sends what can be sent now. When that fails the response may still come.
+    fn send(&mut self, cx: &mut Context<'_>, inner: &Inner) {
+        if let Err(error) = self.try_send(cx, inner) {
+            self.unsent = Some(error);
+            self.give_up_sending();
         }
-        if chunked {
-            self.write(b"0\r\n\r\n").await?;
+    }
+
+    /// Leaves the rest of the request unsent, after which the connection is of no more use.
+    fn give_up_sending(&mut self) {
+        if self.sending.take().is_some() {
+            self.engine.end();
+        }
+    }
+
+    fn try_send(&mut self, cx: &mut Context<'_>, inner: &Inner) -> Result<(), ClientError> {
+        while let Some(sending) = &mut self.sending {
+            while sending.at < sending.octets.len() {
+                match Pin::new(&mut self.stream).poll_write(cx, &sending.octets[sending.at..]) {
+                    Poll::Pending => return Ok(()),
+                    Poll::Ready(Ok(0)) => return Err(ClientError::Lost(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(count)) => {
+                        sending.at += count;
+                        self.sent += count as u64;
+                    }
+                    Poll::Ready(Err(error)) => return Err(ClientError::Lost(error)),
+                }
+            }
+            match Pin::new(&mut self.stream).poll_flush(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(flushed) => flushed.map_err(ClientError::Lost)?,
+            }
+            sending.octets.clear();
+            sending.at = 0;
+            let Some(upload) = &mut sending.upload else {
+                self.sending = None;
+                return Ok(());
+            };
+            if sending.waits.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_pending()) {
+                return Ok(());
+            }
+            sending.waits = None;
+            match upload.poll(cx).map_err(ClientError::Content)? {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(true) => {
+                    let piece = std::mem::take(&mut upload.piece);
+                    if sending.chunked {
+                        write_chunk_size(&mut sending.octets, piece.len());
+                    }
+                    sending.octets.extend_from_slice(&piece);
+                    if sending.chunked {
+                        sending.octets.extend_from_slice(b"\r\n");
+                    }
+                    self.record(inner, Direction::Out, &piece, "body");
+                }
+                Poll::Ready(false) => {
+                    sending.upload = None;
+                    if sending.chunked {
+                        sending.octets.extend_from_slice(b"0\r\n\r\n");
+                    }
+                }
+            }
         }
         Ok(())
     }
@@ -183,12 +200,24 @@ impl Link {
         poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx)).await.map_err(ClientError::Lost)
     }
 
-    /// Waits for the head of the next final response.
-    pub(super) async fn head(&mut self, inner: &Inner) -> Result<Head, ClientError> {
-        poll_fn(|cx| self.poll_head(cx, inner)).await
+    /// Waits for the head of the next final response, while the request goes out. Where both fail, the
+    /// request's trouble is what is told.
+    pub(super) fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        inner: &Inner,
+    ) -> Poll<Result<Head, ClientError>> {
+        self.send(cx, inner);
+        if let Some(ClientError::Content(error)) =
+            self.unsent.take_if(|why| matches!(why, ClientError::Content(_)))
+        {
+            return Poll::Ready(Err(ClientError::Content(error)));
+        }
+        let head = ready!(self.poll_response(cx, inner));
+        Poll::Ready(head.map_err(|error| self.unsent.take().unwrap_or(error)))
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, inner: &Inner) -> Poll<Result<Head, ClientError>> {
+    fn poll_response(&mut self, cx: &mut Context<'_>, inner: &Inner) -> Poll<Result<Head, ClientError>> {
         let mut spans = FieldSpans::default();
         loop {
             let waiting = std::mem::take(&mut self.unused);
@@ -202,6 +231,11 @@ impl Link {
                 }
                 Decision::Informational(head) => {
                     self.record(inner, Direction::In, head.octets, &head.status.to_string());
+                    if let Some(sending) = &mut self.sending
+                        && sending.waits.take().is_some()
+                    {
+                        cx.waker().wake_by_ref();
+                    }
                     Ok(())
                 }
                 Decision::Response(head) => {
@@ -218,6 +252,11 @@ impl Link {
             step?;
             if let Some(head) = found {
                 self.whole = false;
+                // Who refuses a request does not want the rest of it; who waits for 100 was never sent any.
+                let waits = self.sending.as_ref().is_some_and(|sending| sending.waits.is_some());
+                if head.status >= 400 || waits {
+                    self.give_up_sending();
+                }
                 if head.empty {
                     self.finish(inner);
                 }
@@ -236,6 +275,7 @@ impl Link {
         let (used, decision) = self.engine.next(&self.unused, &inner.settings.head, &mut spans);
         debug_assert!(used == 0 && matches!(decision, Decision::End), "a bodiless response ends at once");
         self.whole = true;
+        self.give_up_sending();
     }
 
     /// The next octets of the body; `None` at its end.
@@ -247,6 +287,7 @@ impl Link {
         if self.whole {
             return Poll::Ready(Ok(None));
         }
+        self.send(cx, inner);
         let mut spans = FieldSpans::default();
         loop {
             let waiting = std::mem::take(&mut self.unused);
@@ -270,6 +311,9 @@ impl Link {
             }
             self.record(inner, Direction::In, &waiting[..used], "body");
             self.unused = waiting[used..].to_vec();
+            if self.whole {
+                self.give_up_sending();
+            }
             if !piece.is_empty() {
                 return Poll::Ready(Ok(Some(piece.into())));
             }
@@ -281,7 +325,8 @@ impl Link {
             }
             if !ready!(self.poll_read(cx))? {
                 return Poll::Ready(match self.engine.closed() {
-                    Decision::End => {
+                    // RFC 9112 §9.8.
+                    Decision::End if !self.cut => {
                         self.whole = true;
                         Ok(None)
                     }
@@ -293,7 +338,7 @@ impl Link {
 
     /// Reads once behind what waits; false at the end of the stream.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, ClientError>> {
-        let Self { stream, unused, .. } = self;
+        let Self { stream, unused, cut, .. } = self;
         let read = stream.poll_read_with(cx, |octets| {
             unused.extend_from_slice(octets);
             !octets.is_empty()
@@ -301,7 +346,10 @@ impl Link {
         match ready!(read) {
             Ok(more) => Poll::Ready(Ok(more)),
             // Many servers end TLS without saying so; a body with a length or in chunks is checked anyway.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(false)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                *cut = true;
+                Poll::Ready(Ok(false))
+            }
             Err(error) => Poll::Ready(Err(ClientError::Lost(error))),
         }
     }
@@ -325,18 +373,18 @@ impl Link {
                 if Origin::of(&ask.url)? != *origin {
                     return Err(ClientError::Scheme(format!("{} is not of the same origin", ask.url)));
                 }
-                let method = Method::parse(ask.method.as_bytes());
                 let outgoing = Outgoing::new(Ask { body: Body::Empty, ..ask }, true)?;
-                self.engine.sent(method);
-                self.record(inner, Direction::Out, &outgoing.head, &outgoing.summary);
-                octets.extend_from_slice(&outgoing.head);
+                let (head, _) = outgoing.head()?;
+                self.engine.sent(outgoing.method);
+                self.record(inner, Direction::Out, &head, &outgoing.summary());
+                octets.extend_from_slice(&head);
             }
             self.write(&octets).await?;
             if self.engine.waiting() == 0 {
                 break;
             }
             let began = inner.world.now();
-            let head = inner.world.timeout(limit, self.head(inner)).await;
+            let head = inner.world.timeout(limit, poll_fn(|cx| self.poll_head(cx, inner))).await;
             let head = head.ok_or(ClientError::Timeout("the response"))??;
             let timing = Timing { wait: inner.world.now() - began, ..timing };
             let mut body = Vec::new();
@@ -360,30 +408,51 @@ impl Link {
         Ok(answers)
     }
 
-    /// Shows a message to whoever reads the trace.
     fn record(&self, inner: &Inner, direction: Direction, octets: &[u8], summary: &str) {
-        let world = &inner.world;
-        if octets.is_empty() || !world.trace().is_on() {
-            return;
-        }
-        world.trace().record(|| Event {
-            id: EventId::default(),
-            at: world.now(),
-            node: Arc::clone(world.node()),
-            flow: self.flow,
-            direction,
-            step: Step::Message,
-            protocol: "http",
-            summary: summary.to_owned(),
-            octets: octets.into(),
-            cause: None,
-            note: None,
-        });
+        record(&inner.world, self.flow, direction, octets, || summary.to_owned());
     }
 }
 
+/// The flow of a connection that was just opened, as the trace knows it.
+pub(super) fn flow(world: &World, stream: &Stream, remote: SocketAddr) -> Flow {
+    Flow {
+        id: world.trace().next_flow(),
+        transport: Transport::Tcp,
+        local: stream.local().unwrap_or(SocketAddr::new(remote.ip(), 0)),
+        remote,
+        canonical_port: crate::config::PORT,
+        serving: false,
+    }
+}
+
+/// Shows a message to whoever reads the trace.
+pub(super) fn record(
+    world: &World,
+    flow: Flow,
+    direction: Direction,
+    octets: &[u8],
+    summary: impl FnOnce() -> String,
+) {
+    if octets.is_empty() || !world.trace().is_on() {
+        return;
+    }
+    world.trace().record(|| Event {
+        id: EventId::default(),
+        at: world.now(),
+        node: Arc::clone(world.node()),
+        flow,
+        direction,
+        step: Step::Message,
+        protocol: "http",
+        summary: summary(),
+        octets: octets.into(),
+        cause: None,
+        note: None,
+    });
+}
+
 impl Head {
-    fn of(head: &ResponseHead<'_>) -> Self {
+    pub(super) fn of(head: &ResponseHead<'_>) -> Self {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
@@ -392,7 +461,11 @@ impl Head {
         Self {
             status: head.status.code(),
             fields,
-            version: if head.version == Version::Http10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            version: match head.version {
+                Version::Http10 => "HTTP/1.0",
+                Version::Http2 => "HTTP/2",
+                _ => "HTTP/1.1",
+            },
             empty: head.body == ResponseFraming::None,
             tunnel: head.body == ResponseFraming::Tunnel,
         }

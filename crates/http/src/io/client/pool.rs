@@ -1,13 +1,29 @@
-//! Connections that wait for their next request, by origin.
+//! Connections that wait for their next request, or take several at a time, by origin.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorway_base::Instant;
 
+use super::h2::Shared;
 use super::link::Link;
 use super::{ClientError, Settings};
 use crate::url::Url;
+
+/// Origins of which it is remembered what they speak.
+const ORIGINS_MAX: usize = 1024;
+
+/// What is known of an origin that may speak HTTP/2.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Whether it turned out to speak HTTP/1.
+    pub(super) http1: bool,
+    /// The connection that its requests share.
+    pub(super) shared: Option<Arc<Shared>>,
+    /// Whoever connects holds this, and the others wait for what comes of it.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 /// Whom connections can be shared for (RFC 6454 §4).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,9 +50,21 @@ impl Origin {
 pub(super) struct Pool {
     idle: BTreeMap<Origin, Vec<(Instant, Link)>>,
     count: usize,
+    known: BTreeMap<Origin, Known>,
 }
 
 impl Pool {
+    /// What is known of an origin. When there are too many, those are forgotten that have no connection.
+    pub(super) fn known(&mut self, origin: &Origin) -> &mut Known {
+        if self.known.len() >= ORIGINS_MAX && !self.known.contains_key(origin) {
+            self.known.retain(|_, known| known.shared.as_ref().is_some_and(|shared| shared.is_open()));
+            if self.known.len() >= ORIGINS_MAX {
+                self.known.pop_first();
+            }
+        }
+        self.known.entry(origin.clone()).or_default()
+    }
+
     /// A connection to `origin` that has not ended, the one used last first.
     pub(super) fn take(&mut self, origin: &Origin, now: Instant, idle: Duration) -> Option<Link> {
         let list = self.idle.get_mut(origin)?;
