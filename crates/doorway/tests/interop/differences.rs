@@ -197,7 +197,6 @@ fn llhttp_reads_what_we_accept_with_the_same_lengths_and_each_difference_has_its
         writeln!(page, "| {we} | {they} | `{example}` | {why} |").unwrap();
     }
     assert_eq!(unexplained, "", "differences without a reason:\n{unexplained}");
-    println!("{} messages, {} classes of difference", messages.len(), classes.len());
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(PLACE, &page).unwrap();
     }

@@ -103,7 +103,6 @@ fn check(kind: &str, expected: &str) {
     assert!(grown < 32 * 1024, "{kind}: {grown} KiB more");
     assert_eq!(dialogue.get("/plain.txt").body, b"plain\n", "{kind}: a client that was there before");
     assert_eq!(Dialogue::with(server.http()).get("/plain.txt").status, 200, "{kind}: a new client");
-    println!("{kind}: {expected}, {grown} KiB more");
     server.stop();
 }
 
