@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use crate::run::{Failed, Outcome, has_program};
 
-/// What interoperability tests need: a program, and the packages that have it and what goes with it.
+/// What interoperability tests need: a program, or the path of a file, and the packages that have it and what
+/// goes with it.
 pub const INTEROP: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
@@ -19,8 +20,16 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("tshark", "tshark"),
     ("wget", "wget"),
     ("openssl", "openssl"),
-    ("python3", "python3 python3-requests"),
-    ("chromedriver", "chromium chromium-driver python3-selenium"),
+    ("aria2c", "aria2"),
+    ("w3m", "w3m"),
+    ("nginx", "nginx-light"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/lib/python3/dist-packages/h2", "python3-h2"),
+    ("/usr/lib/python3/dist-packages/httpx", "python3-httpx"),
+    ("/usr/lib/python3/dist-packages/requests", "python3-requests"),
+    ("/usr/lib/python3/dist-packages/selenium", "python3-selenium"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
     ("nghttp", "nghttp2-client"),
     ("node", "nodejs"),
     ("h2load", "nghttp2-client"),
@@ -51,7 +60,7 @@ pub const BENCH: &[(&str, &str)] = &[
 pub fn ensure(wanted: &[(&str, &str)]) -> Outcome {
     let missing: Vec<&str> = wanted
         .iter()
-        .filter(|(program, _)| !has_program(program))
+        .filter(|(program, _)| !is_there(program))
         .flat_map(|(_, packages)| packages.split(' '))
         .collect();
     if missing.is_empty() {
@@ -87,10 +96,34 @@ pub fn ensure(wanted: &[(&str, &str)]) -> Outcome {
     if installed { Ok(()) } else { Err(Failed(format!("`{line}` failed"))) }
 }
 
+fn is_there(program: &str) -> bool {
+    if program.starts_with('/') { Path::new(program).exists() } else { has_program(program) }
+}
+
 fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
         status.lines().any(|line| {
             line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0"))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Packages that every Debian machine has.
+    const EVERYWHERE: [&str; 3] = ["libc-bin", "util-linux", "coreutils"];
+
+    #[test]
+    fn every_program_that_a_test_runs_is_installed_for_it() {
+        let programs = include_str!("../../crates/doorway/tests/interop/programs.rs");
+        let rows = programs.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.strip_suffix("\"),"));
+        let packages: Vec<&str> = rows.filter_map(|row| Some(row.split_once("\", \"")?.1)).collect();
+        assert!(packages.len() > 20, "{packages:?}");
+        for package in packages {
+            let installed = INTEROP.iter().any(|(_, names)| names.split(' ').any(|name| name == package));
+            assert!(installed || EVERYWHERE.contains(&package), "{package} is missing in INTEROP");
+        }
+    }
 }

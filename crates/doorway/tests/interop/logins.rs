@@ -143,7 +143,7 @@ fn pythons_requests_logs_in_and_out_with_and_without_tls() {
     let (server, password) = guarding();
     let ca = server.folder().word("data/tls/ca.pem");
     let (plain, tls) = (server.url(""), format!("https://localhost:{}", server.https().port()));
-    let told = programs::run("python3", &["-c", REQUESTS, &password, &ca, &plain, &tls]).done();
+    let told = programs::run("/usr/bin/python3", &["-c", REQUESTS, &password, &ca, &plain, &tls]).done();
     let lines: Vec<&str> = told.lines().collect();
     let through = "200 403 200 /private/ secret";
     let expected = [
