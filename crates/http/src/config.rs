@@ -111,6 +111,12 @@ pub const SECTION: Section = Section {
             help: "Longest request body; a longer one gets 413.",
         },
         Key {
+            name: "trace",
+            kind: Kind::Bool,
+            default: Preset::Bool(false),
+            help: "Whether TRACE sends a request back, without its cookies and logins; else it gets 405.",
+        },
+        Key {
             name: "cache_octets_max",
             kind: Kind::Size { min: 0, max: 1 << 36 },
             default: Preset::Text("32MiB"),
@@ -184,6 +190,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Longest request body in octets.
     pub body_octets_max: u64,
+    /// Whether TRACE sends a request back.
+    pub trace: bool,
     /// Octets of small files that each worker keeps ready to send.
     pub cache_octets_max: usize,
     /// Value of the Server field; empty for none.
@@ -221,6 +229,7 @@ impl Config {
             http2_streams_max: count("http2_streams_max"),
             head_timeout: values.duration("head_timeout"),
             body_octets_max: values.size("body_octets_max"),
+            trace: values.bool("trace"),
             cache_octets_max: size("cache_octets_max"),
             server_name: values.text("server_name").to_owned(),
             access_log: values.optional("access_log", Values::path).map(|path| AccessLog {

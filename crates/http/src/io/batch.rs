@@ -368,6 +368,11 @@ impl Desk<'_> {
             Some((_, Passage::Open(user))) => Some(user),
             _ => None,
         };
+        if head.method == Method::Trace && self.setup.trace {
+            let answer = Answer { head, place, persistent: persistent(), cause, user };
+            self.send_back(&answer);
+            return answer.then().next();
+        }
         let handler = match &place.route.does {
             Does::Handler(handler) => Some(Arc::clone(handler)),
             Does::Files(folder) if matches!(head.method, Method::Put | Method::Delete) => {

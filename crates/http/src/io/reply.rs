@@ -18,7 +18,10 @@ use crate::own_fields::OwnFields;
 use crate::range::Span;
 use crate::representation::Selected;
 use crate::wire::response::{Form, ResponseWriter};
-use crate::wire::{Refusal, Version};
+use crate::wire::{Framing, Refusal, Version};
+
+/// Fields that are not sent back by TRACE.
+const SECRET_FIELDS: [&[u8]; 3] = [b"authorization", b"cookie", b"proxy-authorization"];
 
 impl Desk<'_> {
     /// Answers with a status and a line that says the same; Allow is added where it belongs.
@@ -53,6 +56,29 @@ impl Desk<'_> {
         self.sent(answer, status, start);
         let octets = (self.out.len() - self.head_end) as u64;
         self.account(answer, status, Some(octets));
+    }
+
+    /// Sends a request back as it came, but for what proves who sent it (RFC 9110 §9.3.8).
+    #[cold]
+    pub(super) fn send_back(&mut self, answer: &Answer<'_, '_>) {
+        let head = answer.head;
+        if head.body != Framing::None {
+            return self.explain(answer, Status::BAD_REQUEST, "TRACE has no content (RFC 9110 §9.3.8)");
+        }
+        let mut message = Vec::with_capacity(head.octets.len());
+        let version: &[u8] = if head.version == Version::Http10 { b"HTTP/1.0" } else { b"HTTP/1.1" };
+        for part in [head.method_name, b" ", head.target_octets, b" ", version, b"\r\n"] {
+            message.extend_from_slice(part);
+        }
+        for (name, value) in head.fields.iter() {
+            if !SECRET_FIELDS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                for part in [name, b": ", value, b"\r\n"] {
+                    message.extend_from_slice(part);
+                }
+            }
+        }
+        message.extend_from_slice(b"\r\n");
+        self.made(answer, Status::OK, "message/http", &message);
     }
 
     fn respond(

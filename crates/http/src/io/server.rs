@@ -55,6 +55,8 @@ pub(super) struct Setup {
     pub(super) h2c: bool,
     pub(super) sites: Sites,
     pub(super) server_name: String,
+    /// Whether TRACE sends a request back.
+    pub(super) trace: bool,
     config: Config,
 }
 
@@ -89,8 +91,8 @@ impl Setup {
     fn new(world: &World, config: &Config, sites: Sites) -> Arc<Self> {
         sites.folders().for_each(|folder| folder.open_uploads(world));
         let (limits, server_name) = (config.limits(), config.server_name.clone());
-        let (h2_limits, h2c) = (config.h2_limits(), config.h2c);
-        Arc::new(Self { limits, h2_limits, h2c, sites, server_name, config: config.clone() })
+        let (h2_limits, h2c, trace) = (config.h2_limits(), config.h2c, config.trace);
+        Arc::new(Self { limits, h2_limits, h2c, sites, server_name, trace, config: config.clone() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Methods that a route does not take, and those about the server as a whole (RFC 9110 §9).
 
+use doorway_http::Config;
+
 use crate::support::{Folder, answers, config, last};
 
 /// What a folder answers to a request line: the first line, and Allow if there is one.
@@ -29,6 +31,20 @@ fn a_request_is_not_sent_back_by_trace() {
                    Connection: close\r\n\r\n";
     let said = answers(config(Some(&folder.public())), &request.replace("/echo", "/plain.txt"));
     assert!(said.starts_with("HTTP/1.1 405 Method Not Allowed\r\n") && !said.contains("secret"), "{said}");
+}
+
+#[test]
+fn trace_sends_a_request_back_without_its_secrets_where_it_is_switched_on() {
+    let traced = |rest: &str| {
+        let config = Config { trace: true, ..config(None) };
+        answers(config, &format!("TRACE /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{rest}"))
+    };
+    let said = traced("X: 1\r\nCookie: sid=secret\r\nAuthorization: Basic secret\r\n\r\n");
+    let (head, body) = said.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("Content-Type: message/http"), "{said}");
+    assert_eq!(body, "TRACE /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: 1\r\n\r\n");
+    let said = traced("Content-Length: 1\r\n\r\nx");
+    assert!(said.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{said}");
 }
 
 #[test]
