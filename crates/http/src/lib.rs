@@ -21,6 +21,7 @@
 //! | [`media_type`] | Content-Type by the end of a name |
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
+//! | [`cache`] | what a shared cache may keep and use again |
 //! | [`client`] | the client: requests, responses of a connection, redirects |
 //! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
@@ -36,6 +37,7 @@
 
 pub mod access_log;
 pub mod auth;
+pub mod cache;
 pub mod client;
 pub mod coding;
 pub mod conditional;

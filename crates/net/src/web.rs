@@ -49,6 +49,12 @@ pub trait BodyStream: Send {
     /// # Errors
     /// When the sender breaks off.
     fn poll_piece(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
+
+    /// How many octets all pieces that are still to come have together, where that is known. Whoever sends the
+    /// body may announce it; a sender that then has more or fewer is cut off.
+    fn octets(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// The content of a message.
@@ -59,7 +65,7 @@ pub enum Body {
     Empty,
     /// All of it.
     Whole(Bytes),
-    /// Piece by piece, of a length not known before.
+    /// Piece by piece; its length may be known before ([`BodyStream::octets`]).
     Stream(Pin<Box<dyn BodyStream>>),
 }
 
