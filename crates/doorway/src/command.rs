@@ -1,7 +1,7 @@
 //! What each command does.
 
 mod annotated;
-mod asking;
+pub(crate) mod asking;
 mod config;
 mod dig;
 mod dns;

@@ -39,6 +39,7 @@ mod log;
 mod logins;
 mod metrics;
 mod name_server;
+mod names;
 mod percent;
 mod screen;
 mod services;

@@ -1,9 +1,10 @@
-//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`check`] what of them cannot be
-//! true together. Bounds on who is let in are the same for every service and not here.
+//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`upstream`] `[[http.upstream]]`,
+//! [`check`] what of them cannot be true together. Bounds on who is let in are the same for every service and not here.
 
 pub mod check;
 pub mod route;
 pub mod site;
+pub mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,8 +16,9 @@ use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
-pub use route::{CorsConfig, RouteConfig, RouteDoes};
+pub use route::{CorsConfig, ProxyConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};
+pub use upstream::{HealthConfig, UpstreamConfig};
 
 /// The port that the standard gives HTTP (RFC 9110 §4.2.1).
 pub const PORT: u16 = 80;
@@ -147,6 +149,12 @@ pub const SECTION: Section = Section {
             default: Preset::List(&[]),
             help: "What is served under a name of its own.",
         },
+        Key {
+            name: "upstream",
+            kind: Kind::Tables(upstream::UPSTREAM_KEYS),
+            default: Preset::List(&[]),
+            help: "Servers that routes hand requests on to.",
+        },
     ],
 };
 
@@ -200,6 +208,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// What is served under names of its own.
     pub sites: Vec<SiteConfig>,
+    /// Servers that routes hand requests on to.
+    pub upstreams: Vec<UpstreamConfig>,
 }
 
 impl Default for Config {
@@ -241,6 +251,12 @@ impl Config {
                 },
             }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
+            upstreams: values
+                .tables("upstream")
+                .iter()
+                .filter(|upstream| upstream.is_complete())
+                .map(UpstreamConfig::read)
+                .collect(),
         }
     }
 

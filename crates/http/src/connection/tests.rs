@@ -1,6 +1,7 @@
 //! Dialogues with the engine, whole and cut into pieces.
 
 use super::*;
+use crate::wire::Method;
 use proptest::prelude::*;
 
 fn at(seconds: u64) -> Instant {

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use doorway_net::web::Handler;
+use doorway_net::web::{Fetch, Handler};
 
 use super::authenticator::Authenticator;
 use super::folder::Folder;
 use super::gate::Gate;
+use super::proxy::{Proxies, Reverse};
 use crate::Status;
 use crate::auth::Demand;
-use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
+use crate::config::{Config, ProxyConfig, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
 use crate::media_type::media_type;
@@ -28,7 +29,12 @@ const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 pub struct Handlers {
     named: Vec<(&'static str, Arc<dyn Handler>)>,
     login: Option<(Arc<Authenticator>, Arc<dyn Handler>)>,
+    proxies: Option<Arc<Proxies>>,
+    caching: Option<Arc<Caching>>,
 }
+
+/// Puts the cache of a name in front of whom a route asks; `None` when there is no cache of that name.
+pub type Caching = dyn Fn(&str, Arc<dyn Fetch>) -> Option<Arc<dyn Handler>> + Send + Sync;
 
 impl Handlers {
     /// Adds a part.
@@ -43,6 +49,32 @@ impl Handlers {
     pub fn with_login(mut self, authenticator: Arc<Authenticator>, page: Arc<dyn Handler>) -> Self {
         self.login = Some((authenticator, page));
         self
+    }
+
+    /// Adds the upstreams that routes hand requests on to.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Arc<Proxies>) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// Adds the caches that keep what they bring.
+    #[must_use]
+    pub fn with_caching(mut self, caching: Arc<Caching>) -> Self {
+        self.caching = Some(caching);
+        self
+    }
+
+    /// Who hands requests on as a route says.
+    fn proxy(&self, config: &ProxyConfig) -> Result<Arc<dyn Handler>, Error> {
+        let unknown = |why: &str| Error::Upstream { name: config.to.join(", "), why: why.to_owned() };
+        let proxies = self.proxies.as_ref().ok_or_else(|| unknown("there is no proxy here"))?;
+        let upstream = proxies.find(&config.to).ok_or_else(|| unknown("there is none of this name"))?;
+        let reverse = Reverse::new(Arc::clone(upstream), Arc::clone(proxies.name()), config.buffers);
+        let reverse = Arc::new(reverse);
+        let Some(cache) = &config.cache else { return Ok(reverse) };
+        let cached = self.caching.as_ref().and_then(|caching| caching(cache, reverse));
+        cached.ok_or_else(|| unknown(&format!("there is no cache called `{cache}`")))
     }
 
     /// The gate for users and ways as the config has them; `None` where everybody is let in.
@@ -144,7 +176,8 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Root`] when a folder cannot be opened, [`Error::Mount`] when a route mounts what is not
-    /// among `handlers`, [`Error::Pattern`] when a path cannot be read.
+    /// among `handlers`, [`Error::Upstream`] when one hands requests on to whom they do not know,
+    /// [`Error::Pattern`] when a path cannot be read.
     pub fn open(config: &Config, handlers: &Handlers) -> Result<Self, Error> {
         let plain = SiteConfig::plain(config.root.clone());
         let others = config.sites.iter().find(|site| site.hosts.is_empty());
@@ -339,6 +372,7 @@ impl Route {
             RouteDoes::Respond { text, status } => {
                 Does::Respond { text: text.as_str().into(), status: *status }
             }
+            RouteDoes::Proxy(proxy) => Does::Handler(handlers.proxy(proxy)?),
             RouteDoes::Mount(name) => match handlers.find(name) {
                 Some(handler) => Does::Handler(Arc::clone(handler)),
                 None => {
