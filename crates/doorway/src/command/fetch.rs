@@ -71,7 +71,7 @@ pub(super) fn fetch(
     if let Some(media_type) = sent.as_ref().and_then(|sent| sent.media_type.as_ref())
         && fields.first("Content-Type").is_none()
     {
-        fields.add("Content-Type", media_type);
+        fields.add("Content-Type", media_type.as_str());
     }
     if let Some(user) = &args.user {
         if !args.plain_password && urls.iter().any(|url| !is_private(url)) {
@@ -333,7 +333,7 @@ fn show(method: &str, fetched: &Fetched, args: &FetchArgs, screen: &mut Screen) 
 fn head_text(answer: &Answer) -> String {
     let status = answer.response.status;
     let mut text = format!("{} {status} {}\r\n", answer.version, reason(status));
-    for (name, value) in answer.response.fields.iter() {
+    for (name, value) in answer.response.fields.texts() {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text + "\r\n"
@@ -399,7 +399,7 @@ fn document(method: &str, fetched: &Fetched) -> Value {
     let Fetched { url, answer, body, length, total, hops } = fetched;
     let Timing { resolve, connect, tls, wait, reused } = answer.timing;
     let millis = |span: Duration| span.as_secs_f64() * 1e3;
-    let fields: Vec<_> = answer.response.fields.iter().map(|(name, value)| json!([name, value])).collect();
+    let fields: Vec<_> = answer.response.fields.texts().map(|(name, value)| json!([name, value])).collect();
     json!({
         "method": method, "url": url.to_string(), "remote": answer.remote.to_string(),
         "version": answer.version, "status": answer.response.status, "reason": reason(answer.response.status),

@@ -49,13 +49,13 @@ pub fn is_own_field(name: &str) -> bool {
 ///
 /// # Errors
 /// [`Unwritable`] for the first that cannot go on the wire.
-pub fn check(method: &str, fields: &[(&str, &str)]) -> Result<(), Unwritable> {
+pub fn check(method: &str, fields: &[(&str, &[u8])]) -> Result<(), Unwritable> {
     let is_token = |text: &str| !text.is_empty() && scan::token_end(text.as_bytes(), 0) == text.len();
     if !is_token(method) {
         return Err(Unwritable::Method);
     }
     for &(name, value) in fields {
-        if !is_token(name) || scan::value_end(value.as_bytes(), 0) < value.len() {
+        if !is_token(name) || scan::value_end(value, 0) < value.len() {
             return Err(Unwritable::Field(name.to_owned()));
         }
     }
@@ -72,7 +72,7 @@ pub fn check(method: &str, fields: &[(&str, &str)]) -> Result<(), Unwritable> {
 pub fn write_head(
     out: &mut Vec<u8>,
     (method, url): (&str, &Url),
-    fields: &[(&str, &str)],
+    fields: &[(&str, &[u8])],
     content: Content,
     (minor, last): (u8, bool),
 ) -> Result<(), Unwritable> {
@@ -82,13 +82,12 @@ pub fn write_head(
     } else {
         url.target()
     };
-    let mut line = |text: &str| out.extend_from_slice(text.as_bytes());
-    line(&format!("{method} {target} HTTP/1.{minor}\r\nHost: {}\r\n", url.authority()));
-    for &(name, value) in fields {
-        if !is_own_field(name) {
-            line(&format!("{name}: {value}\r\n"));
-        }
+    let head = format!("{method} {target} HTTP/1.{minor}\r\nHost: {}\r\n", url.authority());
+    out.extend_from_slice(head.as_bytes());
+    for &(name, value) in fields.iter().filter(|(name, _)| !is_own_field(name)) {
+        [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
     }
+    let mut line = |text: &str| out.extend_from_slice(text.as_bytes());
     match content {
         // RFC 9110 §8.6: a method that usually has content says so when there is none.
         Content::None if matches!(method, "POST" | "PUT" | "PATCH") => line("Content-Length: 0\r\n"),
@@ -113,10 +112,10 @@ const HTTP1_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "upgrade", "t
 /// those about an HTTP/1 connection, are left out.
 pub fn fields_h2<'f>(
     (method, url): (&str, &Url),
-    fields: impl Iterator<Item = (&'f str, &'f str)>,
+    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
     content: Content,
-) -> Vec<(String, String)> {
-    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+) -> Vec<(String, Vec<u8>)> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let mut all = vec![
         own(":method", method),
         own(":scheme", &url.scheme),
@@ -126,7 +125,7 @@ pub fn fields_h2<'f>(
     for (name, value) in fields {
         let name = name.to_ascii_lowercase();
         if !is_own_field(&name) && !HTTP1_FIELDS.contains(&name.as_str()) {
-            all.push((name, value.trim_matches([' ', '\t']).to_owned()));
+            all.push((name, value.trim_ascii().to_vec()));
         }
     }
     match content {
@@ -167,7 +166,8 @@ mod tests {
     ) -> Result<String, Unwritable> {
         let mut out = Vec::new();
         let url = Url::parse(url).unwrap();
-        write_head(&mut out, (method, &url), fields, content, (1, false))?;
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        write_head(&mut out, (method, &url), &fields, content, (1, false))?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -194,8 +194,10 @@ mod tests {
         let url = Url::parse("https://a:1/b?c#d").unwrap();
         let fields =
             [("Accept", " x "), ("Host", "b"), ("Connection", "close"), ("TE", "trailers"), ("Upgrade", "x")];
-        let all = fields_h2(("PUT", &url), fields.into_iter(), Content::Length(3));
-        let told: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let all = fields_h2(("PUT", &url), fields, Content::Length(3));
+        let told: Vec<_> =
+            all.iter().map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
         let expected =
             [":method=PUT", ":scheme=https", ":authority=a:1", ":path=/b?c", "accept=x", "content-length=3"];
         assert_eq!(told, expected);

@@ -406,19 +406,27 @@ impl Desk<'_> {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
-            fields.add(text(name), text(value));
+            fields.add(text(name), value);
         }
         let request = Request {
             method: text(head.method_name),
+            target: text(head.target_octets),
+            version: match head.version {
+                Version::Http10 => "1.0",
+                Version::Http11 => "1.1",
+                Version::Http2 => "2",
+            },
             path: path.to_owned(),
             query: head.target.resource().and_then(|resource| resource.query).map(text),
             host: text(head.host_name()),
+            port: head.port(),
             fields,
             body: doorway_net::web::Body::Empty,
             remote,
             secure: false,
             unix_user: None,
             user,
+            informational: None,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
         let origin = route.cors.as_ref().and(head.fields.first(b"origin")).map(<[u8]>::to_vec);

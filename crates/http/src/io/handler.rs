@@ -270,7 +270,7 @@ pub(super) fn begin_response<'a>(
     let mut writer = begin(setup, out, form, dates, status, own);
     for (name, value) in response.fields.iter() {
         if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
-            writer.field(name, value.as_bytes());
+            writer.field(name, value);
         }
     }
     writer

@@ -184,16 +184,19 @@ impl Shared {
         }
         let upload = outgoing.upload();
         let fields = outgoing.fields();
-        let octets = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let octets = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let Some(stream) = state.engine.ask(&mut state.out, outgoing.method, octets, upload.is_none()) else {
             return Poll::Ready(Err(ClientError::Unseen));
         };
         state.exchanges.insert(stream, Exchange::default());
         state.wake_driver();
-        let text = || fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+        let text = || {
+            let line = |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+            fields.iter().flat_map(line).collect::<Vec<u8>>()
+        };
         if inner.world.trace().is_on() {
             let summary = || format!("stream {stream} {}", outgoing.summary());
-            record(&inner.world, self.flow, Direction::Out, text().as_bytes(), summary);
+            record(&inner.world, self.flow, Direction::Out, &text(), summary);
         }
         drop(guard);
         Poll::Ready(Ok(Exchanging { shared: Arc::clone(self), stream, upload, sent: 0 }))

@@ -456,7 +456,7 @@ impl Head {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
-            fields.add(text(name), text(value));
+            fields.add(text(name), value);
         }
         Self {
             status: head.status.code(),

@@ -19,7 +19,7 @@ pub(super) struct Outgoing {
     pub(super) method: Method,
     method_name: String,
     url: Url,
-    fields: Vec<(String, String)>,
+    fields: Vec<(String, Vec<u8>)>,
     body: Body,
     content: Content,
     http10: bool,
@@ -41,7 +41,7 @@ impl Outgoing {
             (Body::Stream(_), Some(octets)) => Content::Length(octets),
             (Body::Stream(_), None) => Content::Chunked,
         };
-        let mut fields: Vec<(String, String)> =
+        let mut fields: Vec<(String, Vec<u8>)> =
             fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let known = fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("expect"));
         let long = match &body {
@@ -51,9 +51,9 @@ impl Outgoing {
         };
         let expects = !http10 && (known || long);
         if expects && !known {
-            fields.push(("Expect".to_owned(), "100-continue".to_owned()));
+            fields.push(("Expect".to_owned(), b"100-continue".to_vec()));
         }
-        let borrowed: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let borrowed: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         check(&method_name, &borrowed).map_err(ClientError::Request)?;
         let (method, last) = (Method::parse(method_name.as_bytes()), !kept || http10);
         Ok(Self { method, method_name, url, fields, body, content, http10, last, expects, spent: false })
@@ -68,7 +68,7 @@ impl Outgoing {
     pub(super) fn head(&self) -> Result<(Vec<u8>, bool), ClientError> {
         let mut head = Vec::new();
         let fields: Vec<_> =
-            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let line = (self.method_name.as_str(), &self.url);
         write_head(&mut head, line, &fields, self.content, (u8::from(!self.http10), self.last))
             .map_err(ClientError::Request)?;
@@ -76,9 +76,9 @@ impl Outgoing {
     }
 
     /// The fields as HTTP/2 has them. Nobody is asked beforehand there: a stream can be given up alone.
-    pub(super) fn fields(&self) -> Vec<(String, String)> {
+    pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
         let fields = self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("expect"));
-        let fields = fields.map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields = fields.map(|(name, value)| (name.as_str(), value.as_slice()));
         fields_h2((&self.method_name, &self.url), fields, self.content)
     }
 
