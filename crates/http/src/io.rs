@@ -18,6 +18,7 @@
 //! | `login.rs` | [`Login`]: the page with the form |
 //! | `visit.rs` | [`Visit`]: the session of a request, for handlers |
 //! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
+//! | `cache.rs`, `cache/` | responses of other servers, kept in memory and on disk |
 //! | `access_log.rs` | lines about responses, taken to a file beside the workers |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `h2.rs`, `h2/` | an HTTP/2 connection's task, and what is under way on its streams |
@@ -28,6 +29,7 @@ mod access_log;
 mod authenticator;
 mod batch;
 mod body;
+pub mod cache;
 pub mod client;
 mod cold;
 mod compress;
