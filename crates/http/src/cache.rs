@@ -4,15 +4,40 @@
 //! | --- | --- |
 //! | `key.rs` | [`Key`]: what names everything kept for one target |
 //! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
+//! | `lines.rs` | [`FieldLines`]: fields wherever they are kept |
+//! | `policy.rs` | [`Policy`]: what an operator decides |
+//! | `control.rs`, `targeted.rs` | Cache-Control and its kin |
+//! | `request.rs` | [`Request`]: what of a request matters |
 //! | `stored.rs` | [`Stored`]: a response that is kept, without its content |
+//! | `age.rs`, `freshness.rs`, `stale.rs` | how old, for how long, and how long after that |
+//! | `vary.rs` | which of several variants a request selects |
+//! | `reuse.rs` | [`decide`]: what a request is answered with |
+//! | `status.rs` | [`CacheStatus`]: what is told about it |
 //!
 //! Pure: requests, responses, time and policy come in as values. Not here: octets of contents, memory and
 //! disk, waiting for the origin; those are `io::cache`.
 
+pub mod age;
+pub mod control;
+pub mod freshness;
 mod key;
+mod lines;
+mod policy;
 mod purge;
+mod request;
+mod reuse;
+pub mod stale;
+mod status;
 mod stored;
+mod targeted;
+pub mod vary;
 
-pub use key::Key;
+pub use freshness::{Freshness, Terms};
+pub use key::{Key, QueryRule, Target};
+pub use lines::FieldLines;
+pub use policy::{Policy, Targets};
 pub use purge::{Purge, PurgeWhat};
+pub use request::Request;
+pub use reuse::{Candidate, Verdict, decide};
+pub use status::{CacheStatus, Forward};
 pub use stored::{Moment, Stored};
