@@ -105,7 +105,37 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Content of which nothing but its length is told.
+struct Announced(Option<u64>);
+
+impl BodyStream for Announced {
+    fn poll_piece(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(self.0.is_none_or(|octets| octets > 0).then(|| Err(io::ErrorKind::UnexpectedEof.into())))
+    }
+
+    fn octets(&self) -> Option<u64> {
+        self.0
+    }
+}
+
 impl Body {
+    /// Content that is not sent, in answer to HEAD and with 304: the head says how long it would be, if that is
+    /// known (RFC 9110 §8.6). To read it is an error.
+    #[must_use]
+    pub fn announced(octets: Option<u64>) -> Self {
+        Self::Stream(Box::pin(Announced(octets)))
+    }
+
+    /// How many octets it has, where that is known.
+    #[must_use]
+    pub fn octets(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Whole(octets) => Some(octets.len() as u64),
+            Self::Stream(stream) => stream.octets(),
+        }
+    }
+
     /// Reads the whole body, up to `octets_max`.
     ///
     /// # Errors
@@ -199,7 +229,8 @@ impl Request {
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// Field lines; no `Content-Length`, `Transfer-Encoding`, `Connection` or `Date`.
+    /// Field lines. Those that frame the message (`Content-Length`, `Transfer-Encoding`, `Connection`) are the
+    /// server's; so is `Date`, unless the handler hands on that of another server.
     pub fields: Fields,
     /// Content.
     pub body: Body,

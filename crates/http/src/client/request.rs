@@ -62,8 +62,24 @@ pub fn check(method: &str, fields: &[(&str, &[u8])]) -> Result<(), Unwritable> {
     Ok(())
 }
 
-/// Appends the head of a request for `url`. `last` says that the connection ends after it; `minor` is 0 or
-/// 1, of the version.
+/// The first line of a request, and what it asks of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'l> {
+    /// The method.
+    pub method: &'l str,
+    /// What is asked for.
+    pub url: &'l Url,
+    /// Whether the target is the whole URL, as for a proxy (RFC 9112 §3.2.2).
+    pub absolute: bool,
+    /// 0 or 1, of the version.
+    pub minor: u8,
+    /// Whether the connection ends after it.
+    pub last: bool,
+    /// The protocol that is asked for in place of HTTP (RFC 9110 §7.8).
+    pub upgrade: Option<&'l str>,
+}
+
+/// Appends the head of a request.
 ///
 /// Fields of which the client is in charge are left out of `fields`.
 ///
@@ -71,13 +87,16 @@ pub fn check(method: &str, fields: &[(&str, &[u8])]) -> Result<(), Unwritable> {
 /// [`Unwritable`], and nothing is appended.
 pub fn write_head(
     out: &mut Vec<u8>,
-    (method, url): (&str, &Url),
+    line: &Line<'_>,
     fields: &[(&str, &[u8])],
     content: Content,
-    (minor, last): (u8, bool),
 ) -> Result<(), Unwritable> {
+    let &Line { method, url, absolute, minor, last, upgrade } = line;
     check(method, fields)?;
-    let target = if Method::parse(method.as_bytes()) == Method::Connect {
+    check(method, &[("Upgrade", upgrade.unwrap_or_default().as_bytes())])?;
+    let target = if absolute {
+        format!("{}://{}{}", url.scheme, url.authority(), url.target())
+    } else if Method::parse(method.as_bytes()) == Method::Connect {
         format!("{}:{}", url.host, url.port_or_default().unwrap_or_default())
     } else {
         url.target()
@@ -96,6 +115,9 @@ pub fn write_head(
         Content::Chunked => line("Transfer-Encoding: chunked\r\n"),
     }
     match (minor, last) {
+        (1.., false) if let Some(protocol) = upgrade => {
+            line(&format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n"));
+        }
         (1.., true) => line("Connection: close\r\n"),
         (0, false) => line("Connection: keep-alive\r\n"),
         _ => {}
@@ -167,7 +189,8 @@ mod tests {
         let mut out = Vec::new();
         let url = Url::parse(url).unwrap();
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        write_head(&mut out, (method, &url), &fields, content, (1, false))?;
+        let line = Line { method, url: &url, absolute: false, minor: 1, last: false, upgrade: None };
+        write_head(&mut out, &line, &fields, content)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use doorway_base::Instant;
 use doorway_base::trace::{Direction, Flow};
-use doorway_net::web::Bytes;
+use doorway_net::web::{Bytes, Informational};
 use doorway_net::{BoxFuture, Stream};
 use tokio::io::AsyncWrite;
 
@@ -83,6 +83,8 @@ struct Exchange {
     /// Whether content waits for a window, or for the socket.
     blocked: bool,
     waker: Option<Waker>,
+    /// Who hears of informational responses.
+    told: Option<Informational>,
 }
 
 impl Exchange {
@@ -188,7 +190,8 @@ impl Shared {
         let Some(stream) = state.engine.ask(&mut state.out, outgoing.method, octets, upload.is_none()) else {
             return Poll::Ready(Err(ClientError::Unseen));
         };
-        state.exchanges.insert(stream, Exchange::default());
+        let told = outgoing.informational.clone();
+        state.exchanges.insert(stream, Exchange { told, ..Exchange::default() });
         state.wake_driver();
         let text = || {
             let line = |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
@@ -440,6 +443,9 @@ impl Driver {
                         continue;
                     }
                     exchange.informational += 1;
+                    if let Some(told) = &exchange.told {
+                        told.send(head.status.code(), Head::of(&head).fields);
+                    }
                     if exchange.informational > INFORMATIONAL_MAX {
                         exchange.ended(Err(Fault::Broken(Violation::new(&rule::STATUS, stream))));
                         engine.reset(out, stream, ErrorCode::ENHANCE_YOUR_CALM);
