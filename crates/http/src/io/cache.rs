@@ -3,12 +3,14 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `object.rs` | [`Object`]: a response that is kept; [`Reading`]: its content on the way to a client |
+//! | `heads.rs` | [`Heads`]: the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
 //! | `turn.rs` | [`Turn`]: who asks the origin, and who waits for what that brings |
 //!
 //! What may be kept and used again is decided in [`crate::cache`], which is pure. Here octets are kept.
 
 mod fill;
+mod heads;
 mod object;
 mod turn;
 
@@ -103,7 +105,7 @@ impl Cache {
     /// [`Cache::load`] says.
     #[must_use]
     pub fn find(&self, url: &str) -> Variants {
-        match lock(&self.objects).get(&Key::new(url)).map(Vec::as_slice) {
+        match lock(&self.objects).get(url).map(Vec::as_slice) {
             None | Some([]) => Variants::None,
             Some([object]) => Variants::One(Arc::clone(object)),
             Some(objects) => Variants::Many(objects.to_vec()),

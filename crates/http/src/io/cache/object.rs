@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use doorway_net::web::{BodyStream, Bytes};
 
 use super::fill::Fill;
+use super::heads::Heads;
 use crate::cache::{Key, Stored};
 
 /// A response that is kept, or is about to be.
@@ -21,6 +22,7 @@ pub struct Object {
     octets: Option<u64>,
     content: Content,
     must_validate: AtomicBool,
+    heads: OnceLock<Heads>,
 }
 
 /// Where a content is.
@@ -40,7 +42,8 @@ impl fmt::Debug for Object {
 
 impl Object {
     pub(super) fn new(number: u64, key: Key, stored: Stored, octets: Option<u64>, content: Content) -> Self {
-        Self { number, key, stored, octets, content, must_validate: AtomicBool::new(false) }
+        let (must_validate, heads) = Default::default();
+        Self { number, key, stored, octets, content, must_validate, heads }
     }
 
     /// The same response with its content elsewhere.
@@ -96,6 +99,13 @@ impl Object {
             Content::Memory(content) => Some(content),
             Content::Filling(_) => None,
         }
+    }
+
+    /// Its head as it is sent, made when it is first wanted, and its whole content; `None` while that is not in
+    /// memory.
+    pub(in crate::io) fn ready(&self) -> Option<(&Heads, &Bytes)> {
+        let content = self.in_memory()?;
+        Some((self.heads.get_or_init(|| Heads::new(&self.stored, content.len() as u64)), content))
     }
 
     /// Whether its content still arrives.
