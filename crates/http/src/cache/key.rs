@@ -20,10 +20,47 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host(&self.0)
+    }
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// The host of an absolute URL, without a port; empty where there is none.
+#[must_use]
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_found_in_its_url() {
+        for (url, expected) in [
+            ("http://a.example/b", "a.example"),
+            ("https://a.example:8443/b:c", "a.example"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+            ("http://a.example", "a.example"),
+            ("http://a.example?b", "a.example"),
+            ("b", ""),
+        ] {
+            assert_eq!(Key::new(url).host(), expected, "{url}");
+        }
     }
 }
