@@ -26,6 +26,12 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host(&self.0)
+    }
 }
 
 impl fmt::Display for Key {
@@ -160,6 +166,17 @@ fn push_triplet(out: &mut String, octet: u8) {
     out.push(char::from(DIGITS[usize::from(octet & 15)]));
 }
 
+/// The host of an absolute URL, without a port; empty where there is none.
+#[must_use]
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +196,21 @@ mod tests {
             None => (&rest[slash..], None),
         };
         Target { secure, host: &rest.as_bytes()[..slash], path: path.as_bytes(), query }
+    }
+
+    #[test]
+    fn a_host_is_found_in_its_url() {
+        for (url, expected) in [
+            ("http://a.example/b", "a.example"),
+            ("https://a.example:8443/b:c", "a.example"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+            ("http://a.example", "a.example"),
+            ("http://a.example?b", "a.example"),
+            ("b", ""),
+        ] {
+            assert_eq!(Key::new(url).host(), expected, "{url}");
+        }
     }
 
     #[test]
