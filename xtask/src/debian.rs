@@ -22,6 +22,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("aria2c", "aria2"),
     ("w3m", "w3m"),
+    ("lynx", "lynx"),
     ("nginx", "nginx-light"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/h2", "python3-h2"),

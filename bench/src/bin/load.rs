@@ -11,7 +11,7 @@
 //! load flood PORT ZONE RATE SECONDS       RATE names of ZONE a second, each another one, from 250 addresses
 //! load names ROUND COUNT                  prints a list of names of the small internet, others each round
 //! load idle PORT COUNT SECONDS            opens connections, asks once on each and keeps them silent
-//! load slow PORT COUNT SECONDS            opens connections and sends a head, one octet a second
+//! load slow PORT COUNT SECONDS            opens connections that send heads and bodies, and read, an octet a second
 //! ```
 
 use std::fmt::Write as _;
@@ -467,16 +467,25 @@ fn idle(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
     Ok(())
 }
 
+/// A third each: heads, bodies, and reads of a large file, an octet a second or as little as can be read.
 fn slow(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
-    let mut streams = open_all(port, count)?;
+    let mut streams: Vec<_> = open_all(port, count)?.into_iter().zip((0..3).cycle()).collect();
     println!("open {}", streams.len());
-    let head = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
-    for stream in &mut streams {
-        let _ = stream.write_all(head);
+    let first: [&[u8]; 3] = [
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n",
+        b"GET /1m.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ];
+    for (stream, kind) in &mut streams {
+        let _ = stream.write_all(first[*kind]);
     }
+    let mut little = [0; 256];
     for _ in 0..seconds {
         std::thread::sleep(Duration::from_secs(1));
-        streams.retain_mut(|stream| stream.write_all(b"x").is_ok());
+        streams.retain_mut(|(stream, kind)| match kind {
+            2 => stream.read(&mut little).is_ok_and(|octets| octets > 0),
+            _ => stream.write_all(b"x").is_ok(),
+        });
     }
     println!("left {}", streams.len());
     Ok(())

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `key.rs` | [`Key`]: what names everything kept for one target |
+//! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
 //! | `lines.rs` | [`FieldLines`]: fields wherever they are kept |
 //! | `policy.rs` | [`Policy`]: what an operator decides |
 //! | `control.rs`, `targeted.rs` | Cache-Control and its kin |
@@ -27,6 +28,7 @@ pub mod invalidation;
 mod key;
 mod lines;
 mod policy;
+mod purge;
 mod request;
 mod reuse;
 pub mod selection;
@@ -42,6 +44,7 @@ pub use freshness::{Freshness, Terms};
 pub use key::{Key, QueryRule, Target};
 pub use lines::FieldLines;
 pub use policy::{Policy, Targets};
+pub use purge::{Purge, PurgeWhat};
 pub use request::Request;
 pub use reuse::{Candidate, Verdict, decide};
 pub use status::{CacheStatus, Forward};

@@ -1,6 +1,8 @@
-//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`check`] what of them cannot be
-//! true together. Bounds on who is let in are the same for every service and not here.
+//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`cache`] has `[[http.cache]]`,
+//! [`check`] what of them cannot be true together. Bounds on who is let in are the same for every service
+//! and not here.
 
+pub mod cache;
 pub mod check;
 pub mod route;
 pub mod site;
@@ -15,6 +17,7 @@ use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
+pub use cache::{CacheConfig, QueryRule, StatusDetail};
 pub use route::{CorsConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};
 
@@ -147,6 +150,12 @@ pub const SECTION: Section = Section {
             default: Preset::List(&[]),
             help: "What is served under a name of its own.",
         },
+        Key {
+            name: "cache",
+            kind: Kind::Tables(cache::CACHE_KEYS),
+            default: Preset::List(&[]),
+            help: "A cache for what other servers answer.",
+        },
     ],
 };
 
@@ -200,6 +209,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// What is served under names of its own.
     pub sites: Vec<SiteConfig>,
+    /// Caches for what other servers answer.
+    pub caches: Vec<CacheConfig>,
 }
 
 impl Default for Config {
@@ -241,6 +252,12 @@ impl Config {
                 },
             }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
+            caches: values
+                .tables("cache")
+                .iter()
+                .filter(|cache| cache.is_complete())
+                .map(CacheConfig::read)
+                .collect(),
         }
     }
 

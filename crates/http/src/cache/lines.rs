@@ -33,7 +33,7 @@ impl FieldLines for wire::Fields<'_> {
 
 impl FieldLines for web::Fields {
     fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        self.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        self.iter().map(|(name, value)| (name.as_bytes(), value))
     }
 }
 
