@@ -14,6 +14,10 @@
 //! | `age.rs`, `freshness.rs`, `stale.rs` | how old, for how long, and how long after that |
 //! | `vary.rs` | which of several variants a request selects |
 //! | `reuse.rs` | [`decide`]: what a request is answered with |
+//! | `storable.rs` | [`store`]: what may be kept, and what of it |
+//! | `validation.rs` | what is asked about it, and what the answer changes |
+//! | `selection.rs` | what of it answers a request with conditions or ranges |
+//! | `invalidation.rs` | what a change makes useless |
 //! | `status.rs` | [`CacheStatus`]: what is told about it |
 //! | `purges.rs` | [`purges`]: such orders, as they are carried out |
 //! | `record.rs` | [`record`]: a response as it lies on disk |
@@ -26,6 +30,7 @@ pub mod admission;
 pub mod age;
 pub mod control;
 pub mod freshness;
+pub mod invalidation;
 mod key;
 mod lines;
 mod names;
@@ -35,11 +40,14 @@ pub mod purges;
 pub mod record;
 mod request;
 mod reuse;
+pub mod selection;
 pub mod stale;
 mod status;
+mod storable;
 mod stored;
 pub mod tags;
 mod targeted;
+pub mod validation;
 pub mod vary;
 
 pub use freshness::{Freshness, Terms};
@@ -51,4 +59,8 @@ pub use purge::{Purge, PurgeWhat};
 pub use request::Request;
 pub use reuse::{Candidate, Verdict, decide};
 pub use status::{CacheStatus, Forward};
+pub use storable::{NotStored, Received, store};
 pub use stored::{Moment, Stored};
+
+#[cfg(test)]
+mod tests;

@@ -98,8 +98,9 @@ impl Terms {
     #[must_use]
     pub fn lifetime(&self, policy: &Policy) -> Duration {
         self.explicit.unwrap_or_else(|| {
-            let unchanged = self.unchanged.unwrap_or_default();
-            (unchanged * policy.heuristic_percent / 100).min(HEURISTIC_MAX)
+            let unchanged_seconds = self.unchanged.unwrap_or_default().as_secs();
+            let percent = u64::from(policy.heuristic_percent);
+            Duration::from_secs(unchanged_seconds.saturating_mul(percent) / 100).min(HEURISTIC_MAX)
         })
     }
 }
