@@ -55,7 +55,7 @@ pub fn select(
 
 /// The stored fields that go with a 304 (RFC 9110 §15.4.5): none about the content that is not sent, but for
 /// the validator.
-pub fn fields_of_not_modified(stored: &Fields) -> impl Iterator<Item = (&str, &str)> {
+pub fn fields_of_not_modified(stored: &Fields) -> impl Iterator<Item = (&str, &[u8])> {
     let tagged = stored.first("etag").is_some();
     stored.iter().filter(move |(name, _)| {
         let is = |other: &str| name.eq_ignore_ascii_case(other);

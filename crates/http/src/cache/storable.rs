@@ -236,7 +236,7 @@ fn kept_fields(fields: &Fields, control: &ResponseControl, received: UnixTime) -
     }
     if !dated {
         let date = write_date(date(fields, received));
-        kept.add("Date", String::from_utf8_lossy(&date));
+        kept.add("Date", date);
     }
     kept
 }

@@ -117,7 +117,7 @@ fn redated(fields: &Fields, wall: UnixTime) -> Fields {
     for (name, value) in fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("date")) {
         dated.add(name, value);
     }
-    dated.add("Date", String::from_utf8_lossy(&crate::wire::date::write_date(wall)));
+    dated.add("Date", crate::wire::date::write_date(wall));
     dated
 }
 

@@ -8,7 +8,7 @@ use crate::cache::validation::{
 use crate::representation::Selected;
 
 fn lines(fields: &Fields) -> Vec<String> {
-    fields.iter().map(|(name, value)| format!("{name}: {value}")).collect()
+    fields.texts().map(|(name, value)| format!("{name}: {value}")).collect()
 }
 
 /// What is stored after a 304 that came 20 seconds later.
