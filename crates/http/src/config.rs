@@ -1,6 +1,8 @@
 //! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`upstream`] `[[http.upstream]]`,
-//! [`check`] what of them cannot be true together. Bounds on who is let in are the same for every service and not here.
+//! [`cache`] `[[http.cache]]`, [`check`] what of them cannot be true together. Bounds on who is let in are the
+//! same for every service and not here.
 
+pub mod cache;
 pub mod check;
 pub mod route;
 pub mod site;
@@ -16,6 +18,7 @@ use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
+pub use cache::{CacheConfig, QueryRule, StatusDetail};
 pub use route::{CorsConfig, ProxyConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};
 pub use upstream::{HealthConfig, UpstreamConfig};
@@ -155,6 +158,12 @@ pub const SECTION: Section = Section {
             default: Preset::List(&[]),
             help: "Servers that routes hand requests on to.",
         },
+        Key {
+            name: "cache",
+            kind: Kind::Tables(cache::CACHE_KEYS),
+            default: Preset::List(&[]),
+            help: "A cache for what other servers answer.",
+        },
     ],
 };
 
@@ -210,6 +219,8 @@ pub struct Config {
     pub sites: Vec<SiteConfig>,
     /// Servers that routes hand requests on to.
     pub upstreams: Vec<UpstreamConfig>,
+    /// Caches for what other servers answer.
+    pub caches: Vec<CacheConfig>,
 }
 
 impl Default for Config {
@@ -256,6 +267,12 @@ impl Config {
                 .iter()
                 .filter(|upstream| upstream.is_complete())
                 .map(UpstreamConfig::read)
+                .collect(),
+            caches: values
+                .tables("cache")
+                .iter()
+                .filter(|cache| cache.is_complete())
+                .map(CacheConfig::read)
                 .collect(),
         }
     }

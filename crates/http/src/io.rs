@@ -7,6 +7,7 @@
 //! | `folder.rs` | a folder with the rules of its site |
 //! | `connection.rs` | one connection's task: read, answer, wait, end |
 //! | `batch.rs` | the hot path: all requests of one read into one write |
+//! | `cached.rs` | what a cache has in memory, on the hot path |
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
@@ -18,6 +19,7 @@
 //! | `login.rs` | [`Login`]: the page with the form |
 //! | `visit.rs` | [`Visit`]: the session of a request, for handlers |
 //! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
+//! | `cache.rs`, `cache/` | responses of other servers, kept in memory and on disk |
 //! | `access_log.rs` | lines about responses, taken to a file beside the workers |
 //! | `proxy.rs`, `proxy/` | requests that are handed on to other servers |
 //! | `handler.rs` | requests that a `web::Handler` answers |
@@ -29,6 +31,8 @@ mod access_log;
 mod authenticator;
 mod batch;
 mod body;
+pub mod cache;
+mod cached;
 pub mod client;
 mod cold;
 mod compress;

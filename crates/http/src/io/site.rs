@@ -6,11 +6,14 @@ use std::sync::Arc;
 use doorway_net::web::{Fetch, Handler};
 
 use super::authenticator::Authenticator;
+use super::cache::Cache;
+use super::cached::Cached;
 use super::folder::Folder;
 use super::gate::Gate;
 use super::proxy::{Proxies, Reverse};
 use crate::Status;
 use crate::auth::Demand;
+use crate::cache::Policy;
 use crate::config::{Config, ProxyConfig, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
@@ -33,8 +36,10 @@ pub struct Handlers {
     caching: Option<Arc<Caching>>,
 }
 
-/// Puts the cache of a name in front of whom a route asks; `None` when there is no cache of that name.
-pub type Caching = dyn Fn(&str, Arc<dyn Fetch>) -> Option<Arc<dyn Handler>> + Send + Sync;
+/// Puts the cache of a name in front of whom a route asks: the cache, the policy by which it is fresh, and the
+/// handler that fills it; `None` when there is no cache of that name.
+pub type Caching =
+    dyn Fn(&str, Arc<dyn Fetch>) -> Option<(Arc<Cache>, Policy, Arc<dyn Handler>)> + Send + Sync;
 
 impl Handlers {
     /// Adds a part.
@@ -66,15 +71,17 @@ impl Handlers {
     }
 
     /// Who hands requests on as a route says.
-    fn proxy(&self, config: &ProxyConfig) -> Result<Arc<dyn Handler>, Error> {
+    fn proxy(&self, config: &ProxyConfig) -> Result<Does, Error> {
         let unknown = |why: &str| Error::Upstream { name: config.to.join(", "), why: why.to_owned() };
         let proxies = self.proxies.as_ref().ok_or_else(|| unknown("there is no proxy here"))?;
         let upstream = proxies.find(&config.to).ok_or_else(|| unknown("there is none of this name"))?;
         let reverse = Reverse::new(Arc::clone(upstream), Arc::clone(proxies.name()), config.buffers);
         let reverse = Arc::new(reverse);
-        let Some(cache) = &config.cache else { return Ok(reverse) };
-        let cached = self.caching.as_ref().and_then(|caching| caching(cache, reverse));
-        cached.ok_or_else(|| unknown(&format!("there is no cache called `{cache}`")))
+        let Some(name) = &config.cache else { return Ok(Does::Handler(reverse)) };
+        let cached = self.caching.as_ref().and_then(|caching| caching(name, reverse));
+        let none = || unknown(&format!("there is no cache called `{name}`"));
+        let (cache, policy, handler) = cached.ok_or_else(none)?;
+        Ok(Does::Cached(Arc::new(Cached { cache, policy, handler })))
     }
 
     /// The gate for users and ways as the config has them; `None` where everybody is let in.
@@ -156,6 +163,8 @@ pub(super) enum Does {
     Respond { text: Arc<str>, status: u16 },
     /// A part of the program.
     Handler(Arc<dyn Handler>),
+    /// A part of the program whose responses are kept.
+    Cached(Arc<Cached>),
 }
 
 impl std::fmt::Debug for Route {
@@ -166,6 +175,7 @@ impl std::fmt::Debug for Route {
             Does::Redirect { .. } => "redirect",
             Does::Respond { .. } => "respond",
             Does::Handler(_) => "handler",
+            Does::Cached(_) => "cached handler",
         };
         f.debug_struct("Route").field("pattern", &self.pattern).field("does", &does).finish_non_exhaustive()
     }
@@ -205,6 +215,25 @@ impl Sites {
     pub fn mount(mut self, prefix: &str, handler: Arc<dyn Handler>) -> Self {
         let pattern = Pattern::parse(prefix).expect("a prefix begins with a slash");
         self.sites[0].add(Route { pattern, does: Does::Handler(handler), methods: None, ..Route::page() });
+        self
+    }
+
+    /// As [`Sites::mount`], for a handler whose responses are kept in `cache`: what is there in memory and
+    /// fresh by `policy` is sent without asking the handler, which itself fills the cache.
+    ///
+    /// # Panics
+    /// When `prefix` begins with no slash.
+    #[must_use]
+    pub fn mount_cached(
+        mut self,
+        prefix: &str,
+        handler: Arc<dyn Handler>,
+        cache: Arc<Cache>,
+        policy: Policy,
+    ) -> Self {
+        let pattern = Pattern::parse(prefix).expect("a prefix begins with a slash");
+        let does = Does::Cached(Arc::new(Cached { cache, policy, handler }));
+        self.sites[0].add(Route { pattern, does, methods: None, ..Route::page() });
         self
     }
 
@@ -343,7 +372,7 @@ impl Does {
             Self::Redirect { .. } | Self::Respond { .. } => {
                 reading.with(Method::Post).with(Method::Put).with(Method::Delete).with(Method::Patch)
             }
-            Self::Handler(_) => Methods::NONE,
+            Self::Handler(_) | Self::Cached(_) => Methods::NONE,
         }
     }
 }
@@ -372,7 +401,7 @@ impl Route {
             RouteDoes::Respond { text, status } => {
                 Does::Respond { text: text.as_str().into(), status: *status }
             }
-            RouteDoes::Proxy(proxy) => Does::Handler(handlers.proxy(proxy)?),
+            RouteDoes::Proxy(proxy) => handlers.proxy(proxy)?,
             RouteDoes::Mount(name) => match handlers.find(name) {
                 Some(handler) => Does::Handler(Arc::clone(handler)),
                 None => {
@@ -391,7 +420,7 @@ impl Route {
         )?;
         let wanted = Methods::named(config.methods.iter().map(String::as_str));
         let methods = match &does {
-            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
+            Does::Handler(_) | Does::Cached(_) => wanted.map(|wanted| wanted.with(Method::Options)),
             does => {
                 let takes = does.methods(gate.is_some());
                 Some(wanted.map_or(takes, |wanted| takes.both(wanted.with(Method::Options))))

@@ -84,10 +84,11 @@ impl TcpService for Scripted {
     }
 }
 
-/// The next request with its content as it stands on the wire; `None` at the end.
+/// The next request with its content as it stands on the wire, octets beyond ASCII as `\xff`; `None` at the end.
 async fn next_request(stream: &mut doorway_net::Stream, waiting: &mut Vec<u8>) -> Option<String> {
     loop {
-        let text = String::from_utf8_lossy(waiting).into_owned();
+        let text: String =
+            waiting.iter().map(|octet| if octet.is_ascii() { char::from(*octet) } else { '?' }).collect();
         if let Some(end) = text.find("\r\n\r\n").map(|end| end + 4) {
             let lower = text[..end].to_ascii_lowercase();
             let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
@@ -99,8 +100,11 @@ async fn next_request(stream: &mut doorway_net::Stream, waiting: &mut Vec<u8>) -
                 None => end,
             };
             if waiting.len() >= whole {
-                let request = waiting.drain(..whole).collect::<Vec<u8>>();
-                return Some(String::from_utf8_lossy(&request).into_owned());
+                let shown = |octet: u8| match octet.is_ascii() {
+                    true => char::from(octet).to_string(),
+                    false => format!("\\x{octet:02x}"),
+                };
+                return Some(waiting.drain(..whole).map(shown).collect());
             }
         }
         let mut piece = vec![0; 4096];
