@@ -45,6 +45,7 @@ mod screen;
 mod services;
 mod storage;
 mod upkeep;
+mod upstreams;
 mod visitors;
 mod wiring;
 

@@ -143,6 +143,12 @@ impl Services {
         Arc::clone(&self.parts().dns)
     }
 
+    /// The web server that serves now, and whom it hands requests on to.
+    pub(crate) fn web_server(&self) -> (Arc<http::Server>, Arc<Proxies>) {
+        let parts = self.parts();
+        (Arc::clone(&parts.http), Arc::clone(&parts.proxies))
+    }
+
     /// Takes the last lines of the access log to their file.
     pub(crate) fn keep_access_log(&self) {
         let http = Arc::clone(&self.parts().http);
@@ -537,8 +543,9 @@ struct HttpPart(Arc<Services>);
 
 impl Measured for HttpPart {
     fn measure(&self, page: &mut Page) {
-        let http = Arc::clone(&self.0.parts().http);
+        let (http, proxies) = self.0.web_server();
         metrics::http::measure(&http, &self.0.logins, page);
+        metrics::proxy::measure(&proxies, page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {

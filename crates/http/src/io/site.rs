@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::cached::Cached;
 use super::folder::Folder;
 use super::gate::Gate;
-use super::proxy::{Proxies, Reverse};
+use super::proxy::{Proxies, Reverse, Upstream};
 use crate::Status;
 use crate::auth::Demand;
 use crate::cache::Policy;
@@ -22,6 +22,7 @@ use crate::own_fields::OwnFields;
 use crate::pattern::Pattern;
 use crate::wire::Method;
 use crate::wire::method::Methods;
+use crate::wire::path::canonical;
 use crate::wire::response::ResponseWriter;
 
 /// Longest page for errors, in octets.
@@ -70,12 +71,19 @@ impl Handlers {
         self
     }
 
+    /// Whose servers a route asks.
+    fn upstream(&self, config: &ProxyConfig) -> Result<&Arc<Upstream>, Error> {
+        let unknown =
+            || Error::Upstream { name: config.to.join(", "), why: "there is none of this name".to_owned() };
+        self.proxies.as_ref().and_then(|proxies| proxies.find(&config.to)).ok_or_else(unknown)
+    }
+
     /// Who hands requests on as a route says.
     fn proxy(&self, config: &ProxyConfig) -> Result<Does, Error> {
         let unknown = |why: &str| Error::Upstream { name: config.to.join(", "), why: why.to_owned() };
-        let proxies = self.proxies.as_ref().ok_or_else(|| unknown("there is no proxy here"))?;
-        let upstream = proxies.find(&config.to).ok_or_else(|| unknown("there is none of this name"))?;
-        let reverse = Reverse::new(Arc::clone(upstream), Arc::clone(proxies.name()), config.buffers);
+        let upstream = self.upstream(config)?;
+        let name = self.proxies.as_ref().map(|proxies| Arc::clone(proxies.name()));
+        let reverse = Reverse::new(Arc::clone(upstream), name.unwrap_or_default(), config.buffers);
         let reverse = Arc::new(reverse);
         let Some(name) = &config.cache else { return Ok(Does::Handler(reverse)) };
         let cached = self.caching.as_ref().and_then(|caching| caching(name, reverse));
@@ -148,6 +156,8 @@ pub(super) struct Route {
     pub(super) cors: Option<Cors>,
     /// What it demands of those who come.
     pub(super) gate: Option<Arc<Gate>>,
+    /// Whom it hands requests on to.
+    asks: Option<Arc<Upstream>>,
 }
 
 /// What answers on a route.
@@ -259,6 +269,13 @@ impl Sites {
             number = self.below.get(rest);
         }
         number.and_then(|number| self.sites.get(usize::from(*number))).unwrap_or(&self.sites[0])
+    }
+
+    /// The upstream that a request is handed on to.
+    pub(super) fn upstream_of(&self, host: &str, path: &str) -> Option<Arc<Upstream>> {
+        let site = self.find(host.as_bytes());
+        let path = canonical(path.as_bytes()).ok()?;
+        site.route(site.route_of(&path)).asks.clone()
     }
 
     /// Names of the sites, in the order of their numbers.
@@ -388,6 +405,7 @@ impl Route {
             fields: OwnFields::default(),
             cors: None,
             gate: None,
+            asks: None,
         }
     }
 
@@ -434,6 +452,10 @@ impl Route {
             fields,
             cors: config.cors.as_ref().map(Cors::new),
             gate,
+            asks: match &config.does {
+                RouteDoes::Proxy(proxy) => handlers.upstream(proxy).ok().cloned(),
+                _ => None,
+            },
         })
     }
 
@@ -446,6 +468,7 @@ impl Route {
             fields: self.fields.clone(),
             cors: self.cors.clone(),
             gate: self.gate.clone(),
+            asks: self.asks.clone(),
         }
     }
 
