@@ -189,7 +189,7 @@ pub(crate) struct FetchArgs {
     /// Ask for these octets alone, such as 0-99, 100- or -20
     #[arg(short, long, value_name = "RANGE")]
     pub(crate) range: Option<String>,
-    /// Write the body to this file
+    /// Write the body to this file; for one URL
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Fetch only what the output file lacks
@@ -223,10 +223,10 @@ pub(crate) struct FetchArgs {
     #[arg(long)]
     pub(crate) close: bool,
     /// Send all requests ahead on one connection
-    #[arg(long, conflicts_with_all = ["parallel", "close"])]
+    #[arg(long, conflicts_with_all = ["parallel", "close", "data", "upload", "forms", "resume"])]
     pub(crate) pipeline: bool,
     /// Send all requests at once: over HTTP/2 on one connection, else each on its own
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["data", "upload", "forms", "resume"])]
     pub(crate) parallel: bool,
     /// PEM file of the authorities that may vouch for a server, in place of the system's
     #[arg(long, value_name = "FILE")]

@@ -151,7 +151,6 @@ mod tests {
     use doorway_base::Trace;
     use doorway_net::os::Runtime;
     use doorway_net::tcp::{self, Connection, TcpOptions, TcpService};
-    use doorway_net::web::{Body, Fields};
 
     use super::*;
 
@@ -170,18 +169,7 @@ mod tests {
     fn ask(method: &str, path: &str, ready: bool) -> (u16, String) {
         let runtime = Runtime::start("gate", 1, Trace::off()).unwrap();
         let metrics = Metrics::new(runtime.world().clone(), vec![Arc::new(Half(ready))]);
-        let request = Request {
-            method: method.to_owned(),
-            path: path.to_owned(),
-            query: None,
-            host: "localhost".to_owned(),
-            fields: Fields::new(),
-            body: Body::Empty,
-            remote: "127.0.0.1:1".parse().unwrap(),
-            secure: false,
-            unix_user: None,
-            user: None,
-        };
+        let request = Request::new(method, path);
         let answer = async move {
             let response = metrics.handle(request).await;
             (response.status, response.body.read(1 << 20).await.unwrap())

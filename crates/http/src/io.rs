@@ -7,6 +7,7 @@
 //! | `folder.rs` | a folder with the rules of its site |
 //! | `connection.rs` | one connection's task: read, answer, wait, end |
 //! | `batch.rs` | the hot path: all requests of one read into one write |
+//! | `cached.rs` | what a cache has in memory, on the hot path |
 //! | `cold.rs`, `reply.rs` | requests that need a look at the disk; responses written into a batch |
 //! | `hot.rs` | small files as ready-made responses |
 //! | `files.rs` | [`Root`]: names looked up below a folder, and never outside |
@@ -30,6 +31,7 @@ mod authenticator;
 mod batch;
 mod body;
 pub mod cache;
+mod cached;
 pub mod client;
 mod cold;
 mod compress;

@@ -129,14 +129,26 @@ fn join(parts: Vec<Span>) -> Vec<Span> {
 #[must_use]
 #[doc(alias = "If-Range")]
 pub fn if_range(fields: &Fields<'_>, etag: &[u8], modified: UnixTime, now: UnixTime) -> bool {
-    let mut values = fields.all(b"if-range");
-    let Some(value) = values.next() else { return true };
-    if values.next().is_some() {
+    if_range_lines(fields.all(b"if-range"), Some(etag), Some(modified), now)
+}
+
+/// The same for lines from anywhere, and for a representation without one of the two. `now` is when it was
+/// known to be as it is.
+#[must_use]
+pub fn if_range_lines<'f>(
+    mut lines: impl Iterator<Item = &'f [u8]>,
+    etag: Option<&[u8]>,
+    modified: Option<UnixTime>,
+    now: UnixTime,
+) -> bool {
+    let Some(value) = lines.next() else { return true };
+    if lines.next().is_some() {
         return false;
     }
     if value.starts_with(b"\"") || value.starts_with(b"W/") {
-        return value == etag && !etag.starts_with(b"W/");
+        return Some(value) == etag && !value.starts_with(b"W/");
     }
+    let Some(modified) = modified else { return false };
     let settled = modified.as_secs() < now.as_secs();
     settled && parse_date(value, now).is_some_and(|date| date.as_secs() == modified.as_secs())
 }

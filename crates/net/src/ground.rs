@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -54,6 +55,12 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// As the operating system gives them (`ConnectionRefused`, `TimedOut`, …).
     fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>>;
+
+    /// Opens a connection to a Unix socket.
+    ///
+    /// # Errors
+    /// As the operating system gives them; `Unsupported` where there are none.
+    fn connect_unix<'n>(&'n self, path: &'n Path) -> BoxFuture<'n, io::Result<Stream>>;
 
     /// Binds a UDP socket; port 0 takes a free one.
     ///

@@ -64,6 +64,7 @@ pub mod echo;
 pub mod entropy;
 mod error;
 pub mod ground;
+mod informational;
 pub mod limits;
 mod listener;
 pub mod memory;

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -221,6 +222,10 @@ impl Network for OsNetwork {
             socket.set_nodelay(true)?;
             Ok(Stream::tcp(socket))
         })
+    }
+
+    fn connect_unix<'n>(&'n self, path: &'n Path) -> BoxFuture<'n, io::Result<Stream>> {
+        Box::pin(async move { Ok(Stream::unix(tokio::net::UnixStream::connect(path).await?)) })
     }
 
     fn udp(&self, address: SocketAddr, options: &ListenOptions) -> io::Result<UdpSocket> {

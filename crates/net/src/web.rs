@@ -2,21 +2,25 @@
 //! control socket, a tracker and DNS over HTTPS are [`Handler`]s; whoever needs the web as a client
 //! is given a [`Fetch`]. Neither side knows the HTTP engine.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 
+pub use crate::informational::Informational;
+
 use crate::ground::BoxFuture;
 use crate::stream::Stream;
 
-/// Field lines of a message, in order. Names are compared without regard to case (RFC 9110 §5.1).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(String, String)>);
+/// Field lines of a message, in order. Names are compared without regard to case (RFC 9110 §5.1); values are
+/// octets, which need not be text (§5.5), so that whoever hands them on changes nothing.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, Vec<u8>)>);
 
 impl Fields {
     /// No fields.
@@ -26,19 +30,41 @@ impl Fields {
     }
 
     /// Adds a field line after the others.
-    pub fn add(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub fn add(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
         self.0.push((name.into(), value.into()));
     }
 
-    /// The value of the first line with this name.
+    /// The value of the first line with this name; `None` too when it is not text in UTF-8.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let (_, value) = self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        str::from_utf8(value).ok()
+    }
+
+    /// The values of all lines with this name, in order.
+    pub fn all<'f, 'n>(&'f self, name: &'n str) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
+        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Every line, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// Every line as text, for people: what is not UTF-8 is shown as U+FFFD.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))
+    }
+
+    /// Keeps the lines of which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &[u8]) -> bool) {
+        self.0.retain(|(name, value)| keep(name, value));
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.texts()).finish()
     }
 }
 
@@ -79,7 +105,37 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Content of which nothing but its length is told.
+struct Announced(Option<u64>);
+
+impl BodyStream for Announced {
+    fn poll_piece(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        Poll::Ready(self.0.is_none_or(|octets| octets > 0).then(|| Err(io::ErrorKind::UnexpectedEof.into())))
+    }
+
+    fn octets(&self) -> Option<u64> {
+        self.0
+    }
+}
+
 impl Body {
+    /// Content that is not sent, in answer to HEAD and with 304: the head says how long it would be, if that is
+    /// known (RFC 9110 §8.6). To read it is an error.
+    #[must_use]
+    pub fn announced(octets: Option<u64>) -> Self {
+        Self::Stream(Box::pin(Announced(octets)))
+    }
+
+    /// How many octets it has, where that is known.
+    #[must_use]
+    pub fn octets(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Whole(octets) => Some(octets.len() as u64),
+            Self::Stream(stream) => stream.octets(),
+        }
+    }
+
     /// Reads the whole body, up to `octets_max`.
     ///
     /// # Errors
@@ -111,12 +167,19 @@ impl Body {
 pub struct Request {
     /// The method, such as `GET`.
     pub method: String,
-    /// Path of the target with its percent coding, beginning with `/`; or `*`; or for CONNECT `host:port`.
+    /// The target as it came, in whichever form (RFC 9112 §3.2): what a proxy hands on, since it must change
+    /// neither path nor query (RFC 9110 §7.7).
+    pub target: String,
+    /// By which version it came, as Via tells it: `1.0`, `1.1` or `2` (RFC 9110 §7.6.3).
+    pub version: &'static str,
+    /// Path of the target in its one canonical form, beginning with `/`; or `*`; or for CONNECT `host:port`.
     pub path: String,
     /// What follows the `?`, if there is one.
     pub query: Option<String>,
     /// The host asked for, from the target or the Host field, without a port.
     pub host: String,
+    /// The port that stands behind it, if one does.
+    pub port: Option<u16>,
     /// Field lines.
     pub fields: Fields,
     /// Content.
@@ -129,6 +192,36 @@ pub struct Request {
     pub unix_user: Option<u32>,
     /// Who the client is, where the way to the handler asks for a login; the handler need not ask again.
     pub user: Option<Arc<str>>,
+    /// Tells the client something before the response; `None` where the client would not understand it.
+    pub informational: Option<Informational>,
+}
+
+impl Request {
+    /// A request for a target in origin form (RFC 9112 §3.2.1), by HTTP/1.1 and from nowhere; without host,
+    /// fields and content.
+    #[must_use]
+    pub fn new(method: &str, target: &str) -> Self {
+        let (path, query) = match target.split_once('?') {
+            Some((path, query)) => (path, Some(query.to_owned())),
+            None => (target, None),
+        };
+        Self {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            version: "1.1",
+            path: path.to_owned(),
+            query,
+            host: String::new(),
+            port: None,
+            fields: Fields::new(),
+            body: Body::Empty,
+            remote: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0),
+            secure: false,
+            unix_user: None,
+            user: None,
+            informational: None,
+        }
+    }
 }
 
 /// A response as a handler gives it: framing fields are added by whoever speaks HTTP.
@@ -136,7 +229,8 @@ pub struct Request {
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// Field lines; no `Content-Length`, `Transfer-Encoding`, `Connection` or `Date`.
+    /// Field lines. Those that frame the message (`Content-Length`, `Transfer-Encoding`, `Connection`) are the
+    /// server's; so is `Date`, unless the handler hands on that of another server.
     pub fields: Fields,
     /// Content.
     pub body: Body,

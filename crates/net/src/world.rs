@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -197,6 +198,14 @@ impl World {
     /// As the network gives them.
     pub fn connect(&self, remote: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
         self.inner.network.connect(remote)
+    }
+
+    /// Opens a connection to a Unix socket.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub fn connect_unix<'n>(&'n self, path: &'n Path) -> BoxFuture<'n, io::Result<Stream>> {
+        self.inner.network.connect_unix(path)
     }
 
     /// Whether a message to `remote` would find a way out of this host.

@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -120,6 +121,10 @@ impl Network for Ground {
             poll_fn(|cx| lock(&self.core).tcp_poll_connect(id, cx)).await?;
             Ok(Stream::virtual_stream(Box::new(stream)))
         })
+    }
+
+    fn connect_unix<'n>(&'n self, _: &'n Path) -> BoxFuture<'n, io::Result<Stream>> {
+        Box::pin(async { Err(io::ErrorKind::Unsupported.into()) })
     }
 
     fn udp(&self, address: SocketAddr, _: &ListenOptions) -> io::Result<UdpSocket> {

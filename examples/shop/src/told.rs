@@ -35,17 +35,17 @@ pub(crate) fn page(
     text.push_str("\n<h2>What else the request says about you</h2>\n");
     let fields = request
         .fields
-        .iter()
+        .texts()
         .filter(|(name, _)| TELLING.iter().any(|known| name.eq_ignore_ascii_case(known)));
-    let rows: String = fields.map(|(name, value)| row(name, value, "")).collect();
+    let rows: String = fields.map(|(name, value)| row(name, &value, "")).collect();
     text.push_str(&table(["Field", "Value", ""], &rows));
     text
 }
 
 fn cookies(request: &Request, known: bool) -> String {
-    let fields = request.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Cookie"));
+    let fields = request.fields.all("Cookie");
     let rows: String = fields
-        .flat_map(|(_, value)| pairs(value.as_bytes()))
+        .flat_map(pairs)
         .map(|(name, value)| {
             let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value));
             let meaning = match &*name {

@@ -71,7 +71,7 @@ pub(super) fn fetch(
     if let Some(media_type) = sent.as_ref().and_then(|sent| sent.media_type.as_ref())
         && fields.first("Content-Type").is_none()
     {
-        fields.add("Content-Type", media_type);
+        fields.add("Content-Type", media_type.as_str());
     }
     if let Some(user) = &args.user {
         if !args.plain_password && urls.iter().any(|url| !is_private(url)) {
@@ -84,6 +84,11 @@ pub(super) fn fetch(
     }
     if let Some(range) = &args.range {
         fields.add("Range", format!("bytes={}", range.trim_start_matches("bytes=")));
+    }
+    if args.output.is_some() && urls.len() > 1 {
+        return Err(Failure::new("--output takes the body of one URL")
+            .fix("ask for one URL at a time, or write all bodies to standard output")
+            .exit(Exit::Wrong));
     }
     let place = match &args.output {
         Some(path) => Some(Arc::new(Place::new(path, args.resume)?)),
@@ -135,8 +140,8 @@ pub(super) fn fetch(
                 if include || head_only {
                     let _ = std::io::stdout().lock().write_all(head_text(&answer).as_bytes());
                 }
-                octets_done = {
- let Response { status, fields, .. } = &answer.response; let (status, fields) = (*status, fields.clone()); download::stream(body, place.as_deref(), (status, &fields), quiet).await? };
+                let Response { status, fields, .. } = &answer.response;
+                octets_done = download::stream(body, place.as_deref(), (*status, fields), quiet).await?;
                 Bytes::new()
             } else {
                 body.read(HELD_OCTETS_MAX).await.map_err(ClientError::Lost)?
@@ -318,11 +323,7 @@ fn show(method: &str, fetched: &Fetched, args: &FetchArgs, screen: &mut Screen) 
         fetched.url
     ));
     if let Some(path) = &args.output {
-        let mut file = std::fs::File::options().create(true).append(true).open(path);
-        file.as_mut()
-            .map_err(|error| std::io::Error::new(error.kind(), error.to_string()))
-            .and_then(|file| file.write_all(&fetched.body))
-            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+        std::fs::write(path, &fetched.body).map_err(|error| Failure::file("write", path, &error))?;
     } else if args.include {
         screen.text(&head_text(&fetched.answer));
         screen.octets(&fetched.body);
@@ -333,7 +334,7 @@ fn show(method: &str, fetched: &Fetched, args: &FetchArgs, screen: &mut Screen) 
 fn head_text(answer: &Answer) -> String {
     let status = answer.response.status;
     let mut text = format!("{} {status} {}\r\n", answer.version, reason(status));
-    for (name, value) in answer.response.fields.iter() {
+    for (name, value) in answer.response.fields.texts() {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
     text + "\r\n"
@@ -399,7 +400,7 @@ fn document(method: &str, fetched: &Fetched) -> Value {
     let Fetched { url, answer, body, length, total, hops } = fetched;
     let Timing { resolve, connect, tls, wait, reused } = answer.timing;
     let millis = |span: Duration| span.as_secs_f64() * 1e3;
-    let fields: Vec<_> = answer.response.fields.iter().map(|(name, value)| json!([name, value])).collect();
+    let fields: Vec<_> = answer.response.fields.texts().map(|(name, value)| json!([name, value])).collect();
     json!({
         "method": method, "url": url.to_string(), "remote": answer.remote.to_string(),
         "version": answer.version, "status": answer.response.status, "reason": reason(answer.response.status),

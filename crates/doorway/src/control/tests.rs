@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use doorway_base::Trace;
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::os::Runtime;
-use doorway_net::web::{Body, Fields, Handler, Request};
+use doorway_net::web::{Body, Handler, Request};
 use doorway_net::{BoxFuture, World};
 use doorway_store::Store;
 use serde_json::{Value, json};
@@ -32,19 +32,7 @@ impl Program for Still {
 }
 
 fn request(method: &str, target: &str, unix_user: Option<u32>) -> Request {
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    Request {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        query: query.map(str::to_owned),
-        host: "localhost".to_owned(),
-        fields: Fields::new(),
-        body: Body::Empty,
-        remote: "0.0.0.0:0".parse().unwrap(),
-        secure: false,
-        unix_user,
-        user: None,
-    }
+    Request { unix_user, ..Request::new(method, target) }
 }
 
 pub(super) fn event(summary: &str, octets: &[u8]) -> Event {

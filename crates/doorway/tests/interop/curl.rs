@@ -1,5 +1,9 @@
 //! `curl` asks the web server, as every version of HTTP/1 and with TLS.
 
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use crate::programs;
 use crate::server::{Server, Setup};
 
@@ -117,10 +121,82 @@ fn a_copy_that_is_still_right_is_not_sent_again() {
     let both = ["--header", "If-None-Match: \"other\"", "--header"];
     let got = curl(&[&both[..], &[&format!("If-Modified-Since: {date}")]].concat(), &url);
     assert_eq!(got.status, "HTTP/1.1 200 OK", "RFC 9110 §13.2.2: the tag goes before the date");
-    // curl's own way to do it.
+    // curl's own ways to do it.
+    for (since, status) in [(date, "304"), ("Sun, 06 Nov 1994 08:49:37 GMT", "200")] {
+        let got = curl(&["--time-cond", since], &url);
+        assert_eq!(got.status.split(' ').nth(1), Some(status), "-z {since}");
+    }
     let kept = server.folder().word("kept.tag");
     curl(&["--etag-save", &kept], &url);
     assert_eq!(curl(&["--etag-compare", &kept], &url).status, "HTTP/1.1 304 Not Modified");
+    server.stop();
+}
+
+#[test]
+fn no_spelling_of_a_path_and_no_link_leads_out_of_the_folder() {
+    let server = serving();
+    let public = server.folder().path().join("public");
+    symlink("../secret.txt", public.join("up")).unwrap();
+    symlink("..", public.join("parent")).unwrap();
+    symlink("/proc/self/root/etc/passwd", public.join("magic")).unwrap();
+    for (path, status) in [
+        ("/.%2E/secret.txt", "404"),
+        ("/%2e%2e%2fsecret.txt", "404"),
+        ("/%252e%252e/secret.txt", "404"),
+        ("/%252e%252e%252fsecret.txt", "404"),
+        ("/..%5csecret.txt", "404"),
+        ("/..\\secret.txt", "400"),
+        ("/..%c0%afsecret.txt", "400"),
+        ("/..%00/secret.txt", "400"),
+        ("//../secret.txt", "404"),
+        ("/sub/%2e%2e%2f%2e%2e%2fsecret.txt", "404"),
+        ("/up", "404"),
+        ("/parent/secret.txt", "404"),
+        ("/magic", "404"),
+    ] {
+        let got = curl(&["--path-as-is"], &server.url(path));
+        assert_eq!(got.status.split(' ').nth(1), Some(status), "{path}");
+        assert!(!got.body.windows(6).any(|part| part == b"secret"), "{path}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_link_that_is_turned_back_and_forth_is_never_followed_outside() {
+    let server = serving();
+    let public = server.folder().path().join("public");
+    server.folder().write("public/inside/secret.txt", "harmless\n");
+    let turning = Arc::new(AtomicBool::new(true));
+    let turner = std::thread::spawn({
+        let (public, turning) = (public.clone(), Arc::clone(&turning));
+        move || {
+            for target in ["..", "inside"].into_iter().cycle() {
+                symlink(target, public.join("new")).unwrap();
+                std::fs::rename(public.join("new"), public.join("turned")).unwrap();
+                if !turning.load(Relaxed) {
+                    return;
+                }
+            }
+        }
+    });
+    let words = ["-q", "--silent", "--noproxy", "*", "--write-out", "%{http_code}\n"];
+    // Each in another spelling, so that each is looked up anew.
+    let spelt = |number: usize| -> String {
+        let coded = |(place, octet)| match number >> place & 1 {
+            0 => char::from(octet).to_string(),
+            _ => format!("%{octet:02x}"),
+        };
+        b"secret.txt".iter().copied().enumerate().map(coded).collect()
+    };
+    let urls: Vec<_> = (0..1024).map(|number| server.url(&format!("/turned/{}", spelt(number)))).collect();
+    let words: Vec<&str> = words.into_iter().chain(urls.iter().map(String::as_str)).collect();
+    let told = programs::run("curl", &words).done();
+    turning.store(false, Relaxed);
+    turner.join().unwrap();
+    let inside = told.lines().filter(|line| *line == "harmless").count();
+    let refused = told.matches("404\n").count();
+    assert!(inside > 0 && refused > 0, "{inside} times inside, {refused} refused");
+    assert!(!told.lines().any(|line| line == "secret"));
     server.stop();
 }
 

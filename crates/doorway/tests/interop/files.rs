@@ -65,9 +65,13 @@ fn a_folder_is_listed_for_people_and_for_programs() {
         .file("public/files/100% & more.txt", "x")
         .file("public/files/deeper/百度.txt", "y")
         .start();
-    let shown = programs::run("w3m", &["-dump", "-I", "UTF-8", "-O", "UTF-8", &server.url("/files/")]).done();
-    for wanted in ["100% & more.txt", "deeper/", "1 B", ".."] {
-        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    let w3m = ["-dump", "-I", "UTF-8", "-O", "UTF-8"];
+    let lynx = ["-dump", "-nolist", "-display_charset=utf-8"];
+    for (browser, words) in [("w3m", &w3m[..]), ("lynx", &lynx)] {
+        let shown = programs::run(browser, &[words, &[&server.url("/files/")]].concat()).done();
+        for wanted in ["100% & more.txt", "deeper/", "1 B", ".."] {
+            assert!(shown.contains(wanted), "{browser}: {wanted}: {shown}");
+        }
     }
     let json = curl(&server, "/files/deeper/", &["--header", "Accept: application/json"]).text();
     assert!(json.contains("{\"name\":\"百度.txt\",\"type\":\"file\""), "{json}");

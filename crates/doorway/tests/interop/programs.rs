@@ -25,6 +25,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ldns-keygen", "ldnsutils"),
     ("ldns-signzone", "ldnsutils"),
     ("ldns-verify-zone", "ldnsutils"),
+    ("lynx", "lynx"),
     ("named", "bind9"),
     ("nghttp", "nghttp2-client"),
     ("nginx", "nginx-light"),

@@ -16,6 +16,8 @@ use std::time::Duration;
 use doorway_base::{Instant, Malformed, Reader, UnixTime};
 use doorway_net::web::Fields;
 
+use super::freshness::Terms;
+use super::policy::Targets;
 use super::stored::{Moment, Stored};
 
 /// Octets of a record before its head.
@@ -221,7 +223,7 @@ pub fn parse_piece(head: &[u8], content_octets: u32) -> Result<Vec<u64>, Malform
 
 impl ObjectHead {
     fn write(&self, out: &mut Vec<u8>) {
-        let Stored { status, fields, requested, received, initial_age, selecting } = &self.stored;
+        let Stored { status, fields, requested, received, initial_age, selecting, terms } = &self.stored;
         let age = u64::try_from(initial_age.as_nanos()).unwrap_or(u64::MAX);
         for moment in [requested, received] {
             out.extend(moment.now.as_nanos().to_be_bytes());
@@ -229,7 +231,7 @@ impl ObjectHead {
         }
         out.extend(age.to_be_bytes());
         out.extend(status.to_be_bytes());
-        out.push(u8::from(self.must_validate));
+        out.push(u8::from(self.must_validate) | u8::from(terms.targets == Targets::Clients) << 1);
         out.extend(self.octets.to_be_bytes());
         put_text(out, &self.url);
         put_count(out, selecting.len());
@@ -241,7 +243,7 @@ impl ObjectHead {
         put_count(out, fields.iter().count());
         for (name, value) in fields.iter() {
             put_text(out, name);
-            put_text(out, value);
+            put_octets(out, value);
         }
         match &self.layout {
             Layout::Inline(hashes) => {
@@ -279,7 +281,9 @@ impl ObjectHead {
         let (requested, received) = (moment()?, moment()?);
         let initial_age = Duration::from_nanos(reader.u64("age")?);
         let status = reader.u16("status")?;
-        let must_validate = reader.u8("flags")? != 0;
+        let flags = reader.u8("flags")?;
+        let must_validate = flags & 1 != 0;
+        let targets = if flags & 2 == 0 { Targets::Origin } else { Targets::Clients };
         let octets = reader.u64("length of the content")?;
         let url = text(&mut reader)?;
         let mut selecting = Vec::new();
@@ -292,7 +296,7 @@ impl ObjectHead {
         let mut fields = Fields::new();
         for _ in 0..reader.u32("count of fields")? {
             let name = text(&mut reader)?;
-            fields.add(name, text(&mut reader)?);
+            fields.add(name, octets_of(&mut reader)?);
         }
         let layout = match reader.u8("layout")? {
             0 => Layout::Inline(take_hashes(&mut reader, octets)?),
@@ -318,7 +322,8 @@ impl ObjectHead {
             _ => return Err(reader.malformed("layout")),
         };
         reader.finish("head of a response")?;
-        let stored = Stored { status, fields, requested, received, initial_age, selecting };
+        let terms = Terms::of(status, &fields, received.wall, targets);
+        let stored = Stored { status, fields, requested, received, initial_age, selecting, terms };
         Ok(Self { url, stored, must_validate, octets, layout })
     }
 }
@@ -328,14 +333,21 @@ fn put_count(out: &mut Vec<u8>, count: usize) {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_count(out, text.len());
-    out.extend(text.as_bytes());
+    put_octets(out, text.as_bytes());
+}
+
+fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
+    put_count(out, octets.len());
+    out.extend(octets);
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    String::from_utf8(octets_of(reader)?).map_err(|_| reader.malformed("text in UTF-8"))
+}
+
+fn octets_of(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
     let octets = reader.u32("length of a text")?;
-    let text = reader.take(octets as usize, "text")?;
-    String::from_utf8(text.to_vec()).map_err(|_| reader.malformed("text in UTF-8"))
+    Ok(reader.take(octets as usize, "text")?.to_vec())
 }
 
 fn put_hashes(out: &mut Vec<u8>, hashes: &[u64]) {
@@ -368,6 +380,7 @@ mod tests {
         fields.add("Surrogate-Key", "one two");
         let stored = Stored {
             status: 200,
+            terms: Terms::of(200, &fields, moment(2).wall, Targets::Clients),
             fields,
             requested: moment(1),
             received: moment(2),

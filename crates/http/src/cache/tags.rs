@@ -31,6 +31,7 @@ pub fn tags(fields: &Fields) -> Result<Vec<&str>, TooMany> {
         } else {
             continue;
         };
+        let value = str::from_utf8(value).map_err(|_| TooMany)?;
         for tag in value.split(separator).map(|tag| tag.trim_matches([' ', '\t'])) {
             if tag.is_empty() || tags.contains(&tag) {
                 continue;

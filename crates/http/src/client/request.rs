@@ -49,21 +49,37 @@ pub fn is_own_field(name: &str) -> bool {
 ///
 /// # Errors
 /// [`Unwritable`] for the first that cannot go on the wire.
-pub fn check(method: &str, fields: &[(&str, &str)]) -> Result<(), Unwritable> {
+pub fn check(method: &str, fields: &[(&str, &[u8])]) -> Result<(), Unwritable> {
     let is_token = |text: &str| !text.is_empty() && scan::token_end(text.as_bytes(), 0) == text.len();
     if !is_token(method) {
         return Err(Unwritable::Method);
     }
     for &(name, value) in fields {
-        if !is_token(name) || scan::value_end(value.as_bytes(), 0) < value.len() {
+        if !is_token(name) || scan::value_end(value, 0) < value.len() {
             return Err(Unwritable::Field(name.to_owned()));
         }
     }
     Ok(())
 }
 
-/// Appends the head of a request for `url`. `last` says that the connection ends after it; `minor` is 0 or
-/// 1, of the version.
+/// The first line of a request, and what it asks of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'l> {
+    /// The method.
+    pub method: &'l str,
+    /// What is asked for.
+    pub url: &'l Url,
+    /// Whether the target is the whole URL, as for a proxy (RFC 9112 §3.2.2).
+    pub absolute: bool,
+    /// 0 or 1, of the version.
+    pub minor: u8,
+    /// Whether the connection ends after it.
+    pub last: bool,
+    /// The protocol that is asked for in place of HTTP (RFC 9110 §7.8).
+    pub upgrade: Option<&'l str>,
+}
+
+/// Appends the head of a request.
 ///
 /// Fields of which the client is in charge are left out of `fields`.
 ///
@@ -71,24 +87,26 @@ pub fn check(method: &str, fields: &[(&str, &str)]) -> Result<(), Unwritable> {
 /// [`Unwritable`], and nothing is appended.
 pub fn write_head(
     out: &mut Vec<u8>,
-    (method, url): (&str, &Url),
-    fields: &[(&str, &str)],
+    line: &Line<'_>,
+    fields: &[(&str, &[u8])],
     content: Content,
-    (minor, last): (u8, bool),
 ) -> Result<(), Unwritable> {
+    let &Line { method, url, absolute, minor, last, upgrade } = line;
     check(method, fields)?;
-    let target = if Method::parse(method.as_bytes()) == Method::Connect {
+    check(method, &[("Upgrade", upgrade.unwrap_or_default().as_bytes())])?;
+    let target = if absolute {
+        format!("{}://{}{}", url.scheme, url.authority(), url.target())
+    } else if Method::parse(method.as_bytes()) == Method::Connect {
         format!("{}:{}", url.host, url.port_or_default().unwrap_or_default())
     } else {
         url.target()
     };
-    let mut line = |text: &str| out.extend_from_slice(text.as_bytes());
-    line(&format!("{method} {target} HTTP/1.{minor}\r\nHost: {}\r\n", url.authority()));
-    for &(name, value) in fields {
-        if !is_own_field(name) {
-            line(&format!("{name}: {value}\r\n"));
-        }
+    let head = format!("{method} {target} HTTP/1.{minor}\r\nHost: {}\r\n", url.authority());
+    out.extend_from_slice(head.as_bytes());
+    for &(name, value) in fields.iter().filter(|(name, _)| !is_own_field(name)) {
+        [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
     }
+    let mut line = |text: &str| out.extend_from_slice(text.as_bytes());
     match content {
         // RFC 9110 §8.6: a method that usually has content says so when there is none.
         Content::None if matches!(method, "POST" | "PUT" | "PATCH") => line("Content-Length: 0\r\n"),
@@ -97,6 +115,9 @@ pub fn write_head(
         Content::Chunked => line("Transfer-Encoding: chunked\r\n"),
     }
     match (minor, last) {
+        (1.., false) if let Some(protocol) = upgrade => {
+            line(&format!("Connection: Upgrade\r\nUpgrade: {protocol}\r\n"));
+        }
         (1.., true) => line("Connection: close\r\n"),
         (0, false) => line("Connection: keep-alive\r\n"),
         _ => {}
@@ -113,10 +134,10 @@ const HTTP1_FIELDS: [&str; 4] = ["keep-alive", "proxy-connection", "upgrade", "t
 /// those about an HTTP/1 connection, are left out.
 pub fn fields_h2<'f>(
     (method, url): (&str, &Url),
-    fields: impl Iterator<Item = (&'f str, &'f str)>,
+    fields: impl Iterator<Item = (&'f str, &'f [u8])>,
     content: Content,
-) -> Vec<(String, String)> {
-    let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+) -> Vec<(String, Vec<u8>)> {
+    let own = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let mut all = vec![
         own(":method", method),
         own(":scheme", &url.scheme),
@@ -126,7 +147,7 @@ pub fn fields_h2<'f>(
     for (name, value) in fields {
         let name = name.to_ascii_lowercase();
         if !is_own_field(&name) && !HTTP1_FIELDS.contains(&name.as_str()) {
-            all.push((name, value.trim_matches([' ', '\t']).to_owned()));
+            all.push((name, value.trim_ascii().to_vec()));
         }
     }
     match content {
@@ -167,7 +188,9 @@ mod tests {
     ) -> Result<String, Unwritable> {
         let mut out = Vec::new();
         let url = Url::parse(url).unwrap();
-        write_head(&mut out, (method, &url), fields, content, (1, false))?;
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let line = Line { method, url: &url, absolute: false, minor: 1, last: false, upgrade: None };
+        write_head(&mut out, &line, &fields, content)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -194,8 +217,10 @@ mod tests {
         let url = Url::parse("https://a:1/b?c#d").unwrap();
         let fields =
             [("Accept", " x "), ("Host", "b"), ("Connection", "close"), ("TE", "trailers"), ("Upgrade", "x")];
-        let all = fields_h2(("PUT", &url), fields.into_iter(), Content::Length(3));
-        let told: Vec<_> = all.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let fields = fields.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let all = fields_h2(("PUT", &url), fields, Content::Length(3));
+        let told: Vec<_> =
+            all.iter().map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
         let expected =
             [":method=PUT", ":scheme=https", ":authority=a:1", ":path=/b?c", "accept=x", "content-length=3"];
         assert_eq!(told, expected);

@@ -20,7 +20,7 @@ use super::date::DateCache;
 use super::gate::{Passage, Verification};
 use super::hot::HotCache;
 use super::reply::{Sending, protocol};
-use super::server::{Setup, Worker};
+use super::server::{Http2Room, Setup, Worker};
 use super::site::{Does, Route, Site};
 use crate::Status;
 use crate::access_log::Line;
@@ -30,7 +30,7 @@ use crate::cors::Cors;
 use crate::wire::date::DATE_OCTETS;
 use crate::wire::path::canonical;
 use crate::wire::response::Form;
-use crate::wire::{Framing, Method, RequestHead, Target, Version};
+use crate::wire::{FieldSpans, Framing, Method, RequestHead, Target, Version};
 
 /// A batch ends early when its responses are so long, so that pipelining cannot pile them up.
 const BATCH_OCTETS: usize = 64 * 1024;
@@ -178,24 +178,8 @@ pub(super) fn run(
     now: Instant,
     octets: &[u8],
 ) -> (usize, Option<Next>) {
-    let Worker { setup, spans, out, hot, dates, counts, verdicts, boundaries, lines, contents, .. } = worker;
-    let setup: &Setup = setup;
-    let (form, head_end) = (Form::Http1, 0);
-    let mut desk = Desk {
-        setup,
-        watching,
-        out,
-        form,
-        head_end,
-        hot,
-        dates,
-        counts,
-        verdicts,
-        boundaries,
-        lines,
-        contents,
-        now,
-    };
+    let (mut desk, spans, _) = worker.desk(watching, Form::Http1, now);
+    let setup = desk.setup;
     let mut used = 0;
     let mut requests = 0;
     let next = loop {
@@ -259,7 +243,53 @@ pub(super) struct Desk<'a> {
     pub(super) contents: &'a mut Contents,
     /// What the worker remembers of clients' credentials.
     pub(super) verdicts: &'a mut Verdicts,
+    /// Room for a text that is needed for a moment.
+    pub(super) text: &'a mut String,
     pub(super) now: Instant,
+}
+
+impl Worker {
+    /// A desk for a batch of a connection, with what the desk does not need.
+    pub(super) fn desk<'w>(
+        &'w mut self,
+        watching: &'w Watching,
+        form: Form,
+        now: Instant,
+    ) -> (Desk<'w>, &'w mut FieldSpans, &'w mut Http2Room) {
+        let Self {
+            setup,
+            spans,
+            out,
+            hot,
+            contents,
+            dates,
+            counts,
+            lines,
+            boundaries,
+            verdicts,
+            h2,
+            text,
+            ..
+        } = self;
+        let (setup, head_end) = (&**setup, 0);
+        let desk = Desk {
+            setup,
+            watching,
+            out,
+            form,
+            head_end,
+            hot,
+            dates,
+            counts,
+            boundaries,
+            lines,
+            contents,
+            verdicts,
+            text,
+            now,
+        };
+        (desk, spans, h2)
+    }
 }
 
 /// A request that is being answered before its body was read.
@@ -373,8 +403,17 @@ impl Desk<'_> {
             self.send_back(&answer);
             return answer.then().next();
         }
+        if let Does::Cached(cached) = &place.route.does
+            && normal.is_ok()
+            && let Some(hit) = cached.find(head, self.watching.is_tls(), self.now, self.text)
+            && self.refusal(&place, head).is_none()
+        {
+            let answer = Answer { head, place, persistent: persistent(), cause, user };
+            return self.hit(&answer, cached, &hit);
+        }
         let handler = match &place.route.does {
             Does::Handler(handler) => Some(Arc::clone(handler)),
+            Does::Cached(cached) => Some(Arc::clone(&cached.handler)),
             Does::Files(folder) if matches!(head.method, Method::Put | Method::Delete) => {
                 folder.uploads.get().map(|uploads| Arc::clone(uploads) as Arc<dyn Handler>)
             }
@@ -406,19 +445,27 @@ impl Desk<'_> {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
-            fields.add(text(name), text(value));
+            fields.add(text(name), value);
         }
         let request = Request {
             method: text(head.method_name),
+            target: text(head.target_octets),
+            version: match head.version {
+                Version::Http10 => "1.0",
+                Version::Http11 => "1.1",
+                Version::Http2 => "2",
+            },
             path: path.to_owned(),
             query: head.target.resource().and_then(|resource| resource.query).map(text),
             host: text(head.host_name()),
+            port: head.port(),
             fields,
             body: doorway_net::web::Body::Empty,
             remote,
             secure: false,
             unix_user: None,
             user,
+            informational: None,
         };
         let (method, version, has_body) = (head.method, head.version, head.body != Framing::None);
         let origin = route.cors.as_ref().and(head.fields.first(b"origin")).map(<[u8]>::to_vec);

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 
 use doorway_base::trace::EventId;
+use doorway_net::web::Bytes;
 
 use super::batch::Then;
 use super::compress::Encoder;
@@ -31,7 +31,7 @@ pub(super) enum Source {
     /// A file on the disk.
     File(File),
     /// The whole of one in memory.
-    Memory(Arc<[u8]>),
+    Memory(Bytes),
 }
 
 enum Piece {

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `object.rs` | [`Object`]: a response that is kept; [`Reading`]: its content on the way to a client |
+//! | `heads.rs` | [`Heads`](heads::Heads): the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
 //! | `turn.rs` | [`Turn`]: who asks the origin, and who waits for what that brings |
 //! | `tiers.rs` | memory and disk together: how a response comes in, moves and leaves |
@@ -20,6 +21,7 @@
 
 mod disk;
 mod fill;
+mod heads;
 mod hosts;
 mod index;
 mod memory;

@@ -3,6 +3,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `ask.rs` | [`Ask`] and [`Answer`]: what is asked for, of whom, and what came back |
 //! | `connect.rs` | Happy Eyeballs: the first address that answers (RFC 8305) |
 //! | `link.rs` | one HTTP/1 connection: requests out, responses in |
 //! | `h2.rs` | one HTTP/2 connection that many requests share |
@@ -11,8 +12,10 @@
 //! | `journey.rs` | a request with its redirects and cookies |
 //!
 //! HTTP/2 is spoken where the TLS handshake says so, or without TLS where it is known beforehand
-//! ([`Settings::prior_knowledge`]). Proxies are absent: every request goes to its own origin.
+//! ([`Settings::prior_knowledge`]). A request goes to its own origin unless [`Ask::peer`] says otherwise, which
+//! is what proxies do.
 
+mod ask;
 mod connect;
 mod h2;
 mod journey;
@@ -32,19 +35,20 @@ use std::time::Duration;
 use doorway_base::Instant;
 use doorway_net::resolve::{Resolve, ResolveError};
 use doorway_net::tls::TlsDialler;
-use doorway_net::web::{Body, BodyStream, Bytes, Fetch, Fields, Request, Response};
+use doorway_net::web::{Body, BodyStream, Bytes, Fetch, Request, Response};
 use doorway_net::{BoxFuture, Stream, World};
 
 use crate::client::request::Unwritable;
 use crate::h2::{ErrorCode, Violation};
 use crate::url::{Url, UrlFault};
 use crate::wire::{HeadLimits, Refusal};
+pub use ask::{Answer, Ask, Peer, Place, Timing, Tunnel};
 use connect::Connected;
 use h2::{Exchanging, Shared};
 pub use journey::{Content, Hop, Journey};
 use link::{Head, Link};
 use outgoing::Outgoing;
-use pool::{Origin, Pool};
+use pool::Pool;
 
 /// How often a request is sent that no server looks at: on a connection that was opened for it.
 const FRESH_MAX: u32 = 3;
@@ -57,8 +61,10 @@ const ATTEMPTS_MAX: u32 = 64;
 pub struct Settings {
     /// How long resolving, connecting and the TLS handshake may take together. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long a response's head, and each piece of its body, may be waited for. Default 60 s.
+    /// How long a response's head may be waited for, from the last octet of the request on. Default 60 s.
     pub response_timeout: Duration,
+    /// How long each piece of a response's body may be waited for. Default 60 s.
+    pub body_timeout: Duration,
     /// How long a connection without a request is kept. Default 30 s; zero keeps none.
     pub idle: Duration,
     /// Connections kept for one origin at most. Default 6.
@@ -77,6 +83,7 @@ impl Default for Settings {
         Self {
             connect_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(60),
             idle: Duration::from_secs(30),
             idle_per_origin_max: 6,
             idle_max: 256,
@@ -84,66 +91,6 @@ impl Default for Settings {
             prior_knowledge: false,
         }
     }
-}
-
-/// What is asked for.
-#[derive(Debug)]
-pub struct Ask {
-    /// The method, such as `GET`.
-    pub method: String,
-    /// An `http` or `https` URL.
-    pub url: Url,
-    /// Fields besides those that the client writes itself: Host, Connection and those about length.
-    pub fields: Fields,
-    /// Content.
-    pub body: Body,
-    /// How many octets a [`Body::Stream`] has, when that is known; else it goes in chunks.
-    pub length: Option<u64>,
-    /// Whether to speak HTTP/1.0, for those who learn or test.
-    pub http10: bool,
-}
-
-impl Ask {
-    /// A request without fields and content.
-    #[must_use]
-    pub fn new(method: &str, url: Url) -> Self {
-        Self {
-            method: method.to_owned(),
-            url,
-            fields: Fields::new(),
-            body: Body::Empty,
-            length: None,
-            http10: false,
-        }
-    }
-}
-
-/// How long each part of a request took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timing {
-    /// Finding the addresses of the name; zero when the connection was there already.
-    pub resolve: Duration,
-    /// Opening the connection: one round trip.
-    pub connect: Duration,
-    /// The TLS handshake.
-    pub tls: Duration,
-    /// From the request's first octet to the response's.
-    pub wait: Duration,
-    /// Whether a connection was used that was there already.
-    pub reused: bool,
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    /// Status, fields and body; the body arrives while it is read.
-    pub response: Response,
-    /// Who answered.
-    pub remote: SocketAddr,
-    /// The version of the response: `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
-    pub version: &'static str,
-    /// How long it took up to the response's head.
-    pub timing: Timing,
 }
 
 /// Why there is no response.
@@ -263,14 +210,15 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn send(&self, ask: Ask) -> Result<Answer, ClientError> {
-        let origin = Origin::of(&ask.url)?;
+        let peer = self.peer(&ask)?;
         let mut outgoing = Outgoing::new(ask, !self.0.settings.idle.is_zero())?;
         let mut opened = 0;
         for _ in 0..ATTEMPTS_MAX {
-            let (carrier, timing) = self.carrier(&origin, outgoing.last).await?;
+            let upgrades = outgoing.upgrade.is_some();
+            let (carrier, timing) = self.carrier(&peer, outgoing.last, upgrades).await?;
             let fresh = !timing.reused;
             opened += u32::from(fresh);
-            match self.over(carrier, &mut outgoing, timing, &origin).await {
+            match self.over(carrier, &mut outgoing, timing, &peer).await {
                 Err(ClientError::Unseen) if outgoing.is_whole() && opened < FRESH_MAX => {}
                 Err(ClientError::Lost(_)) if !fresh && outgoing.is_repeatable() => {}
                 done => return done,
@@ -279,35 +227,50 @@ impl Client {
         Err(ClientError::Unseen)
     }
 
+    /// Whom a request goes to.
+    fn peer(&self, ask: &Ask) -> Result<Peer, ClientError> {
+        let mut peer = match &ask.peer {
+            Some(peer) => peer.clone(),
+            None => Peer::of(&ask.url)?,
+        };
+        peer.prior_knowledge |= self.0.settings.prior_knowledge && peer.tls_name.is_none();
+        Ok(peer)
+    }
+
     /// A connection for a request: a kept one, one that is shared, or a new one; and always a new one for a
-    /// request that is the last on it.
-    async fn carrier(&self, origin: &Origin, last: bool) -> Result<(Carrier, Timing), ClientError> {
+    /// request that is the last on it. What `upgrades` goes by HTTP/1.
+    async fn carrier(
+        &self,
+        peer: &Peer,
+        last: bool,
+        upgrades: bool,
+    ) -> Result<(Carrier, Timing), ClientError> {
         let reused = Timing { reused: true, ..Timing::default() };
-        if let Some(link) = self.pooled(origin) {
+        if let Some(link) = self.pooled(peer) {
             return Ok((Carrier::Http1(Box::new(link)), reused));
         }
-        let prior = !origin.secure && self.0.settings.prior_knowledge;
-        if !(origin.secure || prior) || last {
-            let Connected { stream, remote, timing } = self.connect(origin).await?;
-            return Ok((self.carry(stream, remote, prior), timing));
+        let prior = peer.prior_knowledge;
+        if !(peer.tls_name.is_some() || prior) || last || upgrades {
+            let Connected { stream, remote, timing } = self.connect(peer, upgrades).await?;
+            return Ok((self.carry(stream, remote, prior && !upgrades), timing));
         }
         let known = {
             let mut pool = self.pool();
-            let known = pool.known(origin);
+            let known = pool.known(peer);
             (!known.http1).then(|| Arc::clone(&known.turn))
         };
         let turn = match &known {
             Some(turn) => Some(turn.lock().await),
             None => None,
         };
-        let shared = self.pool().known(origin).shared.clone().filter(|shared| shared.is_open());
+        let shared = self.pool().known(peer).shared.clone().filter(|shared| shared.is_open());
         if let Some(shared) = shared {
             return Ok((Carrier::Http2(shared), reused));
         }
-        let Connected { stream, remote, timing } = self.connect(origin).await?;
+        let Connected { stream, remote, timing } = self.connect(peer, upgrades).await?;
         let carrier = self.carry(stream, remote, prior);
         let mut pool = self.pool();
-        let known = pool.known(origin);
+        let known = pool.known(peer);
         match &carrier {
             Carrier::Http1(_) => (known.http1, known.shared) = (true, None),
             Carrier::Http2(shared) => (known.http1, known.shared) = (false, Some(Arc::clone(shared))),
@@ -332,18 +295,18 @@ impl Client {
     /// [`ClientError`] for the first that got no whole response. Nothing is sent again.
     pub async fn pipeline(&self, asks: Vec<Ask>, octets_max: usize) -> Result<Vec<Answer>, ClientError> {
         let Some(first) = asks.first() else { return Ok(Vec::new()) };
-        let origin = Origin::of(&first.url)?;
-        let (link, timing) = match self.pooled(&origin) {
+        let peer = self.peer(first)?;
+        let (link, timing) = match self.pooled(&peer) {
             Some(link) => (link, Timing { reused: true, ..Timing::default() }),
             None => {
-                let Connected { stream, remote, timing } = self.connect(&origin).await?;
+                let Connected { stream, remote, timing } = self.connect(&peer, false).await?;
                 if stream.alpn() == Some(b"h2") {
                     return Err(ClientError::Pipelining);
                 }
                 (Link::new(&self.0, stream, remote), timing)
             }
         };
-        link.pipeline(&self.0, &origin, asks, octets_max, timing).await
+        link.pipeline(&self.0, &peer, asks, octets_max, timing).await
     }
 
     async fn over(
@@ -351,7 +314,7 @@ impl Client {
         carrier: Carrier,
         outgoing: &mut Outgoing,
         mut timing: Timing,
-        origin: &Origin,
+        peer: &Peer,
     ) -> Result<Answer, ClientError> {
         let began = self.0.world.now();
         let mut under_way = match carrier {
@@ -370,21 +333,22 @@ impl Client {
         timing.wait = self.0.world.now() - began;
         let remote = under_way.remote();
         let mut response = Response { status: head.status, fields: head.fields, ..Response::default() };
+        let mut tunnel = None;
         match under_way {
             UnderWay::Http1(link) if head.tunnel => {
-                // Whoever asked for another protocol speaks it on this stream.
                 let (ahead, stream) = link.into_parts();
-                response.upgrade = Some(Box::new(move |_, _| Box::pin(async move { drop((ahead, stream)) })));
+                tunnel = Some(Tunnel { ahead, stream });
             }
-            UnderWay::Http1(link) if head.empty => self.done(*link, origin),
+            UnderWay::Http1(link) if head.empty => self.done(*link, peer),
             UnderWay::Http2(_) if head.empty => {}
             under_way => {
-                let (client, origin) = (self.clone(), origin.clone());
-                let stream = Received { client, origin, under_way: Some(under_way), timer: None };
+                let (client, peer) = (self.clone(), peer.clone());
+                let under_way = Some(under_way);
+                let stream = Received { client, peer, under_way, left: head.octets, timer: None };
                 response.body = Body::Stream(Box::pin(stream));
             }
         }
-        Ok(Answer { response, remote, version: head.version, timing })
+        Ok(Answer { response, remote, version: head.version, timing, tunnel })
     }
 
     /// Waits for a response's head, for as long as the request moves and the time of the settings after that.
@@ -404,8 +368,8 @@ impl Client {
         .await
     }
 
-    async fn connect(&self, origin: &Origin) -> Result<Connected, ClientError> {
-        let connecting = connect::connect(&self.0, origin);
+    async fn connect(&self, peer: &Peer, http1: bool) -> Result<Connected, ClientError> {
+        let connecting = connect::connect(&self.0, peer, http1);
         match self.0.world.timeout(self.0.settings.connect_timeout, connecting).await {
             Some(connected) => connected,
             None => Err(ClientError::Timeout("connecting")),
@@ -416,16 +380,16 @@ impl Client {
         self.0.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn pooled(&self, origin: &Origin) -> Option<Link> {
+    fn pooled(&self, peer: &Peer) -> Option<Link> {
         let now = self.0.world.now();
-        self.pool().take(origin, now, self.0.settings.idle)
+        self.pool().take(peer, now, self.0.settings.idle)
     }
 
     /// Keeps a connection whose response is whole, if another request may follow.
-    fn done(&self, link: Link, origin: &Origin) {
+    fn done(&self, link: Link, peer: &Peer) {
         if link.persists() {
             let now = self.0.world.now();
-            self.pool().put(origin.clone(), link, now, &self.0.settings);
+            self.pool().put(peer.clone(), link, now, &self.0.settings);
         }
     }
 }
@@ -476,8 +440,10 @@ impl UnderWay {
 /// The body of a response while it arrives. To drop it ends the connection, or over HTTP/2 the stream.
 struct Received {
     client: Client,
-    origin: Origin,
+    peer: Peer,
     under_way: Option<UnderWay>,
+    /// Octets still to come, where the head said how many.
+    left: Option<u64>,
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
 
@@ -488,11 +454,12 @@ impl BodyStream for Received {
         match under_way.poll_data(cx, &this.client.0) {
             Poll::Ready(Ok(Some(piece))) => {
                 this.timer = None;
+                this.left = this.left.map(|left| left.saturating_sub(piece.len() as u64));
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Ok(None)) => {
                 if let Some(UnderWay::Http1(link)) = this.under_way.take() {
-                    this.client.done(*link, &this.origin);
+                    this.client.done(*link, &this.peer);
                 }
                 Poll::Ready(None)
             }
@@ -502,13 +469,17 @@ impl BodyStream for Received {
             }
             Poll::Pending => {
                 let world = &this.client.0.world;
-                let until = world.now() + this.client.0.settings.response_timeout;
+                let until = world.now() + this.client.0.settings.body_timeout;
                 let (_, timer) = this.timer.get_or_insert_with(|| (until, world.sleep_until(until)));
                 std::task::ready!(timer.as_mut().poll(cx));
                 this.under_way = None;
                 Poll::Ready(Some(Err(ClientError::Timeout("the body").into())))
             }
         }
+    }
+
+    fn octets(&self) -> Option<u64> {
+        self.left
     }
 }
 

@@ -75,7 +75,7 @@ impl Desk<'_> {
                 }
                 Does::Respond { text, status } => self.text(answer, Status::new(*status), text),
                 // It takes no part in what is answered here.
-                Does::Handler(_) => self.status(answer, Status::NOT_FOUND, None),
+                Does::Handler(_) | Does::Cached(_) => self.status(answer, Status::NOT_FOUND, None),
             }
         }
         answer.then().next()

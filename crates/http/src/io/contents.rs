@@ -7,7 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+
+use doorway_net::web::Bytes;
 
 use super::files::read_whole;
 use crate::files::Facts;
@@ -21,7 +22,7 @@ const PART_MAX: u64 = 4;
 #[derive(Debug)]
 pub(super) struct Contents {
     // Looked up, never iterated.
-    entries: HashMap<Facts, Arc<[u8]>>,
+    entries: HashMap<Facts, Bytes>,
     /// In the order in which they came; the oldest goes first.
     order: VecDeque<Facts>,
     octets: u64,
@@ -38,19 +39,19 @@ impl Contents {
     ///
     /// # Errors
     /// As the disk gives them.
-    pub(super) fn find(&mut self, file: &File, facts: &Facts) -> io::Result<Option<Arc<[u8]>>> {
+    pub(super) fn find(&mut self, file: &File, facts: &Facts) -> io::Result<Option<Bytes>> {
         if let Some(content) = self.entries.get(facts) {
-            return Ok(Some(Arc::clone(content)));
+            return Ok(Some(content.clone()));
         }
         if facts.octets > OCTETS_MAX || facts.octets * PART_MAX > self.octets_max {
             return Ok(None);
         }
         let mut content = Vec::new();
         read_whole(file, facts.octets, &mut content)?;
-        let content: Arc<[u8]> = content.into();
+        let content = Bytes::from(content);
         self.octets += facts.octets;
         self.order.push_back(*facts);
-        self.entries.insert(*facts, Arc::clone(&content));
+        self.entries.insert(*facts, content.clone());
         while self.octets > self.octets_max
             && let Some(oldest) = self.order.pop_front()
         {
@@ -82,7 +83,7 @@ mod tests {
             assert!(contents.octets <= 4000 && contents.entries.len() == contents.order.len());
         }
         let again = contents.find(&file, &facts(19, 1000)).unwrap().unwrap();
-        assert!(Arc::ptr_eq(&again, &contents.entries[&facts(19, 1000)]));
+        assert!(std::ptr::eq(again.as_ptr(), contents.entries[&facts(19, 1000)].as_ptr()));
         assert!(contents.find(&file, &facts(0, 1001)).unwrap().is_none());
         assert!(contents.find(&file, &facts(30, 900)).unwrap().is_some());
         std::fs::remove_file(&path).unwrap();

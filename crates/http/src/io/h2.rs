@@ -256,24 +256,8 @@ impl<'s> Input<'_, 's> {
     /// Deals with every frame that is whole in `octets`, and keeps the rest.
     fn take(&mut self, worker: &mut Worker, octets: &[u8]) {
         let now = self.world.now();
-        let Worker { setup, out, hot, dates, counts, verdicts, boundaries, lines, contents, h2, .. } = worker;
-        let (form, head_end) = (Form::Http2, 0);
         let watching = self.watching;
-        let mut desk = Desk {
-            setup,
-            watching,
-            out,
-            form,
-            head_end,
-            hot,
-            dates,
-            counts,
-            verdicts,
-            boundaries,
-            lines,
-            contents,
-            now,
-        };
+        let (mut desk, _, h2) = worker.desk(watching, Form::Http2, now);
         let (mut used, mut requests) = (0, 0);
         *self.shown = true;
         self.ask_again(&mut desk);

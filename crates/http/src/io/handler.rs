@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use doorway_base::trace::EventId;
 use doorway_net::BoxFuture;
-use doorway_net::web::{Body, BodyStream, Response, Taking};
+use doorway_net::web::{Body, BodyStream, Bytes, Fields, Informational, Response, Taking};
 
 use super::batch::{HandlerCall, Placed, Then};
 use super::connection::Talk;
 use super::date::DateCache;
 use super::feed::Feed;
-use super::reply::{begin, refuse};
+use super::reply::refuse;
 use super::request_body::{Broken, RequestBody};
 use super::server::{Server, Setup, Worker};
 use crate::Status;
@@ -25,7 +25,11 @@ use crate::wire::{Method, Refusal, Version};
 /// Octets that a client may send ahead while a handler works; the rest waits in the kernel.
 const AHEAD_OCTETS_MAX: usize = 64 * 1024;
 /// Fields that say how a message is framed or sent: the server's own business.
-const OWN_FIELDS: [&str; 5] = ["content-length", "transfer-encoding", "connection", "date", "keep-alive"];
+const OWN_FIELDS: [&str; 4] = ["content-length", "transfer-encoding", "connection", "keep-alive"];
+
+fn is_own_field(name: &str) -> bool {
+    OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own))
+}
 
 /// How a response's body is delimited.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,13 +44,26 @@ enum Delimited {
 
 impl Delimited {
     fn of(body: &Body, status: Status, version: Version) -> Self {
-        match body {
-            _ if status.is_bodiless() => Self::Bodiless,
-            Body::Empty => Self::Length(0),
-            Body::Whole(octets) => Self::Length(octets.len() as u64),
-            Body::Stream(_) if version == Version::Http11 => Self::Chunked,
-            Body::Stream(_) => Self::Close,
+        match (told_length(body, status), body) {
+            (Some(octets), _) => Self::Length(octets),
+            (None, Body::Stream(_)) if !status.is_bodiless() => {
+                if version == Version::Http11 {
+                    Self::Chunked
+                } else {
+                    Self::Close
+                }
+            }
+            _ => Self::Bodiless,
         }
+    }
+}
+
+/// The length that the head tells. With 304 it is that of the content which the client has (RFC 9110 §8.6).
+pub(super) fn told_length(body: &Body, status: Status) -> Option<u64> {
+    match body {
+        Body::Stream(stream) if status == Status::NOT_MODIFIED => stream.octets(),
+        _ if status.is_bodiless() => None,
+        body => body.octets(),
     }
 }
 
@@ -54,6 +71,8 @@ impl Delimited {
 pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall) -> io::Result<Then> {
     call.request.secure = talk.stream.is_tls();
     call.request.unix_user = talk.stream.unix_user();
+    let informational = (call.version == Version::Http11).then(Informational::default);
+    call.request.informational.clone_from(&informational);
     let mut body = RequestBody::new(call.cause);
     let mut pump = None;
     if call.has_body {
@@ -71,8 +90,31 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
         }
     }
     let mut answer = call.handler.handle(call.request);
+    let mut answered = None;
     // A client that has finished sending may well wait for its answer (RFC 9112 §9.6).
-    let asked = or_gone(talk, pump.as_mut(), Finished::Waits, |cx| answer.as_mut().poll(cx)).await;
+    let asked = loop {
+        let turn = or_gone(talk, pump.as_mut(), Finished::Waits, |cx| {
+            if answered.is_none()
+                && let Poll::Ready(response) = answer.as_mut().poll(cx)
+            {
+                answered = Some(response);
+            }
+            match informational.as_ref().map(|informational| informational.poll_next(cx)) {
+                Some(Poll::Ready(told)) => Poll::Ready(Turn::Told(told)),
+                _ => answered.take().map_or(Poll::Pending, |response| Poll::Ready(Turn::Answered(response))),
+            }
+        });
+        match turn.await {
+            Ok(Turn::Told((status, fields))) => {
+                let (status, mut out) = (Status::new(status), Vec::new());
+                write_informational(&mut out, Form::Http1, status, &fields);
+                server.worker().counts.count_response(status);
+                talk.write(&out, call.cause, &status.to_string()).await?;
+            }
+            Ok(Turn::Answered(response)) => break Ok(response),
+            Err(broken) => break Err(broken),
+        }
+    };
     drop(answer);
     let mut response = match asked {
         Ok(response) => response,
@@ -90,7 +132,8 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
         }
     }
     let delimited = Delimited::of(&response.body, status, call.version);
-    if delimited == Delimited::Close {
+    let bodiless = call.method == Method::Head || status.is_bodiless();
+    if delimited == Delimited::Close && !bodiless {
         talk.engine.close_after();
     }
     // A body that its handler still reads goes on while the response is sent.
@@ -99,7 +142,7 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
     let persistent = if reading { talk.engine.persists() } else { talk.engine.answer() };
     let mut out = head(talk, server, &response, delimited, &call.placed, call.version, persistent);
     match response.body {
-        _ if call.method == Method::Head || delimited == Delimited::Bodiless => {
+        _ if bodiless => {
             talk.write(&out, call.cause, &status.to_string()).await?;
         }
         Body::Empty => talk.write(&out, call.cause, &status.to_string()).await?,
@@ -108,8 +151,8 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
             talk.write(&out, call.cause, &status.to_string()).await?;
         }
         Body::Stream(body) => {
-            talk.write(&out, call.cause, &status.to_string()).await?;
-            send_stream(talk, pump.as_mut(), body, delimited, call.cause).await?;
+            let stream = Sending { body, delimited, head: Some((out, status)), cause: call.cause };
+            send_stream(talk, pump.as_mut(), stream).await?;
         }
     }
     Ok(if persistent && (!reading || talk.engine.answer()) {
@@ -119,6 +162,22 @@ pub(super) async fn run(talk: &mut Talk, server: &Server, mut call: HandlerCall)
     } else {
         Then::Close
     })
+}
+
+/// What came of asking a handler.
+enum Turn {
+    /// An informational response, and the final one later.
+    Told((u16, Fields)),
+    Answered(Response),
+}
+
+/// Writes the head of an informational response (RFC 9110 §15.2).
+pub(super) fn write_informational(out: &mut Vec<u8>, form: Form, status: Status, fields: &Fields) -> usize {
+    let mut writer = ResponseWriter::begin(out, form, status);
+    for (name, value) in fields.iter().filter(|(name, _)| !is_own_field(name)) {
+        writer.field(name, value);
+    }
+    writer.end()
 }
 
 /// Answers a body that broke a rule, if anybody is left to hear it.
@@ -267,32 +326,71 @@ pub(super) fn begin_response<'a>(
 ) -> ResponseWriter<'a> {
     let status = Status::new(response.status);
     let own = &placed.route.fields;
-    let mut writer = begin(setup, out, form, dates, status, own);
+    let mut writer = ResponseWriter::begin(out, form, status);
+    // Who hands on the response of another server leaves its date and name as they are.
+    if response.fields.all("Date").next().is_none() {
+        writer.date(dates.text());
+    }
+    let named = response.fields.all("Server").next().is_some();
+    if !named && !setup.server_name.is_empty() && !own.omits("Server") {
+        writer.field("Server", setup.server_name.as_bytes());
+    }
     for (name, value) in response.fields.iter() {
-        if !OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own)) && !own.omits(name) {
-            writer.field(name, value.as_bytes());
+        if !is_own_field(name) && !own.omits(name) {
+            writer.field(name, value);
         }
     }
     writer
 }
 
-/// Sends a body piece by piece, as the handler gives it.
-async fn send_stream(
-    talk: &mut Talk,
-    mut pump: Option<&mut Pump<'_>>,
-    mut body: Pin<Box<dyn BodyStream>>,
+/// A body that goes out piece by piece.
+struct Sending {
+    body: Pin<Box<dyn BodyStream>>,
     delimited: Delimited,
+    /// The head, which leaves together with the first piece if that is there.
+    head: Option<(Vec<u8>, Status)>,
     cause: Option<EventId>,
-) -> io::Result<()> {
-    let mut out = Vec::new();
+}
+
+/// Sends a head and its body, as the handler gives it. When the body is not as long as the head says, the error
+/// ends the connection.
+async fn send_stream(talk: &mut Talk, mut pump: Option<&mut Pump<'_>>, sending: Sending) -> io::Result<()> {
+    let Sending { mut body, delimited, head, cause } = sending;
+    let mut left = match delimited {
+        Delimited::Length(octets) => Some(octets),
+        _ => None,
+    };
+    let (mut out, mut what) = (Vec::new(), "body".to_owned());
+    let mut first = None;
+    if let Some((octets, status)) = head {
+        (out, what) = (octets, status.to_string());
+        first = poll_fn(|cx| match body.as_mut().poll_piece(cx) {
+            Poll::Ready(piece) => Poll::Ready(Some(piece)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        if first.is_none() {
+            talk.write(&out, cause, &what).await?;
+            out.clear();
+        }
+    }
     // A body without an end must not outlive its reader, who says no more than this when it goes.
     loop {
-        let next =
-            or_gone(talk, pump.as_deref_mut(), Finished::Gone, |cx| body.as_mut().poll_piece(cx)).await;
-        let piece = match next {
-            Ok(Some(piece)) => piece?,
+        let next = match first.take() {
+            Some(next) => Ok(next),
+            None => {
+                what.clear();
+                or_gone(talk, pump.as_deref_mut(), Finished::Gone, |cx| body.as_mut().poll_piece(cx)).await
+            }
+        };
+        let piece: Bytes = match next {
+            Ok(Some(Ok(piece))) => piece,
             Ok(None) => break,
-            Err(Broken::Lost(error)) => return Err(error),
+            Ok(Some(Err(error))) | Err(Broken::Lost(error)) => {
+                // The head says what there would have been.
+                talk.write(&out, cause, &what).await?;
+                return Err(error);
+            }
             // The response has begun, so the connection's end is all that can still be said.
             Err(Broken::Rule(refusal)) => return Err(io::Error::new(io::ErrorKind::InvalidData, refusal)),
         };
@@ -300,18 +398,32 @@ async fn send_stream(
         if piece.is_empty() {
             continue;
         }
+        if let Some(left) = &mut left {
+            *left = left.checked_sub(piece.len() as u64).ok_or(io::ErrorKind::InvalidData)?;
+        }
         if delimited == Delimited::Chunked {
-            out.clear();
             write_chunk_size(&mut out, piece.len());
             out.extend_from_slice(&piece);
             out.extend_from_slice(b"\r\n");
-            talk.write(&out, cause, "chunk").await?;
-        } else {
+            talk.write(&out, cause, if what.is_empty() { "chunk" } else { &what }).await?;
+        } else if out.is_empty() {
             talk.write(&piece, cause, "body").await?;
+        } else {
+            out.extend_from_slice(&piece);
+            talk.write(&out, cause, &what).await?;
+        }
+        out.clear();
+        if left == Some(0) {
+            break;
         }
     }
-    if delimited == Delimited::Chunked {
-        talk.write(b"0\r\n\r\n", cause, "last chunk").await?;
+    if left.is_some_and(|left| left > 0) {
+        talk.write(&out, cause, &what).await?;
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(())
+    if delimited == Delimited::Chunked {
+        out.extend_from_slice(b"0\r\n\r\n");
+        what.push_str("last chunk");
+    }
+    talk.write(&out, cause, &what).await
 }

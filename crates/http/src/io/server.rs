@@ -77,6 +77,8 @@ pub(super) struct Worker {
     pub(super) boundaries: Random,
     pub(super) verdicts: Verdicts,
     pub(super) h2: Http2Room,
+    /// Room for a text that is needed for a moment.
+    pub(super) text: String,
 }
 
 /// Scratch room for HTTP/2 alone.
@@ -126,6 +128,7 @@ impl Server {
                 verdicts: Verdicts::new(key),
                 boundaries: random.fork(),
                 h2: Http2Room::default(),
+                text: String::new(),
             })
         };
         let workers = (0..world.workers().max(1)).map(|_| worker()).collect();

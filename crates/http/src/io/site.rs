@@ -6,10 +6,13 @@ use std::sync::Arc;
 use doorway_net::web::Handler;
 
 use super::authenticator::Authenticator;
+use super::cache::Cache;
+use super::cached::Cached;
 use super::folder::Folder;
 use super::gate::Gate;
 use crate::Status;
 use crate::auth::Demand;
+use crate::cache::Policy;
 use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
@@ -124,6 +127,8 @@ pub(super) enum Does {
     Respond { text: Arc<str>, status: u16 },
     /// A part of the program.
     Handler(Arc<dyn Handler>),
+    /// A part of the program whose responses are kept.
+    Cached(Arc<Cached>),
 }
 
 impl std::fmt::Debug for Route {
@@ -134,6 +139,7 @@ impl std::fmt::Debug for Route {
             Does::Redirect { .. } => "redirect",
             Does::Respond { .. } => "respond",
             Does::Handler(_) => "handler",
+            Does::Cached(_) => "cached handler",
         };
         f.debug_struct("Route").field("pattern", &self.pattern).field("does", &does).finish_non_exhaustive()
     }
@@ -172,6 +178,25 @@ impl Sites {
     pub fn mount(mut self, prefix: &str, handler: Arc<dyn Handler>) -> Self {
         let pattern = Pattern::parse(prefix).expect("a prefix begins with a slash");
         self.sites[0].add(Route { pattern, does: Does::Handler(handler), methods: None, ..Route::page() });
+        self
+    }
+
+    /// As [`Sites::mount`], for a handler whose responses are kept in `cache`: what is there in memory and
+    /// fresh by `policy` is sent without asking the handler, which itself fills the cache.
+    ///
+    /// # Panics
+    /// When `prefix` begins with no slash.
+    #[must_use]
+    pub fn mount_cached(
+        mut self,
+        prefix: &str,
+        handler: Arc<dyn Handler>,
+        cache: Arc<Cache>,
+        policy: Policy,
+    ) -> Self {
+        let pattern = Pattern::parse(prefix).expect("a prefix begins with a slash");
+        let does = Does::Cached(Arc::new(Cached { cache, policy, handler }));
+        self.sites[0].add(Route { pattern, does, methods: None, ..Route::page() });
         self
     }
 
@@ -310,7 +335,7 @@ impl Does {
             Self::Redirect { .. } | Self::Respond { .. } => {
                 reading.with(Method::Post).with(Method::Put).with(Method::Delete).with(Method::Patch)
             }
-            Self::Handler(_) => Methods::NONE,
+            Self::Handler(_) | Self::Cached(_) => Methods::NONE,
         }
     }
 }
@@ -357,7 +382,7 @@ impl Route {
         )?;
         let wanted = Methods::named(config.methods.iter().map(String::as_str));
         let methods = match &does {
-            Does::Handler(_) => wanted.map(|wanted| wanted.with(Method::Options)),
+            Does::Handler(_) | Does::Cached(_) => wanted.map(|wanted| wanted.with(Method::Options)),
             does => {
                 let takes = does.methods(gate.is_some());
                 Some(wanted.map_or(takes, |wanted| takes.both(wanted.with(Method::Options))))

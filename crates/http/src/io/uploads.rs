@@ -102,7 +102,7 @@ impl Uploads {
         };
         let method = Method::parse(method.as_bytes());
         let lines: Vec<(String, String)> =
-            fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            fields.texts().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
         // Judged before the body, so that nothing is sent in vain, and again when the body is here.
         if let Change::Refuse(status) = self.judge(method, &path, &lines)?.0 {
             return Ok(plain(status));

@@ -83,8 +83,7 @@ pub(super) fn secret(request: &Request) -> Option<SessionSecret> {
 
 /// The values of a request's Cookie fields.
 pub(super) fn cookies(request: &Request) -> impl Iterator<Item = &[u8]> {
-    let fields = request.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Cookie"));
-    fields.map(|(_, value)| value.as_bytes())
+    request.fields.all("Cookie")
 }
 
 /// Whether a request that changes something was not sent by another site's page.

@@ -161,6 +161,13 @@ impl<'b> RequestHead<'b> {
         };
         &self.host[..end.unwrap_or(self.host.len())]
     }
+
+    /// The port behind it, if there is one.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let port = self.host[self.host_name().len()..].strip_prefix(b":")?;
+        core::str::from_utf8(port).ok()?.parse().ok()
+    }
 }
 
 /// What a parse found.

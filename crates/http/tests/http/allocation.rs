@@ -172,6 +172,16 @@ fn an_http1_request_for_a_hot_file_allocates_nothing() {
     check(REQUEST.to_vec(), |_| REQUEST.repeat(10), 1000);
 }
 
+#[test]
+fn a_request_for_what_a_cache_has_in_memory_allocates_nothing() {
+    const REQUEST: &[u8] = b"GET /kept/short HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\nAccept: */*\r\n\r\n";
+    check(REQUEST.to_vec(), |_| REQUEST.to_vec(), 200);
+    let first = [PREFACE, &headers(1, b"/kept/short", b"\x41\x01a")[..]].concat();
+    check(first, |n| headers(2 * n + 1, b"/kept/short", b"\xbe"), 200);
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
 /// GET of `path` as one HEADERS frame; `authority` is a literal at first and then comes from the dynamic table.
 fn headers(stream: u32, path: &[u8], authority: &[u8]) -> Vec<u8> {
     let block = [b"\x82\x86\x04", &[path.len() as u8][..], path, authority].concat();
@@ -181,9 +191,8 @@ fn headers(stream: u32, path: &[u8], authority: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_http2_request_for_a_hot_file_allocates_nothing() {
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     for (path, octets_min) in [(&b"/plain.txt"[..], 50), (b"/sub/", 50)] {
-        let first = || [preface, &headers(1, path, b"\x41\x01a")[..]].concat();
+        let first = || [PREFACE, &headers(1, path, b"\x41\x01a")[..]].concat();
         check(first(), |n| headers(2 * n + 1, path, b"\xbe"), octets_min);
         let ten = |n: u32| (0..10).flat_map(|more| headers(20 * n + 2 * more + 1, path, b"\xbe")).collect();
         check(first(), ten, 10 * octets_min);

@@ -4,6 +4,7 @@
 
 mod allocation;
 mod bodies;
+mod cached;
 mod client;
 mod client_h2;
 mod content;

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use doorway_http::cache::{Key, Moment, Policy, Stored, Targets, Terms};
+use doorway_http::config::CacheConfig;
+use doorway_http::io::cache::{Cache, Turn};
 use doorway_http::{Config, Handlers, Server, Sites};
 use doorway_net::tcp::{self, TcpDoor};
+use doorway_net::web::Fields;
 use doorway_net::{Stream, World};
 use doorway_sim::{Link, Node, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,10 +77,42 @@ pub(crate) fn serve(world: &World, config: &Config) -> (Arc<Server>, TcpDoor) {
         .unwrap()
         .mount("/echo", Arc::new(Echo))
         .mount("/slow", Arc::new(Slow(world.clone())))
-        .mount("/later", Arc::new(Later(world.clone())));
+        .mount("/later", Arc::new(Later(world.clone())))
+        .mount_cached("/kept", Arc::new(Echo), kept(world), Policy::default());
     let server = Arc::new(Server::new(world, config, site));
     let door = tcp::serve(world, SERVER.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
     (server, door)
+}
+
+/// A cache that has `http://a/kept/short` and `http://a/kept/long`.
+pub(crate) fn kept(world: &World) -> Arc<Cache> {
+    let cache = Cache::open(world, &CacheConfig::named("kept"), None).unwrap();
+    for (name, octets) in [("short", 100), ("long", 300_000)] {
+        let mut fields = Fields::new();
+        for (name, value) in [
+            ("Date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("Content-Type", "text/kept"),
+            ("Cache-Control", "max-age=60"),
+        ] {
+            fields.add(name, value);
+        }
+        let received = Moment { now: world.now(), wall: world.wall() };
+        let stored = Stored {
+            status: 200,
+            requested: received,
+            received,
+            initial_age: Duration::from_secs(7),
+            selecting: Vec::new(),
+            terms: Terms::of(200, &fields, received.wall, Targets::Origin),
+            fields,
+        };
+        let key = Key::new(&format!("http://a/kept/{name}"));
+        match cache.take_turn(&key, &[]) {
+            Turn::Lead(lead) => drop(lead.keep(stored, vec![b'k'; octets].into()).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    }
+    cache
 }
 
 pub(crate) fn network(seed: u64, config: Config, link: Link) -> (Simulation, Node) {

@@ -103,6 +103,20 @@ impl TlsDialler {
     /// `InvalidInput` for a stream that has TLS already; `InvalidData` when the handshake fails or the
     /// certificate is not good.
     pub async fn secure(&self, stream: Stream, remote: SocketAddr, name: Option<&str>) -> io::Result<Stream> {
+        self.secure_for(stream, remote, name, &[]).await
+    }
+
+    /// The same, with `protocols` offered as ALPN in place of those of the dialler, unless there are none.
+    ///
+    /// # Errors
+    /// As [`TlsDialler::secure`].
+    pub async fn secure_for(
+        &self,
+        stream: Stream,
+        remote: SocketAddr,
+        name: Option<&str>,
+        protocols: &[&str],
+    ) -> io::Result<Stream> {
         let plain = stream
             .into_plain()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the stream has TLS already"))?;
@@ -114,7 +128,13 @@ impl TlsDialler {
             }
             None => (&self.any, ServerName::IpAddress(remote.ip().into())),
         };
-        Ok(Stream::tls(connector.connect(name, plain).await?.into()))
+        let secured = if protocols.is_empty() {
+            connector.connect(name, plain).await?
+        } else {
+            let protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+            connector.with_alpn(protocols).connect(name, plain).await?
+        };
+        Ok(Stream::tls(secured.into()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `bench idle`: what ten thousand connections cost that have asked once and now wait, in memory and in the work for
 //! a busy client beside them; `bench slow`: a good client among two thousand that send one octet a second.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -109,8 +110,17 @@ impl Crowd {
                 command.args([format!("-c{IDLE}"), format!("--tls13-ciphers={CIPHER}"), url]);
             }
         }
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let crowd = Self(child.map_err(|error| Failed(format!("no idle connections: {error}")))?);
+        let told = if matches!(kind, Kind::Plain) { Stdio::piped() } else { Stdio::null() };
+        let child = command.stdout(told).stderr(Stdio::null()).spawn();
+        let mut crowd = Self(child.map_err(|error| Failed(format!("no idle connections: {error}")))?);
+        // Our own program says when all of them have their answer; the other does not.
+        if let Some(told) = crowd.0.stdout.take() {
+            let mut line = String::new();
+            BufReader::new(told).read_line(&mut line).map_err(|error| Failed(error.to_string()))?;
+            if line.is_empty() {
+                return Err(Failed(format!("{} did not answer {IDLE} connections", server.name)));
+            }
+        }
         let (mut before, mut quiet) = (server.cpu_nanos(), 0);
         for _ in 0..60 {
             std::thread::sleep(Duration::from_millis(500));

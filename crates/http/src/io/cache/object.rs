@@ -4,8 +4,8 @@ use std::fmt;
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use doorway_net::web::{BodyStream, Bytes};
@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 
 use super::disk::DiskContent;
 use super::fill::{Fill, Follower, Step};
+use super::heads::Heads;
 use super::hosts::Host;
 use super::tiers::Tiers;
 use crate::cache::{Key, Stored};
 
-/// What a response takes in memory beside its content, in octets: its fields, roughly.
-const HEAD_OCTETS: u64 = 1024;
+/// What a response takes in memory beside its content, in octets: its fields and its ready-made heads, roughly.
+const HEAD_OCTETS: u64 = 2048;
 
 /// A response that is kept, or is about to be.
 pub struct Object {
@@ -30,6 +31,7 @@ pub struct Object {
     octets: Option<u64>,
     content: Content,
     must_validate: AtomicBool,
+    heads: OnceLock<Heads>,
     tiers: Arc<Tiers>,
 }
 
@@ -77,7 +79,7 @@ impl Object {
     pub(super) fn new(tiers: &Arc<Tiers>, parts: Parts, octets: Option<u64>, content: Content) -> Self {
         let Parts { id, key, stored, host, tags, must_validate } = parts;
         let (tiers, must_validate) = (Arc::clone(tiers), AtomicBool::new(must_validate));
-        Self { id, key, stored, host, tags, octets, content, must_validate, tiers }
+        Self { id, key, stored, host, tags, octets, content, must_validate, heads: OnceLock::new(), tiers }
     }
 
     /// The same response with its content elsewhere.
@@ -166,6 +168,13 @@ impl Object {
             Content::Memory(content) => Some(content),
             Content::Filling(_) | Content::Disk(_) => None,
         }
+    }
+
+    /// Its head as it is sent, made when it is first wanted, and its whole content; `None` while that is not in
+    /// memory.
+    pub(in crate::io) fn ready(&self) -> Option<(&Heads, &Bytes)> {
+        let content = self.in_memory()?;
+        Some((self.heads.get_or_init(|| Heads::new(&self.stored, content.len() as u64)), content))
     }
 
     /// Whether its content still arrives.

@@ -441,15 +441,13 @@ impl Tiers {
 
     // The times of a response on the clocks of this run; false when its age is not known.
     fn stored_now(&self, header: &Header, head: &ObjectHead) -> (Stored, bool) {
-        let mut stored = head.stored.clone();
+        let stored = head.stored.clone();
         if header.mark.run == self.run {
             return (stored, true);
         }
         let now = Moment { now: self.world.now(), wall: self.world.wall() };
         let is_dated = now.wall >= stored.received.wall;
-        stored.initial_age += now.wall - stored.received.wall;
-        (stored.requested, stored.received) = (now, now);
-        (stored, is_dated)
+        (stored.carried_over(now), is_dated)
     }
 
     /// Gives a response other fields and times.

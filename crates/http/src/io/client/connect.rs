@@ -10,13 +10,15 @@ use std::time::Duration;
 use doorway_net::resolve::ResolveError;
 use doorway_net::{BoxFuture, Stream};
 
-use super::pool::Origin;
-use super::{ClientError, Inner, Timing};
+use super::{ClientError, Inner, Peer, Place, Timing};
 
 /// Time from one attempt to the next (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Addresses of a host that are tried.
 const ADDRESSES_MAX: usize = 16;
+
+/// What stands for the address of a Unix socket.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 /// A connection with nothing on it yet.
 pub(super) struct Connected {
@@ -25,32 +27,43 @@ pub(super) struct Connected {
     pub(super) timing: Timing,
 }
 
-/// Resolves, connects and, for `https`, makes the TLS handshake.
-pub(super) async fn connect(inner: &Inner, origin: &Origin) -> Result<Connected, ClientError> {
+/// Resolves, connects and, for a peer with a certificate, makes the TLS handshake; with `http1` no other version
+/// is offered in it.
+pub(super) async fn connect(inner: &Inner, peer: &Peer, http1: bool) -> Result<Connected, ClientError> {
     let world = &inner.world;
     let mut timing = Timing::default();
-    let began = world.now();
-    let addresses = addresses(inner, &origin.host)
-        .await
-        .map_err(|error| ClientError::Resolve(origin.host.clone(), error))?;
-    let resolved = world.now();
-    timing.resolve = resolved - began;
-    let told = || format!("{}:{}", origin.host, origin.port);
-    let (stream, remote, took) = first(inner, &turns(addresses), origin.port)
-        .await
-        .map_err(|error| ClientError::Connect(told(), error))?;
-    timing.connect = took;
-    if !origin.secure {
-        return Ok(Connected { stream, remote, timing });
-    }
+    let told = |error| ClientError::Connect(peer.place.to_string(), error);
+    let (stream, remote) = match &peer.place {
+        Place::Unix(path) => {
+            let began = world.now();
+            let stream = world.connect_unix(path).await.map_err(told)?;
+            timing.connect = world.now() - began;
+            (stream, NOWHERE)
+        }
+        Place::Host(host, port) => {
+            let began = world.now();
+            let found = addresses(inner, host).await;
+            let found = found.map_err(|error| ClientError::Resolve(host.clone(), error))?;
+            timing.resolve = world.now() - began;
+            let (stream, remote, took) = first(inner, &turns(found), *port).await.map_err(told)?;
+            timing.connect = took;
+            (stream, remote)
+        }
+        Place::Address(address) => {
+            let (stream, remote, took) = first(inner, &[address.ip()], address.port()).await.map_err(told)?;
+            timing.connect = took;
+            (stream, remote)
+        }
+    };
+    let Some(name) = &peer.tls_name else { return Ok(Connected { stream, remote, timing }) };
     let connected = world.now();
     let Some(tls) = &inner.tls else {
         let error = io::Error::new(io::ErrorKind::Unsupported, "this client has no TLS");
-        return Err(ClientError::Connect(told(), error));
+        return Err(told(error));
     };
-    let name = origin.host.trim_matches(['[', ']']);
-    let stream = tls.secure(stream, remote, Some(name)).await;
-    let stream = stream.map_err(|error| ClientError::Connect(told(), error))?;
+    let protocols: &[&str] = if http1 { &["http/1.1"] } else { &[] };
+    let name = name.trim_matches(['[', ']']);
+    let stream = tls.secure_for(stream, remote, Some(name), protocols).await.map_err(told)?;
     timing.tls = world.now() - connected;
     Ok(Connected { stream, remote, timing })
 }

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use doorway_base::Instant;
 use doorway_base::trace::{Direction, Flow};
-use doorway_net::web::Bytes;
+use doorway_net::web::{Bytes, Informational};
 use doorway_net::{BoxFuture, Stream};
 use tokio::io::AsyncWrite;
 
@@ -83,6 +83,8 @@ struct Exchange {
     /// Whether content waits for a window, or for the socket.
     blocked: bool,
     waker: Option<Waker>,
+    /// Who hears of informational responses.
+    told: Option<Informational>,
 }
 
 impl Exchange {
@@ -184,16 +186,20 @@ impl Shared {
         }
         let upload = outgoing.upload();
         let fields = outgoing.fields();
-        let octets = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let octets = fields.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         let Some(stream) = state.engine.ask(&mut state.out, outgoing.method, octets, upload.is_none()) else {
             return Poll::Ready(Err(ClientError::Unseen));
         };
-        state.exchanges.insert(stream, Exchange::default());
+        let told = outgoing.informational.clone();
+        state.exchanges.insert(stream, Exchange { told, ..Exchange::default() });
         state.wake_driver();
-        let text = || fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+        let text = || {
+            let line = |(name, value): &(String, Vec<u8>)| [name.as_bytes(), b": ", value, b"\r\n"].concat();
+            fields.iter().flat_map(line).collect::<Vec<u8>>()
+        };
         if inner.world.trace().is_on() {
             let summary = || format!("stream {stream} {}", outgoing.summary());
-            record(&inner.world, self.flow, Direction::Out, text().as_bytes(), summary);
+            record(&inner.world, self.flow, Direction::Out, &text(), summary);
         }
         drop(guard);
         Poll::Ready(Ok(Exchanging { shared: Arc::clone(self), stream, upload, sent: 0 }))
@@ -437,6 +443,9 @@ impl Driver {
                         continue;
                     }
                     exchange.informational += 1;
+                    if let Some(told) = &exchange.told {
+                        told.send(head.status.code(), Head::of(&head).fields);
+                    }
                     if exchange.informational > INFORMATIONAL_MAX {
                         exchange.ended(Err(Fault::Broken(Violation::new(&rule::STATUS, stream))));
                         engine.reset(out, stream, ErrorCode::ENHANCE_YOUR_CALM);

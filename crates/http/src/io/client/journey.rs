@@ -96,7 +96,7 @@ impl Journey {
             if let Some(jar) = &mut self.jar
                 && let Some(cookies) = jar.header(world.wall(), &place(&url), Crossing::SameSite)
             {
-                ask.fields.add("Cookie", String::from_utf8_lossy(&cookies));
+                ask.fields.add("Cookie", cookies);
             }
             (ask.body, ask.length) = match &mut content {
                 Some(content) => content.open()?,
@@ -132,11 +132,9 @@ impl Journey {
 
     fn keep(&mut self, url: &Url, fields: &Fields, now: UnixTime) {
         let Some(jar) = &mut self.jar else { return };
-        for (name, value) in fields.iter() {
-            if name.eq_ignore_ascii_case("set-cookie") {
-                // What may not be kept is not kept; nobody has to hear of it.
-                let _ = jar.set(now, &place(url), Crossing::SameSite, value.as_bytes());
-            }
+        for value in fields.all("set-cookie") {
+            // What may not be kept is not kept; nobody has to hear of it.
+            let _ = jar.set(now, &place(url), Crossing::SameSite, value);
         }
     }
 }

@@ -9,13 +9,12 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
-use doorway_net::web::{Body, Bytes, Fields, Response};
+use doorway_net::web::{Body, Bytes, Fields, Informational, Response};
 use doorway_net::{BoxFuture, Stream, World};
 use tokio::io::AsyncWrite;
 
 use super::outgoing::{Outgoing, Upload};
-use super::pool::Origin;
-use super::{Answer, Ask, ClientError, Inner, Timing};
+use super::{Answer, Ask, ClientError, Inner, Peer, Timing};
 use crate::client::connection::PIPELINED_MAX;
 use crate::client::{Connection, Decision};
 use crate::wire::response::write_chunk_size;
@@ -43,6 +42,8 @@ pub(super) struct Link {
     cut: bool,
     /// Why the request could not be sent whole; there may be a response all the same.
     unsent: Option<ClientError>,
+    /// Who hears of informational responses.
+    informational: Option<Informational>,
 }
 
 /// A request that is not all out.
@@ -63,6 +64,8 @@ pub(super) struct Head {
     pub(super) version: &'static str,
     /// Whether there is no body.
     pub(super) empty: bool,
+    /// How long the body is, if the head tells.
+    pub(super) octets: Option<u64>,
     /// Whether another protocol follows.
     pub(super) tunnel: bool,
 }
@@ -81,6 +84,7 @@ impl Link {
             sent: 0,
             cut: false,
             unsent: None,
+            informational: None,
         }
     }
 
@@ -111,6 +115,7 @@ impl Link {
             self.engine.end();
         }
         self.record(inner, Direction::Out, &octets, &outgoing.summary());
+        self.informational = outgoing.informational.clone();
         let waits = outgoing.expects.then(|| inner.world.sleep(CONTINUE_WAIT));
         let upload = outgoing.upload();
         self.sending = Some(Sending { octets, at: 0, upload, chunked, waits });
@@ -236,6 +241,9 @@ impl Link {
                     {
                         cx.waker().wake_by_ref();
                     }
+                    if let Some(informational) = &self.informational {
+                        informational.send(head.status.code(), Head::of(&head).fields);
+                    }
                     Ok(())
                 }
                 Decision::Response(head) => {
@@ -358,7 +366,7 @@ impl Link {
     pub(super) async fn pipeline(
         mut self,
         inner: &Arc<Inner>,
-        origin: &Origin,
+        peer: &Peer,
         asks: Vec<Ask>,
         octets_max: usize,
         timing: Timing,
@@ -370,7 +378,7 @@ impl Link {
             let mut octets = Vec::new();
             while self.engine.waiting() < PIPELINED_MAX {
                 let Some(ask) = asks.next() else { break };
-                if Origin::of(&ask.url)? != *origin {
+                if super::Client(Arc::clone(inner)).peer(&ask)? != *peer {
                     return Err(ClientError::Scheme(format!("{} is not of the same origin", ask.url)));
                 }
                 let outgoing = Outgoing::new(Ask { body: Body::Empty, ..ask }, true)?;
@@ -402,9 +410,10 @@ impl Link {
             }
             let body = if body.is_empty() { Body::Empty } else { Body::Whole(body.into()) };
             let response = Response { status: head.status, fields: head.fields, body, upgrade: None };
-            answers.push(Answer { response, remote: self.remote, version: head.version, timing });
+            let (remote, version) = (self.remote, head.version);
+            answers.push(Answer { response, remote, version, timing, tunnel: None });
         }
-        super::Client(Arc::clone(inner)).done(self, origin);
+        super::Client(Arc::clone(inner)).done(self, peer);
         Ok(answers)
     }
 
@@ -456,7 +465,7 @@ impl Head {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let mut fields = Fields::new();
         for (name, value) in head.fields.iter() {
-            fields.add(text(name), text(value));
+            fields.add(text(name), value);
         }
         Self {
             status: head.status.code(),
@@ -467,6 +476,11 @@ impl Head {
                 _ => "HTTP/1.1",
             },
             empty: head.body == ResponseFraming::None,
+            octets: match head.body {
+                ResponseFraming::Length(octets) => Some(octets),
+                ResponseFraming::None => Some(0),
+                _ => None,
+            },
             tunnel: head.body == ResponseFraming::Tunnel,
         }
     }

@@ -4,10 +4,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use doorway_net::web::{Body, BodyStream, Bytes};
+use doorway_net::web::{Body, BodyStream, Bytes, Informational};
 
 use super::{Ask, ClientError};
-use crate::client::request::{Content, check, fields_h2, write_head};
+use crate::client::request::{Content, Line, check, fields_h2, write_head};
 use crate::url::Url;
 use crate::wire::Method;
 
@@ -19,7 +19,8 @@ pub(super) struct Outgoing {
     pub(super) method: Method,
     method_name: String,
     url: Url,
-    fields: Vec<(String, String)>,
+    absolute: bool,
+    fields: Vec<(String, Vec<u8>)>,
     body: Body,
     content: Content,
     http10: bool,
@@ -27,6 +28,10 @@ pub(super) struct Outgoing {
     pub(super) last: bool,
     /// Whether the server is asked whether it wants the content before that is sent.
     pub(super) expects: bool,
+    /// The protocol that is asked for in place of HTTP.
+    pub(super) upgrade: Option<String>,
+    /// Who hears of informational responses.
+    pub(super) informational: Option<Informational>,
     /// Whether the content was read, so that it cannot be sent again.
     spent: bool,
 }
@@ -34,14 +39,15 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// A request; the connection ends after it unless it is to be `kept`.
     pub(super) fn new(ask: Ask, kept: bool) -> Result<Self, ClientError> {
-        let Ask { method: method_name, url, fields, body, length, http10 } = ask;
+        let Ask { method: method_name, url, fields, body, length, http10, absolute, .. } = ask;
+        let (asks_first, upgrade, informational) = (ask.asks_first, ask.upgrade, ask.informational);
         let content = match (&body, length) {
             (Body::Empty, _) => Content::None,
             (Body::Whole(octets), _) => Content::Length(octets.len() as u64),
             (Body::Stream(_), Some(octets)) => Content::Length(octets),
             (Body::Stream(_), None) => Content::Chunked,
         };
-        let mut fields: Vec<(String, String)> =
+        let mut fields: Vec<(String, Vec<u8>)> =
             fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let known = fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("expect"));
         let long = match &body {
@@ -49,14 +55,28 @@ impl Outgoing {
             Body::Whole(octets) => octets.len() >= EXPECT_OCTETS_MIN,
             Body::Stream(_) => true,
         };
-        let expects = !http10 && (known || long);
+        let expects = !http10 && (known || (long && asks_first));
         if expects && !known {
-            fields.push(("Expect".to_owned(), "100-continue".to_owned()));
+            fields.push(("Expect".to_owned(), b"100-continue".to_vec()));
         }
-        let borrowed: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let borrowed: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         check(&method_name, &borrowed).map_err(ClientError::Request)?;
         let (method, last) = (Method::parse(method_name.as_bytes()), !kept || http10);
-        Ok(Self { method, method_name, url, fields, body, content, http10, last, expects, spent: false })
+        Ok(Self {
+            method,
+            method_name,
+            url,
+            absolute,
+            fields,
+            body,
+            content,
+            http10,
+            last,
+            upgrade,
+            expects,
+            informational,
+            spent: false,
+        })
     }
 
     /// What the trace shows of it.
@@ -68,17 +88,23 @@ impl Outgoing {
     pub(super) fn head(&self) -> Result<(Vec<u8>, bool), ClientError> {
         let mut head = Vec::new();
         let fields: Vec<_> =
-            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let line = (self.method_name.as_str(), &self.url);
-        write_head(&mut head, line, &fields, self.content, (u8::from(!self.http10), self.last))
-            .map_err(ClientError::Request)?;
+            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let line = Line {
+            method: &self.method_name,
+            url: &self.url,
+            absolute: self.absolute,
+            minor: u8::from(!self.http10),
+            last: self.last,
+            upgrade: self.upgrade.as_deref(),
+        };
+        write_head(&mut head, &line, &fields, self.content).map_err(ClientError::Request)?;
         Ok((head, self.content == Content::Chunked))
     }
 
     /// The fields as HTTP/2 has them. Nobody is asked beforehand there: a stream can be given up alone.
-    pub(super) fn fields(&self) -> Vec<(String, String)> {
+    pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
         let fields = self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("expect"));
-        let fields = fields.map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields = fields.map(|(name, value)| (name.as_str(), value.as_slice()));
         fields_h2((&self.method_name, &self.url), fields, self.content)
     }
 

@@ -1,4 +1,4 @@
-//! Connections that wait for their next request, or take several at a time, by origin.
+//! Connections that wait for their next request, or take several at a time, by whom they lead to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,13 +8,12 @@ use doorway_base::Instant;
 
 use super::h2::Shared;
 use super::link::Link;
-use super::{ClientError, Settings};
-use crate::url::Url;
+use super::{Peer, Settings};
 
-/// Origins of which it is remembered what they speak.
-const ORIGINS_MAX: usize = 1024;
+/// Peers of which it is remembered what they speak.
+const PEERS_MAX: usize = 1024;
 
-/// What is known of an origin that may speak HTTP/2.
+/// What is known of a peer that may speak HTTP/2.
 #[derive(Default)]
 pub(super) struct Known {
     /// Whether it turned out to speak HTTP/1.
@@ -25,49 +24,29 @@ pub(super) struct Known {
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Whom connections can be shared for (RFC 6454 §4).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin {
-    pub(super) secure: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
-}
-
-impl Origin {
-    pub(super) fn of(url: &Url) -> Result<Self, ClientError> {
-        let secure = match url.scheme.as_str() {
-            "http" => false,
-            "https" => true,
-            other => return Err(ClientError::Scheme(other.to_owned())),
-        };
-        let port = url.port_or_default().unwrap_or_default();
-        Ok(Self { secure, host: url.host.clone(), port })
-    }
-}
-
 /// The connections, those used last at the end of each list.
 #[derive(Default)]
 pub(super) struct Pool {
-    idle: BTreeMap<Origin, Vec<(Instant, Link)>>,
+    idle: BTreeMap<Peer, Vec<(Instant, Link)>>,
     count: usize,
-    known: BTreeMap<Origin, Known>,
+    known: BTreeMap<Peer, Known>,
 }
 
 impl Pool {
-    /// What is known of an origin. When there are too many, those are forgotten that have no connection.
-    pub(super) fn known(&mut self, origin: &Origin) -> &mut Known {
-        if self.known.len() >= ORIGINS_MAX && !self.known.contains_key(origin) {
+    /// What is known of a peer. When there are too many, those are forgotten that have no connection.
+    pub(super) fn known(&mut self, peer: &Peer) -> &mut Known {
+        if self.known.len() >= PEERS_MAX && !self.known.contains_key(peer) {
             self.known.retain(|_, known| known.shared.as_ref().is_some_and(|shared| shared.is_open()));
-            if self.known.len() >= ORIGINS_MAX {
+            if self.known.len() >= PEERS_MAX {
                 self.known.pop_first();
             }
         }
-        self.known.entry(origin.clone()).or_default()
+        self.known.entry(peer.clone()).or_default()
     }
 
-    /// A connection to `origin` that has not ended, the one used last first.
-    pub(super) fn take(&mut self, origin: &Origin, now: Instant, idle: Duration) -> Option<Link> {
-        let list = self.idle.get_mut(origin)?;
+    /// A connection to `peer` that has not ended, the one used last first.
+    pub(super) fn take(&mut self, peer: &Peer, now: Instant, idle: Duration) -> Option<Link> {
+        let list = self.idle.get_mut(peer)?;
         let mut found = None;
         while let Some((since, mut link)) = list.pop() {
             self.count -= 1;
@@ -77,13 +56,13 @@ impl Pool {
             }
         }
         if list.is_empty() {
-            self.idle.remove(origin);
+            self.idle.remove(peer);
         }
         found
     }
 
     /// Keeps a connection, and lets those go whose time is over or which are too many.
-    pub(super) fn put(&mut self, origin: Origin, link: Link, now: Instant, settings: &Settings) {
+    pub(super) fn put(&mut self, peer: Peer, link: Link, now: Instant, settings: &Settings) {
         let mut count = 0;
         self.idle.retain(|_, list| {
             list.retain(|(since, _)| now - *since < settings.idle);
@@ -91,7 +70,7 @@ impl Pool {
             !list.is_empty()
         });
         self.count = count;
-        let list = self.idle.entry(origin).or_default();
+        let list = self.idle.entry(peer).or_default();
         if self.count < settings.idle_max && list.len() < settings.idle_per_origin_max {
             list.push((now, link));
             self.count += 1;

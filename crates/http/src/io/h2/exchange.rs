@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use doorway_base::Instant;
 use doorway_base::trace::Direction;
 use doorway_net::BoxFuture;
-use doorway_net::web::{Body, BodyStream, Bytes, Response, Taking};
+use doorway_net::tcp::Watching;
+use doorway_net::web::{Body, BodyStream, Bytes, Informational, Response, Taking};
 
 use super::{Cause, Talk, record, write_invitation};
 use crate::Status;
@@ -16,7 +17,7 @@ use crate::h2::rule::ErrorCode;
 use crate::io::batch::{HandlerCall, Placed};
 use crate::io::body::FileStream;
 use crate::io::feed::Feed;
-use crate::io::handler::begin_response;
+use crate::io::handler::{begin_response, told_length, write_informational};
 use crate::io::server::Worker;
 use crate::wire::Version;
 use crate::wire::response::Form;
@@ -28,6 +29,8 @@ pub(super) struct Exchange<'s> {
     pub(super) cause: Cause,
     doing: Doing<'s>,
     feeding: Option<Feeding>,
+    /// What the handler tells before its response.
+    informational: Option<Informational>,
 }
 
 enum Doing<'s> {
@@ -75,9 +78,19 @@ pub(super) struct Asked {
 
 /// Where content comes from.
 enum Source {
-    Octets { octets: Bytes, at: usize },
+    Octets {
+        octets: Bytes,
+        at: usize,
+    },
     File(Box<FileStream>),
-    Stream { body: Pin<Box<dyn BodyStream>>, piece: Bytes, broken: bool, ended: bool },
+    Stream {
+        body: Pin<Box<dyn BodyStream>>,
+        piece: Bytes,
+        /// Octets still to come, where the head said how many.
+        left: Option<u64>,
+        broken: bool,
+        ended: bool,
+    },
 }
 
 /// A request's content on its way to a handler that takes it as it comes.
@@ -92,7 +105,13 @@ struct Feeding {
 impl<'s> Exchange<'s> {
     /// A request of which it has to be found out first whose it is.
     pub(super) fn verify(stream: u32, verification: BoxFuture<'s, ()>, asked: Asked, cause: Cause) -> Self {
-        Self { stream, cause, doing: Doing::Verifying { verification, asked }, feeding: None }
+        Self {
+            stream,
+            cause,
+            doing: Doing::Verifying { verification, asked },
+            feeding: None,
+            informational: None,
+        }
     }
 
     /// Whether the request is to be shown again.
@@ -113,19 +132,27 @@ impl<'s> Exchange<'s> {
 
     /// A file whose head is out.
     pub(super) fn file(stream: u32, file: Box<FileStream>) -> Self {
-        Self { stream, cause: file.cause, doing: Doing::Sending(Source::File(file)), feeding: None }
+        Self {
+            stream,
+            cause: file.cause,
+            doing: Doing::Sending(Source::File(file)),
+            feeding: None,
+            informational: None,
+        }
     }
 
     /// Octets whose head is out.
     pub(super) fn octets(stream: u32, octets: Vec<u8>, cause: Cause) -> Self {
         let source = Source::Octets { octets: octets.into(), at: 0 };
-        Self { stream, cause, doing: Doing::Sending(source), feeding: None }
+        Self { stream, cause, doing: Doing::Sending(source), feeding: None, informational: None }
     }
 
     /// A request for a handler; `expects` says that the client waits for 100.
     pub(super) fn handle(stream: u32, mut call: HandlerCall, expects: bool) -> Self {
         let (cause, has_body) = (call.cause, call.has_body);
         let mut feeding = None;
+        let informational = Informational::default();
+        call.request.informational = Some(informational.clone());
         let (mut octets_max, mut ended) = (0, true);
         if has_body {
             match call.handler.taking(&call.request.method, &call.request.path) {
@@ -140,7 +167,7 @@ impl<'s> Exchange<'s> {
         let invited = !expects || ended;
         let call = Box::new(call);
         let doing = Doing::Collecting { call, content: Vec::new(), octets_max, invited, ended };
-        Self { stream, cause, doing, feeding }
+        Self { stream, cause, doing, feeding, informational: Some(informational) }
     }
 
     /// Whether 100 is to be sent now; it is asked once.
@@ -239,19 +266,44 @@ impl<'s> Exchange<'s> {
                 self.doing = Doing::Answered { response: Box::new(response), placed, bodiless };
                 true
             }
-            Doing::Sending(Source::Stream { body, piece, broken, ended }) => {
+            Doing::Sending(Source::Stream { body, piece, left, broken, ended }) => {
                 if !piece.is_empty() || *ended {
                     return false;
                 }
                 match body.as_mut().poll_piece(cx) {
                     Poll::Pending => return false,
-                    Poll::Ready(Some(Ok(next))) => *piece = next,
+                    Poll::Ready(Some(Ok(next))) => match left.map(|left| left.checked_sub(next.len() as u64))
+                    {
+                        Some(None) => (*broken, *ended) = (true, true),
+                        rest => {
+                            *left = rest.flatten();
+                            *ended = *left == Some(0);
+                            *piece = next;
+                        }
+                    },
                     Poll::Ready(Some(Err(_))) => (*broken, *ended) = (true, true),
-                    Poll::Ready(None) => *ended = true,
+                    Poll::Ready(None) => {
+                        *broken = left.is_some_and(|left| left > 0);
+                        *ended = true;
+                    }
                 }
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Sends what the handler tells before its response.
+    fn tell(&self, cx: &Context<'_>, engine: &mut Connection, watching: &Watching, worker: &mut Worker) {
+        let handling = matches!(self.doing, Doing::Handling { .. } | Doing::Answered { .. });
+        let Some(informational) = self.informational.as_ref().filter(|_| handling) else { return };
+        while let Poll::Ready((status, fields)) = informational.poll_next(cx) {
+            let (start, status) = (worker.out.len(), Status::new(status));
+            let end = write_informational(&mut worker.out, Form::Http2, status, &fields);
+            worker.out.truncate(end - HEADER_OCTETS);
+            engine.send_head(&mut worker.out, self.stream, start, false);
+            worker.counts.count_response(status);
+            record::frames(watching, Direction::Out, &worker.out[start..], self.cause);
         }
     }
 
@@ -310,6 +362,7 @@ impl Talk<'_> {
     pub(super) fn feed_handlers(&mut self, cx: &mut Context<'_>, worker: &mut Worker) {
         let Self { exchanges, engine, watching, .. } = self;
         for exchange in exchanges.iter_mut() {
+            exchange.tell(cx, engine, watching, worker);
             let Some(feeding) = &mut exchange.feeding else { continue };
             let (start, stream) = (worker.out.len(), exchange.stream);
             let Feeding { feed, waiting, ended, expects } = feeding;
@@ -382,28 +435,23 @@ fn respond(
     let start = out.len();
     let status = Status::new(response.status);
     let mut writer = begin_response(setup, out, Form::Http2, dates, &response, placed);
-    let octets = match response.body {
-        Body::Empty => Some(Bytes::new()),
-        Body::Whole(ref octets) => Some(octets.clone()),
-        Body::Stream(_) => None,
-    };
-    if let Some(octets) = &octets
-        && !status.is_bodiless()
-    {
-        writer.number("Content-Length", octets.len() as u64);
+    let length = told_length(&response.body, status);
+    if let Some(length) = length {
+        writer.number("Content-Length", length);
     }
     placed.route.write_fields(&mut writer, placed.origin.as_deref());
-    let length = octets.as_ref().map(|octets| octets.len() as u64);
     placed.account(counts, lines, dates, Version::Http2, status, length);
     let content = writer.end();
     out.truncate(content - HEADER_OCTETS);
     let bodiless = bodiless || status.is_bodiless();
-    match (response.body, octets) {
-        (Body::Stream(body), _) if !bodiless => {
+    match response.body {
+        Body::Stream(body) if !bodiless => {
             engine.send_head(out, stream, start, false);
-            Doing::Sending(Source::Stream { body, piece: Bytes::new(), broken: false, ended: false })
+            let (piece, left) = (Bytes::new(), length);
+            let ended = left == Some(0);
+            Doing::Sending(Source::Stream { body, piece, left, broken: false, ended })
         }
-        (_, Some(octets)) if !bodiless && !octets.is_empty() => {
+        Body::Whole(octets) if !bodiless && !octets.is_empty() => {
             engine.send_head(out, stream, start, false);
             Doing::Sending(Source::Octets { octets, at: 0 })
         }
