@@ -3,7 +3,6 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `key.rs` | [`Key`]: what names everything kept for one target |
-//! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
 //! | `lines.rs` | [`FieldLines`]: fields wherever they are kept |
 //! | `policy.rs` | [`Policy`]: what an operator decides |
 //! | `control.rs`, `targeted.rs` | Cache-Control and its kin |
@@ -17,18 +16,28 @@
 //! | `selection.rs` | what of it answers a request with conditions or ranges |
 //! | `invalidation.rs` | what a change makes useless |
 //! | `status.rs` | [`CacheStatus`]: what is told about it |
+//! | `admission.rs` | [`admission`]: what stays in memory when there is no room for all |
+//! | `names.rs` | [`Names`]: short names, by which the index finds things |
+//! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
+//! | `purges.rs` | [`purges`]: such orders, as they are carried out |
+//! | `record.rs` | [`record`]: a response as it lies on disk |
+//! | `tags.rs` | [`mod@tags`]: words by which responses are purged together |
 //!
 //! Pure: requests, responses, time and policy come in as values. Not here: octets of contents, memory and
 //! disk, waiting for the origin; those are `io::cache`.
 
+pub mod admission;
 pub mod age;
 pub mod control;
 pub mod freshness;
 pub mod invalidation;
 mod key;
 mod lines;
+mod names;
 mod policy;
 mod purge;
+pub mod purges;
+pub mod record;
 mod request;
 mod reuse;
 pub mod selection;
@@ -36,13 +45,15 @@ pub mod stale;
 mod status;
 mod storable;
 mod stored;
+pub mod tags;
 mod targeted;
 pub mod validation;
 pub mod vary;
 
 pub use freshness::{Freshness, Terms};
-pub use key::{Key, QueryRule, Target};
+pub use key::{Key, QueryRule, Target, host};
 pub use lines::FieldLines;
+pub use names::Names;
 pub use policy::{Policy, Targets};
 pub use purge::{Purge, PurgeWhat};
 pub use request::Request;

@@ -26,6 +26,12 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host(&self.0)
+    }
 }
 
 impl fmt::Display for Key {
@@ -37,6 +43,17 @@ impl fmt::Display for Key {
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+/// The host of an absolute URL, without a port; empty where there is none.
+#[must_use]
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
     }
 }
 
@@ -222,6 +239,21 @@ mod tests {
         check(url, &QueryRule::Drop(vec!["utm_source".into()]), "http://a/x?b=2&a=1&b=1");
         check("http://a/x?utm=1", &QueryRule::Drop(vec!["utm".into()]), "http://a/x");
         check(url, &QueryRule::Ignore, "http://a/x");
+    }
+
+    #[test]
+    fn a_host_is_found_in_its_url() {
+        for (url, expected) in [
+            ("http://a.example/b", "a.example"),
+            ("https://a.example:8443/b:c", "a.example"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+            ("http://a.example", "a.example"),
+            ("http://a.example?b", "a.example"),
+            ("b", ""),
+        ] {
+            assert_eq!(Key::new(url).host(), expected, "{url}");
+        }
     }
 
     proptest! {
