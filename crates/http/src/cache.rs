@@ -2,7 +2,10 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `admission.rs` | [`admission`]: what stays in memory when there is no room for all |
 //! | `key.rs` | [`Key`]: what names everything kept for one target |
+//! | `names.rs` | [`Names`]: short names, by which the index finds things |
+//! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
 //! | `lines.rs` | [`FieldLines`]: fields wherever they are kept |
 //! | `policy.rs` | [`Policy`]: what an operator decides |
 //! | `control.rs`, `targeted.rs` | Cache-Control and its kin |
@@ -16,9 +19,6 @@
 //! | `selection.rs` | what of it answers a request with conditions or ranges |
 //! | `invalidation.rs` | what a change makes useless |
 //! | `status.rs` | [`CacheStatus`]: what is told about it |
-//! | `admission.rs` | [`admission`]: what stays in memory when there is no room for all |
-//! | `names.rs` | [`Names`]: short names, by which the index finds things |
-//! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
 //! | `purges.rs` | [`purges`]: such orders, as they are carried out |
 //! | `record.rs` | [`record`]: a response as it lies on disk |
 //! | `tags.rs` | [`mod@tags`]: words by which responses are purged together |

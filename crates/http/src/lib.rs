@@ -22,6 +22,7 @@
 //! | [`own_fields`], [`cors`] | fields that the operator adds; what pages of other origins may do |
 //! | [`status`] | status codes |
 //! | [`cache`] | what a shared cache may keep and use again |
+//! | [`proxy`] | what a proxy does with messages, and whom it asks |
 //! | [`client`] | the client: requests, responses of a connection, redirects |
 //! | [`url`] | URLs as a client takes them: parts, references, coding |
 //! | [`mod@explain`] | a message taken apart octet by octet |
@@ -57,6 +58,7 @@ pub mod media_type;
 pub mod own_fields;
 mod page;
 pub mod pattern;
+pub mod proxy;
 pub mod range;
 pub mod representation;
 pub mod security;

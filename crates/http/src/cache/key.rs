@@ -46,17 +46,6 @@ impl Borrow<str> for Key {
     }
 }
 
-/// The host of an absolute URL, without a port; empty where there is none.
-#[must_use]
-pub fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
-    match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
-    }
-}
-
 /// How much of a query belongs to the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum QueryRule {
@@ -177,6 +166,17 @@ fn push_triplet(out: &mut String, octet: u8) {
     out.push(char::from(DIGITS[usize::from(octet & 15)]));
 }
 
+/// The host of an absolute URL, without a port; empty where there is none.
+#[must_use]
+pub fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +196,21 @@ mod tests {
             None => (&rest[slash..], None),
         };
         Target { secure, host: &rest.as_bytes()[..slash], path: path.as_bytes(), query }
+    }
+
+    #[test]
+    fn a_host_is_found_in_its_url() {
+        for (url, expected) in [
+            ("http://a.example/b", "a.example"),
+            ("https://a.example:8443/b:c", "a.example"),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+            ("http://a.example", "a.example"),
+            ("http://a.example?b", "a.example"),
+            ("b", ""),
+        ] {
+            assert_eq!(Key::new(url).host(), expected, "{url}");
+        }
     }
 
     #[test]
@@ -239,21 +254,6 @@ mod tests {
         check(url, &QueryRule::Drop(vec!["utm_source".into()]), "http://a/x?b=2&a=1&b=1");
         check("http://a/x?utm=1", &QueryRule::Drop(vec!["utm".into()]), "http://a/x");
         check(url, &QueryRule::Ignore, "http://a/x");
-    }
-
-    #[test]
-    fn a_host_is_found_in_its_url() {
-        for (url, expected) in [
-            ("http://a.example/b", "a.example"),
-            ("https://a.example:8443/b:c", "a.example"),
-            ("http://[::1]:80/", "[::1]"),
-            ("http://[::1]/", "[::1]"),
-            ("http://a.example", "a.example"),
-            ("http://a.example?b", "a.example"),
-            ("b", ""),
-        ] {
-            assert_eq!(Key::new(url).host(), expected, "{url}");
-        }
     }
 
     proptest! {

@@ -231,11 +231,7 @@ impl ObjectHead {
         }
         out.extend(age.to_be_bytes());
         out.extend(status.to_be_bytes());
-        out.push(u8::from(self.must_validate));
-        out.push(match terms.targets {
-            Targets::Origin => 0,
-            Targets::Clients => 1,
-        });
+        out.push(u8::from(self.must_validate) | u8::from(terms.targets == Targets::Clients) << 1);
         out.extend(self.octets.to_be_bytes());
         put_text(out, &self.url);
         put_count(out, selecting.len());
@@ -285,12 +281,9 @@ impl ObjectHead {
         let (requested, received) = (moment()?, moment()?);
         let initial_age = Duration::from_nanos(reader.u64("age")?);
         let status = reader.u16("status")?;
-        let must_validate = reader.u8("flags")? != 0;
-        let targets = match reader.u8("targets of a cache")? {
-            0 => Targets::Origin,
-            1 => Targets::Clients,
-            _ => return Err(reader.malformed("targets of a cache")),
-        };
+        let flags = reader.u8("flags")?;
+        let must_validate = flags & 1 != 0;
+        let targets = if flags & 2 == 0 { Targets::Origin } else { Targets::Clients };
         let octets = reader.u64("length of the content")?;
         let url = text(&mut reader)?;
         let mut selecting = Vec::new();
@@ -303,8 +296,7 @@ impl ObjectHead {
         let mut fields = Fields::new();
         for _ in 0..reader.u32("count of fields")? {
             let name = text(&mut reader)?;
-            let octets = reader.u32("length of a value")?;
-            fields.add(name, reader.take(octets as usize, "value")?);
+            fields.add(name, octets_of(&mut reader)?);
         }
         let layout = match reader.u8("layout")? {
             0 => Layout::Inline(take_hashes(&mut reader, octets)?),
@@ -350,9 +342,12 @@ fn put_octets(out: &mut Vec<u8>, octets: &[u8]) {
 }
 
 fn text(reader: &mut Reader<'_>) -> Result<String, Malformed> {
+    String::from_utf8(octets_of(reader)?).map_err(|_| reader.malformed("text in UTF-8"))
+}
+
+fn octets_of(reader: &mut Reader<'_>) -> Result<Vec<u8>, Malformed> {
     let octets = reader.u32("length of a text")?;
-    let text = reader.take(octets as usize, "text")?;
-    String::from_utf8(text.to_vec()).map_err(|_| reader.malformed("text in UTF-8"))
+    Ok(reader.take(octets as usize, "text")?.to_vec())
 }
 
 fn put_hashes(out: &mut Vec<u8>, hashes: &[u64]) {
@@ -385,7 +380,7 @@ mod tests {
         fields.add("Surrogate-Key", "one two");
         let stored = Stored {
             status: 200,
-            terms: Terms::of(200, &fields, moment(2).wall, Targets::Origin),
+            terms: Terms::of(200, &fields, moment(2).wall, Targets::Clients),
             fields,
             requested: moment(1),
             received: moment(2),

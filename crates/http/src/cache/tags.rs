@@ -31,7 +31,6 @@ pub fn tags(fields: &Fields) -> Result<Vec<&str>, TooMany> {
         } else {
             continue;
         };
-        // What is no text could not be named by an order.
         let value = str::from_utf8(value).map_err(|_| TooMany)?;
         for tag in value.split(separator).map(|tag| tag.trim_matches([' ', '\t'])) {
             if tag.is_empty() || tags.contains(&tag) {
