@@ -99,8 +99,8 @@ impl Terms {
     pub fn lifetime(&self, policy: &Policy) -> Duration {
         self.explicit.unwrap_or_else(|| {
             let unchanged_seconds = self.unchanged.unwrap_or_default().as_secs();
-            let percent = u64::from(policy.heuristic_percent);
-            Duration::from_secs(unchanged_seconds.saturating_mul(percent) / 100).min(HEURISTIC_MAX)
+            let permille = u64::from(policy.heuristic_permille);
+            Duration::from_secs(unchanged_seconds.saturating_mul(permille) / 1000).min(HEURISTIC_MAX)
         })
     }
 }
