@@ -17,6 +17,13 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The files of a cache cannot be used.
+    Cache {
+        /// Their folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A route mounts what the program does not have.
     Mount {
         /// What it names.
@@ -48,6 +55,9 @@ impl fmt::Display for Error {
             Self::Root { path, source } => {
                 write!(f, "the folder {} cannot be served: {source}", path.display())
             }
+            Self::Cache { path, source } => {
+                write!(f, "the cache in {} cannot be used: {source}", path.display())
+            }
             Self::Mount { name, known } => {
                 write!(f, "there is no part called `{name}` to mount; there is {}", known.join(", "))
             }
@@ -64,7 +74,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Root { source, .. } => Some(source),
+            Self::Root { source, .. } | Self::Cache { source, .. } => Some(source),
             Self::Demand(wrong) => Some(wrong),
             Self::Mount { .. } | Self::Pattern { .. } | Self::Upstream { .. } | Self::NoLogin => None,
         }
