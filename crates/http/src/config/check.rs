@@ -14,8 +14,11 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let mut has_others = false;
-    let upstreams = http.tables("upstream").iter().filter(|upstream| upstream.is_complete());
-    let upstreams: Vec<&str> = upstreams.map(|upstream| upstream.text("name")).collect();
+    let named = |key: &str| -> Vec<&str> {
+        let complete = http.tables(key).iter().filter(|table| table.is_complete());
+        complete.map(|table| table.text("name")).collect()
+    };
+    let (upstreams, caches) = (named("upstream"), named("cache"));
     for site in http.tables("site") {
         let hosts = site.texts("hosts");
         for host in &hosts {
@@ -45,7 +48,7 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
         }
         has_others |= hosts.is_empty();
         names.extend(hosts);
-        check_site(site, mounts, &upstreams, &mut wrongs);
+        check_site(site, mounts, (&upstreams, &caches), &mut wrongs);
     }
     let upstreams = http.tables("upstream");
     for (place, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| upstream.is_complete()) {
@@ -136,7 +139,7 @@ pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks whom a route hands requests on to.
-fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     let Some(to) = route.optional("proxy", Values::texts) else {
         for key in ["cache", "buffering"].into_iter().filter(|key| route.at(key).is_some()) {
             wrong(
@@ -149,6 +152,12 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
         }
         return;
     };
+    if let Some(name) = route.optional("cache", Values::text)
+        && !caches.contains(&name)
+    {
+        let what = format!("there is no cache called `{name}`");
+        wrong(wrongs, route, "cache", what, "add [[http.cache]] with that name");
+    }
     match to.as_slice() {
         [name] if !ServerAddress::is_meant(name) => {
             if !upstreams.contains(name) {
@@ -164,7 +173,7 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     }
 }
 
-fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn check_site(site: &Values, mounts: &[&str], others: (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.texts("auth").is_empty() {
         let what = "everybody could store files here";
         wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
@@ -173,6 +182,7 @@ fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut V
         wrong(wrongs, site, "write", "there is no folder to store files in", "add `root = \"…\"`");
     }
     users(site, wrongs);
+    ways(site, wrongs);
     for (key, other) in [("certificate", "certificate_key"), ("certificate_key", "certificate")] {
         if site.value(key).is_some() && site.value(other).is_none() {
             wrong(wrongs, site, key, format!("`{key}` needs `{other}`"), format!("add `{other} = \"…\"`"));
@@ -209,7 +219,7 @@ fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut V
     }
     for route in site.tables("route").iter().filter(|route| route.is_complete()) {
         check_route(route, mounts, wrongs);
-        proxy(route, upstreams, wrongs);
+        proxy(route, others, wrongs);
     }
 }
 
@@ -217,6 +227,7 @@ fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     pattern(route, wrongs);
     fields(route, wrongs);
     users(route, wrongs);
+    ways(route, wrongs);
     let does = ["root", "redirect", "respond", "mount", "proxy"];
     let written: Vec<&str> = does.into_iter().filter(|key| route.value(key).is_some()).collect();
     if let [first, second, ..] = written.as_slice() {
@@ -281,6 +292,9 @@ fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, values, "auth", told.to_string(), fix);
         }
     }
+}
+
+fn ways(values: &Values, wrongs: &mut Vec<Wrong>) {
     for way in values.optional("login", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[], &[way]) {
             wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
@@ -454,6 +468,8 @@ mod tests {
         check([("site", tables([to("http://10.0.0.5:8080 weight=3")]))], &[]);
         check([("site", tables([to("app")])), ("upstream", tables([upstream("app", "unix:/run/app")]))], &[]);
         check([("site", tables([to("app")]))], &["or add [[http.upstream]]"]);
+        let cached = [path(), ("proxy", texts(["http://a"])), ("cache", text("web"))];
+        check(route(cached), &["no cache called `web`"]);
         check(
             [("site", tables([to("ap")])), ("upstream", tables([upstream("app", "http://a")]))],
             &["there is app"],

@@ -10,6 +10,7 @@ mod client_h2;
 mod content;
 mod files;
 mod forms;
+mod forward;
 mod h2;
 mod h2_floods;
 mod h2_frames;
