@@ -2,6 +2,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `conduct.rs` | [`Conductor`]: requests answered from a cache and an origin |
 //! | `object.rs` | [`Object`]: a response that is kept; [`Reading`]: its content on the way to a client |
 //! | `heads.rs` | [`Heads`]: the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
@@ -9,6 +10,7 @@
 //!
 //! What may be kept and used again is decided in [`crate::cache`], which is pure. Here octets are kept.
 
+mod conduct;
 mod fill;
 mod heads;
 mod object;
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_net::World;
 
+pub use conduct::{Conductor, REVALIDATIONS_MAX};
 pub use fill::{Filling, Refused};
 pub use object::{Object, Reading};
 pub use turn::{Lead, NOT_KEPT, Outcome, Turn, WAITERS_MAX, Wait};

@@ -7,6 +7,8 @@ mod bodies;
 mod cached;
 mod client;
 mod client_h2;
+mod conduct;
+mod conduct_storm;
 mod content;
 mod files;
 mod forms;
