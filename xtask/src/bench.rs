@@ -38,6 +38,7 @@ pub fn bench(name: &str) -> Outcome {
         "flood" => resolver::flood(),
         "flood-inside" => resolver::flood_inside(),
         "http" => http::bench(),
+        "cache" => http::cache(),
         "idle" => http::idle(),
         "slow" => http::slow(),
         "store" => {
@@ -47,7 +48,7 @@ pub fn bench(name: &str) -> Outcome {
         }
         "build" => cost::bench(),
         _ => Err(Failed(
-            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `idle`, `slow`, `store` and `build`"
+            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `cache`, `idle`, `slow`, `store` and `build`"
                 .to_owned(),
         )),
     }

@@ -21,7 +21,7 @@ cargo xtask COMMAND
   fuzz NAME [SEC]  one fuzz target for SEC seconds (default 60); needs a nightly toolchain and cargo-fuzz
   interop [NAME]   real clients and peers from Debian packages, on loopback; `http` stands for all of HTTP
   crash [ROUNDS]   kill -9 under load, ROUNDS times (default 200)
-  bench NAME       dns | flood | http | store | idle | slow | build: side by side with the peers
+  bench NAME       dns | flood | http | cache | store | idle | slow | build: side by side with the peers
   docs             the generated reference pages
 ";
 

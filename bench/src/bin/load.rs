@@ -11,6 +11,8 @@
 //! load flood PORT ZONE RATE SECONDS       RATE names of ZONE a second, each another one, from 250 addresses
 //! load names ROUND COUNT                  prints a list of names of the small internet, others each round
 //! load idle PORT COUNT SECONDS            opens connections, asks once on each and keeps them silent
+//! load origin PORT                         an origin that takes 200 ms for 10 KB and counts what it is asked
+//! load storm PORT PATH COUNT               so many clients ask for the same at once
 //! load slow PORT COUNT SECONDS            opens connections that send heads and bodies, and read, an octet a second
 //! ```
 
@@ -48,13 +50,17 @@ fn main() -> std::io::Result<()> {
         ["flood", port, zone, rate, seconds] => flood(number(port), zone, number(rate), number(seconds)),
         ["names", round, count] => names(number(round), number(count)),
         ["idle", port, count, seconds] => idle(number(port), number(count), number(seconds)),
+        ["origin", port] => origin(number(port)),
+        ["storm", port, path, count] => storm(number(port), path, number(count)),
         ["slow", port, count, seconds] => slow(number(port), number(count), number(seconds)),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("load dns-data DIR | dns|echo PORT LIST SECONDS | idle|slow PORT COUNT SECONDS");
+    eprintln!(
+        "load dns-data DIR | dns|echo PORT LIST SECONDS | idle|slow PORT COUNT SECONDS | origin PORT | storm PORT PATH COUNT"
+    );
     std::process::exit(2)
 }
 
@@ -488,5 +494,64 @@ fn slow(port: usize, count: usize, seconds: usize) -> std::io::Result<()> {
         });
     }
     println!("left {}", streams.len());
+    Ok(())
+}
+
+/// What the slow origin says.
+const CONTENT_OCTETS: usize = 10 * 1024;
+
+fn origin(port: usize) -> std::io::Result<()> {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    for stream in std::net::TcpListener::bind(("127.0.0.1", port as u16))?.incoming() {
+        let (mut stream, asked) = (stream?, std::sync::Arc::clone(&asked));
+        std::thread::spawn(move || {
+            let mut head = Vec::new();
+            let mut octets = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut octets) {
+                head.extend_from_slice(&octets[..count]);
+                if !head.ends_with(b"\r\n\r\n") {
+                    continue;
+                }
+                let content = if head.starts_with(b"GET /count ") {
+                    asked.load(std::sync::atomic::Ordering::Relaxed).to_string()
+                } else {
+                    asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(200));
+                    "x".repeat(CONTENT_OCTETS)
+                };
+                let head_of = |content: &str| {
+                    format!(
+                        "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nContent-Length: {}\r\n\r\n",
+                        content.len()
+                    )
+                };
+                let answer = head_of(&content) + &content;
+                if stream.write_all(answer.as_bytes()).is_err() {
+                    return;
+                }
+                head.clear();
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Prints the milliseconds until all have their answer, and how many had another than they should.
+fn storm(port: usize, path: &str, count: usize) -> std::io::Result<()> {
+    let mut streams = open_all(port, count)?;
+    std::thread::sleep(Duration::from_millis(1500));
+    let began = Instant::now();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    for stream in &mut streams {
+        stream.write_all(request.as_bytes())?;
+    }
+    let mut wrong = 0;
+    for stream in &mut streams {
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let whole = answer.ends_with(&[b'x'; CONTENT_OCTETS]) && answer.starts_with(b"HTTP/1.1 200");
+        wrong += u32::from(read.is_err() || !whole);
+    }
+    println!("{} {wrong}", began.elapsed().as_millis());
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `admission.rs` | [`admission`]: what stays in memory when there is no room for all |
+//! | `catalogue.rs` | [`catalogue`]: the list of what a segment file holds |
 //! | `key.rs` | [`Key`]: what names everything kept for one target |
 //! | `names.rs` | [`Names`]: short names, by which the index finds things |
 //! | `purge.rs` | [`Purge`]: what an operator wants to be forgotten |
@@ -28,6 +29,7 @@
 
 pub mod admission;
 pub mod age;
+pub mod catalogue;
 pub mod control;
 pub mod freshness;
 pub mod invalidation;

@@ -17,6 +17,13 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The files of a cache cannot be used.
+    Cache {
+        /// Their folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// A route mounts what the program does not have.
     Mount {
         /// What it names.
@@ -28,6 +35,13 @@ pub enum Error {
     Pattern {
         /// What is written.
         path: String,
+    },
+    /// An upstream cannot be set up.
+    Upstream {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: String,
     },
     /// A place demands a login, and the program has no user list.
     NoLogin,
@@ -41,12 +55,16 @@ impl fmt::Display for Error {
             Self::Root { path, source } => {
                 write!(f, "the folder {} cannot be served: {source}", path.display())
             }
+            Self::Cache { path, source } => {
+                write!(f, "the cache in {} cannot be used: {source}", path.display())
+            }
             Self::Mount { name, known } => {
                 write!(f, "there is no part called `{name}` to mount; there is {}", known.join(", "))
             }
             Self::Pattern { path } => {
                 write!(f, "`{path}` is no path: it begins with a slash and is well coded")
             }
+            Self::Upstream { name, why } => write!(f, "the upstream `{name}` cannot be asked: {why}"),
             Self::NoLogin => f.write_str("a login is demanded, and there is no list of users here"),
             Self::Demand(wrong) => wrong.fmt(f),
         }
@@ -56,9 +74,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Root { source, .. } => Some(source),
+            Self::Root { source, .. } | Self::Cache { source, .. } => Some(source),
             Self::Demand(wrong) => Some(wrong),
-            Self::Mount { .. } | Self::Pattern { .. } | Self::NoLogin => None,
+            Self::Mount { .. } | Self::Pattern { .. } | Self::Upstream { .. } | Self::NoLogin => None,
         }
     }
 }

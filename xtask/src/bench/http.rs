@@ -1,11 +1,13 @@
 //! `bench http`: small and large files over HTTP/1.1, and over HTTP/2 with TLS, against nginx, H2O and Caddy, and
 //! a raw epoll floor where there is one.
 
+mod cache;
 mod idle;
 mod peers;
 
 use std::path::Path;
 
+pub use self::cache::bench as cache;
 pub use self::idle::{idle, slow};
 
 use super::measure::{Round, Server, Up, interleave};

@@ -1,56 +1,73 @@
-//! Responses of other servers, kept in memory: found, filled while they are read, refreshed, forgotten.
+//! Responses of other servers, kept in memory and on disk: found, filled while they are read, refreshed,
+//! forgotten.
 //!
 //! | file | what it does |
 //! | --- | --- |
 //! | `conduct.rs` | [`Conductor`]: requests answered from a cache and an origin |
 //! | `object.rs` | [`Object`]: a response that is kept; [`Reading`]: its content on the way to a client |
-//! | `heads.rs` | [`Heads`]: the head of a response that is kept, ready to be sent |
+//! | `heads.rs` | [`Heads`](heads::Heads): the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
 //! | `turn.rs` | [`Turn`]: who asks the origin, and who waits for what that brings |
+//! | `tiers.rs` | memory and disk together: how a response comes in, moves and leaves |
+//! | `index.rs` | where everything is |
+//! | `memory.rs` | what is in memory, and what has to go |
+//! | `disk.rs`, `disk/` | what is on disk |
+//! | `hosts.rs` | [`Host`]: bounds and counters host by host |
+//! | `threads.rs` | threads that read from the disk |
 //!
 //! What may be kept and used again is decided in [`crate::cache`], which is pure. Here octets are kept.
+//!
+//! Locks are held for a moment and never while anything is waited for. Where two are held at once, it is in
+//! this order: queues of the memory, a part of the index, orders to forget.
 
 mod conduct;
+mod disk;
 mod fill;
 mod heads;
+mod hosts;
+mod index;
+mod memory;
 mod object;
+mod threads;
+mod tiers;
 mod turn;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use doorway_net::World;
+use doorway_store::OsDisk;
+use tokio::sync::oneshot;
 
 pub use conduct::{Conductor, REVALIDATIONS_MAX};
+pub use disk::{DiskCounts, SEGMENT_OCTETS, Site};
 pub use fill::{Filling, Refused};
+pub use hosts::{Host, HostCounts, VERDICTS, Verdict};
 pub use object::{Object, Reading};
 pub use turn::{Lead, NOT_KEPT, Outcome, Turn, WAITERS_MAX, Wait};
 
-use crate::cache::{Key, Purge, PurgeWhat, Stored};
+use self::disk::{DiskTier, Job};
+use self::index::Index;
+use self::tiers::Tiers;
+use crate::cache::purges::Target;
+use crate::cache::{Key, Purge, PurgeWhat, Stored, host};
 use crate::config::CacheConfig;
 use crate::error::Error;
 
 /// Most responses that are kept for one target.
 pub const VARIANTS_MAX: usize = 64;
 
-/// A cache of responses. No lock in it is held while anything is waited for.
+/// A cache of responses.
 #[derive(Debug)]
 pub struct Cache {
-    world: World,
-    config: CacheConfig,
-    hash: RandomState,
+    tiers: Arc<Tiers>,
     turns: turn::Turns,
-    numbers: AtomicU64,
-    purges: AtomicU64,
-    // Looked up, never iterated but by a purge.
-    objects: Mutex<HashMap<Key, Vec<Arc<Object>>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The responses that are kept for one target, newest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Variants {
     /// None.
     #[default]
@@ -59,6 +76,19 @@ pub enum Variants {
     One(Arc<Object>),
     /// Several, which differ in what selects them, or of which the newest still arrives.
     Many(Vec<Arc<Object>>),
+}
+
+impl Variants {
+    fn add(&mut self, object: &Arc<Object>) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(Arc::clone(object)),
+            Self::One(first) => Self::Many(vec![first, Arc::clone(object)]),
+            Self::Many(mut objects) => {
+                objects.push(Arc::clone(object));
+                Self::Many(objects)
+            }
+        };
+    }
 }
 
 impl std::ops::Deref for Variants {
@@ -73,148 +103,232 @@ impl std::ops::Deref for Variants {
     }
 }
 
-/// What a purge found.
+/// What a look at everything found to be purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Purged {
-    /// How many responses it was about.
+pub struct Swept {
+    /// Responses that were forgotten.
+    pub forgotten: u64,
+    /// Responses that have to be validated before they are used.
+    pub to_validate: u64,
+}
+
+/// What a cache holds and has done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CacheCounts {
+    /// Responses that are kept.
     pub objects: u64,
+    /// Those of them that are in memory.
+    pub objects_in_memory: u64,
+    /// Octets of memory for contents.
+    pub memory_octets: u64,
+    /// Responses that left the memory because there was no room.
+    pub evicted: u64,
+    /// Requests to origins under way, for which others may wait.
+    pub turns: usize,
+    /// What is on disk, where there is one.
+    pub disk: Option<DiskCounts>,
+    /// The hosts of all.
+    pub hosts: Vec<HostCounts>,
+}
+
+impl CacheCounts {
+    /// All hosts together.
+    #[must_use]
+    pub fn together(&self) -> HostCounts {
+        let mut sum = HostCounts::default();
+        self.hosts.iter().for_each(|host| sum.add(host));
+        sum
+    }
 }
 
 impl Cache {
-    /// Opens a cache; what lies in `folder` from before is taken up, where the config gives it a disk.
+    /// Opens a cache, with its files in `folder` if the config gives it a disk; what lies there from before is
+    /// taken up. Blocks while that is read: about a second for a million responses.
     ///
     /// # Errors
-    /// [`Error::Root`] when the folder cannot be used.
+    /// [`Error::Cache`] when the folder cannot be used.
     pub fn open(world: &World, config: &CacheConfig, folder: Option<&Path>) -> Result<Arc<Self>, Error> {
-        let _ = folder;
-        Ok(Arc::new(Self {
-            world: world.clone(),
-            config: config.clone(),
-            hash: RandomState::new(),
-            turns: turn::Turns::default(),
-            numbers: AtomicU64::new(1),
-            purges: AtomicU64::new(0),
-            objects: Mutex::default(),
-        }))
+        let site = folder.map(|folder| Site {
+            disk: Arc::new(OsDisk),
+            folder: folder.to_owned(),
+            threads: true,
+            segment_octets: SEGMENT_OCTETS,
+        });
+        Self::open_at(world, config, site)
+    }
+
+    /// The same at another site, such as a simulated disk.
+    ///
+    /// # Errors
+    /// [`Error::Cache`] when the folder cannot be used.
+    pub fn open_at(world: &World, config: &CacheConfig, site: Option<Site>) -> Result<Arc<Self>, Error> {
+        let site = site.filter(|_| config.disk_octets_max > 0);
+        let Some(site) = site else {
+            let mut key = [0; 16];
+            world.random().fill(&mut key);
+            let tiers = Arc::new(Tiers::new(world, config, key));
+            return Ok(Arc::new(Self { tiers, turns: turn::Turns::default(), writer: Mutex::default() }));
+        };
+        let failed = |source| Error::Cache { path: site.folder.clone(), source };
+        let (files, key) = DiskTier::files(&site).map_err(failed)?;
+        let tiers = Arc::new(Tiers::new(world, config, key));
+        let (disk, orders) = DiskTier::open(&tiers, &site, files).map_err(failed)?;
+        tiers.set_disk(disk, orders);
+        let writer = Mutex::new(DiskTier::start(&tiers).map_err(failed)?);
+        Ok(Arc::new(Self { tiers, turns: turn::Turns::default(), writer }))
     }
 
     /// What the operator says about it.
     #[must_use]
-    pub const fn config(&self) -> &CacheConfig {
-        &self.config
+    pub fn config(&self) -> &CacheConfig {
+        self.tiers.config()
     }
 
-    /// What is kept for `url` and can be had without waiting; whether there is more on disk,
-    /// [`Cache::load`] says.
+    /// What is kept for `url` and can be had without waiting. What is on disk alone is not among it:
+    /// [`Cache::load`] has that too.
     #[must_use]
     pub fn find(&self, url: &str) -> Variants {
-        match lock(&self.objects).get(url).map(Vec::as_slice) {
-            None | Some([]) => Variants::None,
-            Some([object]) => Variants::One(Arc::clone(object)),
-            Some(objects) => Variants::Many(objects.to_vec()),
-        }
+        self.tiers.find(url).0
     }
 
     /// Everything that is kept for `key`, in memory and on disk.
     pub async fn load(&self, key: &Key) -> Variants {
-        self.find(key.as_str())
+        self.tiers.load(key).await
     }
 
     /// Who asks the origin for `key`, as a request with these selecting fields would; none when it is not
     /// known what selects.
     pub fn take_turn(self: &Arc<Self>, key: &Key, selecting: &[(String, Option<String>)]) -> Turn {
-        let number = self.hash.hash_one((key, selecting));
+        let names = self.tiers.names();
+        let number = names.of(key.as_str()) ^ names.variant(selecting).rotate_left(1);
         self.turns.take(self, key, number)
-    }
-
-    /// Requests to origins for which others may wait.
-    #[must_use]
-    pub fn turns_under_way(&self) -> usize {
-        self.turns.len()
     }
 
     /// Gives a response other fields and times, as a 304 does; its content stays.
     pub fn refresh(&self, object: &Arc<Object>, stored: Stored) -> Arc<Object> {
-        let fresh = Arc::new(object.with_stored(stored));
-        self.replace(object, &fresh);
-        fresh
+        self.tiers.refresh(object, stored)
     }
 
     /// Forgets one response; who reads it goes on.
     pub fn remove(&self, object: &Arc<Object>) {
-        let mut objects = lock(&self.objects);
-        if let Some(variants) = objects.get_mut(object.key()) {
-            variants.retain(|other| other.number() != object.number());
-        }
+        self.tiers.drop_unfinished(object);
     }
 
-    /// Forgets everything about a target, as after an unsafe request (RFC 9111 §4.4). Returns how many
-    /// responses there were.
+    /// Forgets everything about a target, as after an unsafe request (RFC 9111 §4.4), also what is on its way
+    /// now. Returns how many responses there were.
     pub fn invalidate(&self, key: &Key) -> usize {
-        self.purges.fetch_add(1, Relaxed);
-        lock(&self.objects).remove(key).map_or(0, |variants| variants.len())
+        let name = self.tiers.names().of(key.as_str());
+        let order = self.tiers.give_order(false, Target::Url(name));
+        let gone = self.tiers.index.change(name, |entries| entries.take(|_| true));
+        let count = gone.len();
+        let on_disk = gone.iter().any(|entry| entry.place.is_some());
+        self.tiers.bury(gone.into_iter().map(|entry| (name, entry)), false);
+        if on_disk {
+            self.tiers.leave(Job::Order(order, None));
+        }
+        count
     }
 
-    /// Forgets what an operator wants to be forgotten, and comes back when no restart can bring it back.
+    /// Forgets what an operator wants to be forgotten. It is in force at once; this comes back when no restart
+    /// can bring anything back. [`Cache::sweep`] gives its memory back, and counts.
     ///
     /// # Errors
-    /// [`Error::Root`] when that could not be written down; it is forgotten until the restart all the same.
-    pub async fn purge(&self, purge: &Purge) -> Result<Purged, Error> {
-        self.purges.fetch_add(1, Relaxed);
-        let mut objects = lock(&self.objects);
-        let mut count = 0;
-        let is_meant = |key: &Key, object: &Object| match &purge.what {
-            PurgeWhat::Url(url) => key == url,
-            PurgeWhat::Prefix(prefix) => key.as_str().starts_with(prefix.as_str()),
-            PurgeWhat::Host(_) | PurgeWhat::Tag(_) => {
-                let _ = object;
-                false
+    /// [`Error::Cache`] when it could not be written down: it is in force until the next start.
+    pub async fn purge(&self, purge: &Purge) -> Result<(), Error> {
+        let names = self.tiers.names();
+        let target = match &purge.what {
+            PurgeWhat::Url(key) => Target::Url(names.of(key.as_str())),
+            PurgeWhat::Prefix(prefix) => {
+                Target::Prefix(self.tiers.host(host(prefix)).short(), prefix.clone())
             }
+            PurgeWhat::Host(host) => Target::Host(self.tiers.host(host).short()),
+            PurgeWhat::Tag(tag) => Target::Tag(names.of(tag)),
         };
-        for (key, variants) in objects.iter_mut() {
-            variants.retain(|object| {
-                let meant = is_meant(key, object);
-                count += u64::from(meant);
-                if meant && purge.soft {
+        let order = self.tiers.give_order(purge.soft, target);
+        if let PurgeWhat::Url(key) = &purge.what {
+            self.purge_url(names.of(key.as_str()), purge.soft);
+        }
+        let Some(_) = self.tiers.disk() else { return Ok(()) };
+        let (promise, durable) = oneshot::channel();
+        self.tiers.leave(Job::Order(order, Some(promise)));
+        let durable = durable.await.unwrap_or_else(|_| Err(std::io::ErrorKind::BrokenPipe.into()));
+        durable.map_err(|source| Error::Cache { path: self.config().name.clone().into(), source })
+    }
+
+    fn purge_url(&self, name: u64, soft: bool) {
+        let gone = self.tiers.index.change(name, |entries| {
+            entries.take(|entry| {
+                entry.must_validate |= soft;
+                if let Some(object) = entry.object.as_ref().filter(|_| soft) {
                     object.set_must_validate();
                 }
-                !meant || purge.soft
-            });
+                !soft
+            })
+        });
+        self.tiers.bury(gone.into_iter().map(|entry| (name, entry)), false);
+    }
+
+    /// Looks at everything that is kept, and lets go what purges are about. They are in force without this;
+    /// it gives memory back, a part of the index at a time.
+    pub async fn sweep(&self) -> Swept {
+        let mut swept = Swept::default();
+        for part in 0..Index::parts() {
+            let (forgotten, to_validate) = self.tiers.sweep(part);
+            swept.forgotten += forgotten;
+            swept.to_validate += to_validate;
+            if forgotten + to_validate > 0 {
+                tokio::task::yield_now().await;
+            }
         }
-        Ok(Purged { objects: count })
+        swept
     }
 
-    fn purges_so_far(&self) -> u64 {
-        self.purges.load(Relaxed)
+    /// The host with this name, which counts how requests were answered.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Arc<Host> {
+        self.tiers.host(name)
     }
 
-    fn next_number(&self) -> u64 {
-        self.numbers.fetch_add(1, Relaxed)
+    /// What it holds and has done.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        let memory = self.tiers.memory();
+        CacheCounts {
+            objects: self.tiers.index.len(),
+            objects_in_memory: memory.residents(),
+            memory_octets: memory.octets(),
+            evicted: memory.evicted(),
+            turns: self.turns.len(),
+            disk: self.tiers.disk().map(DiskTier::counts),
+            hosts: self.tiers.hosts.counts(),
+        }
     }
 
-    fn object_octets_max(&self) -> u64 {
-        self.config.object_octets_max.min(self.config.memory_octets_max / 8)
+    /// Waits until everything that is to be written now is written.
+    pub async fn flush(&self) {
+        let (promise, written) = oneshot::channel();
+        if self.tiers.leave(Job::Flush(promise)) {
+            let _ = written.await;
+        }
     }
 
-    /// Takes up a response that begins to arrive.
-    fn insert(&self, object: &Arc<Object>) {
-        let mut objects = lock(&self.objects);
-        let variants = objects.entry(object.key().clone()).or_default();
-        variants.insert(0, Arc::clone(object));
-        variants.truncate(VARIANTS_MAX);
+    /// Writes what waits, and ends. Blocks: not for a worker.
+    pub fn close(&self) {
+        if let Some(disk) = self.tiers.disk() {
+            disk.close();
+        }
+        if let Some(writer) = lock(&self.writer).take() {
+            let _ = writer.join();
+        }
     }
+}
 
-    /// Puts `new` in the place of `old`, if that is still there, and drops what it supersedes.
-    fn replace(&self, old: &Arc<Object>, new: &Arc<Object>) {
-        let mut objects = lock(&self.objects);
-        let Some(variants) = objects.get_mut(old.key()) else { return };
-        if let Some(place) = variants.iter_mut().find(|other| other.number() == old.number()) {
-            *place = Arc::clone(new);
-            variants.retain(|other| {
-                other.number() == new.number()
-                    || other.is_filling()
-                    || other.stored().selecting != new.stored().selecting
-            });
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.close();
+        // Objects hold what holds the index.
+        for part in 0..Index::parts() {
+            drop(self.tiers.index.sweep(part, |_, _| true));
         }
     }
 }

@@ -68,6 +68,10 @@ impl Handler for Conductor {
         Taking::Stream
     }
 
+    fn takes_any_method(&self) -> bool {
+        true
+    }
+
     fn handle(&self, request: Request) -> BoxFuture<'_, Response> {
         Box::pin(self.0.respond(request))
     }

@@ -1,28 +1,51 @@
 //! A response that is kept, and its content on the way to a client.
 
 use std::fmt;
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use doorway_net::web::{BodyStream, Bytes};
+use tokio::sync::oneshot;
 
-use super::fill::Fill;
+use super::disk::DiskContent;
+use super::fill::{Fill, Follower, Step};
 use super::heads::Heads;
+use super::hosts::Host;
+use super::tiers::Tiers;
 use crate::cache::{Key, Stored};
+
+/// What a response takes in memory beside its content, in octets: its fields and its ready-made heads, roughly.
+const HEAD_OCTETS: u64 = 2048;
 
 /// A response that is kept, or is about to be.
 pub struct Object {
-    /// Of its content: the same after its fields were refreshed.
-    number: u64,
+    id: Id,
     key: Key,
     stored: Stored,
+    host: Arc<Host>,
+    tags: Option<Box<[u64]>>,
     octets: Option<u64>,
     content: Content,
     must_validate: AtomicBool,
     heads: OnceLock<Heads>,
+    tiers: Arc<Tiers>,
+}
+
+/// By what the cache knows a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id {
+    /// Of the content: the same after its fields were refreshed; no two are equal.
+    pub(super) number: u64,
+    /// Of the target.
+    pub(super) name: u64,
+    /// Of what selects it.
+    pub(super) variant: u64,
+    /// Orders to forget up to this number are not about it.
+    pub(super) purges: u64,
 }
 
 /// Where a content is.
@@ -32,6 +55,8 @@ pub(super) enum Content {
     Memory(Bytes),
     /// On its way from the origin.
     Filling(Arc<Fill>),
+    /// On disk alone.
+    Disk(Arc<DiskContent>),
 }
 
 impl fmt::Debug for Object {
@@ -40,32 +65,76 @@ impl fmt::Debug for Object {
     }
 }
 
+/// What an object is made of besides its content.
+pub(super) struct Parts {
+    pub(super) id: Id,
+    pub(super) key: Key,
+    pub(super) stored: Stored,
+    pub(super) host: Arc<Host>,
+    pub(super) tags: Option<Box<[u64]>>,
+    pub(super) must_validate: bool,
+}
+
 impl Object {
-    pub(super) fn new(number: u64, key: Key, stored: Stored, octets: Option<u64>, content: Content) -> Self {
-        let (must_validate, heads) = Default::default();
-        Self { number, key, stored, octets, content, must_validate, heads }
+    pub(super) fn new(tiers: &Arc<Tiers>, parts: Parts, octets: Option<u64>, content: Content) -> Self {
+        let Parts { id, key, stored, host, tags, must_validate } = parts;
+        let (tiers, must_validate) = (Arc::clone(tiers), AtomicBool::new(must_validate));
+        Self { id, key, stored, host, tags, octets, content, must_validate, heads: OnceLock::new(), tiers }
     }
 
     /// The same response with its content elsewhere.
-    pub(super) fn with_content(&self, octets: Option<u64>, content: Content) -> Self {
-        let object = Self::new(self.number, self.key.clone(), self.stored.clone(), octets, content);
-        object.must_validate.store(self.must_validate(), Relaxed);
-        object
+    pub(super) fn with_content(&self, octets: u64, content: Content) -> Self {
+        Self::new(&self.tiers, self.parts(), Some(octets), content)
     }
 
     /// The same content with other fields.
-    pub(super) fn with_stored(&self, stored: Stored) -> Self {
-        Self::new(self.number, self.key.clone(), stored, self.octets, self.content.clone())
+    pub(super) fn with_stored(&self, id: Id, stored: Stored) -> Self {
+        let parts = Parts { id, stored, must_validate: false, ..self.parts() };
+        Self::new(&self.tiers, parts, self.octets, self.content.clone())
     }
 
-    pub(super) const fn number(&self) -> u64 {
-        self.number
+    fn parts(&self) -> Parts {
+        Parts {
+            id: self.id,
+            key: self.key.clone(),
+            stored: self.stored.clone(),
+            host: Arc::clone(&self.host),
+            tags: self.tags.clone(),
+            must_validate: self.must_validate(),
+        }
+    }
+
+    pub(super) const fn id(&self) -> &Id {
+        &self.id
+    }
+
+    pub(super) const fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(super) fn tags(&self) -> &[u64] {
+        self.tags.as_deref().unwrap_or_default()
+    }
+
+    /// What it takes in memory; nothing while it arrives, for then its filling answers for that.
+    pub(super) fn weight(&self) -> u64 {
+        match &self.content {
+            Content::Memory(content) => HEAD_OCTETS + content.len() as u64,
+            Content::Filling(_) => 0,
+            Content::Disk(content) => HEAD_OCTETS + content.weight(),
+        }
     }
 
     /// What it answers.
     #[must_use]
     pub const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// Its host, which counts how requests were answered.
+    #[must_use]
+    pub const fn host(&self) -> &Arc<Host> {
+        &self.host
     }
 
     /// Its status, fields and times.
@@ -97,7 +166,7 @@ impl Object {
     pub const fn in_memory(&self) -> Option<&Bytes> {
         match &self.content {
             Content::Memory(content) => Some(content),
-            Content::Filling(_) => None,
+            Content::Filling(_) | Content::Disk(_) => None,
         }
     }
 
@@ -115,43 +184,105 @@ impl Object {
     }
 
     /// Its content, or of it the octets from the first of `span` up to but not including the second.
+    ///
+    /// While it arrives, and will not be kept after all, a reading that begins late finds the beginning gone:
+    /// its first piece is an error.
     #[must_use]
     pub fn read(&self, span: Option<(u64, u64)>) -> Reading {
-        let (at, until) = span.unwrap_or((0, self.octets.unwrap_or(u64::MAX)));
-        Reading {
-            content: self.content.clone(),
-            at,
-            until,
-            is_long_known: span.is_some() || self.octets.is_some(),
-        }
+        let until = match (span, self.octets) {
+            (Some((_, until)), Some(octets)) => Some(until.min(octets)),
+            (Some((_, until)), None) => Some(until),
+            (None, octets) => octets,
+        };
+        let at = span.map_or(0, |(at, _)| at);
+        let source = match &self.content {
+            Content::Memory(content) => Source::Memory(content.clone()),
+            Content::Filling(fill) => Source::Filling(Fill::follow(fill, at)),
+            Content::Disk(content) => Source::Disk(Arc::clone(content)),
+        };
+        Reading { tiers: Arc::clone(&self.tiers), source, at, until, reading: None }
     }
 }
 
 /// A content on its way to a client.
 #[derive(Debug)]
 pub struct Reading {
-    content: Content,
+    tiers: Arc<Tiers>,
+    source: Source,
     at: u64,
-    until: u64,
-    is_long_known: bool,
+    /// Where it ends; `None` with the content.
+    until: Option<u64>,
+    reading: Option<oneshot::Receiver<io::Result<Bytes>>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Memory(Bytes),
+    Filling(Follower),
+    Disk(Arc<DiskContent>),
+}
+
+impl Reading {
+    // Asks the disk beside the workers.
+    fn ask_disk(&mut self, read: impl FnOnce() -> io::Result<Bytes> + Send + 'static) {
+        self.reading = self.tiers.disk().map(|disk| disk.read_content(read));
+    }
+
+    fn poll_disk(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let Some(reading) = &mut self.reading else { return Poll::Ready(None) };
+        let read = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        let read = read.unwrap_or_else(|_| Err(io::Error::other("too many reads of the cache wait")));
+        if read.is_err() {
+            self.tiers.count_damaged();
+        }
+        Poll::Ready(Some(read))
+    }
 }
 
 impl BodyStream for Reading {
     fn poll_piece(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let polled = match &self.content {
-            Content::Memory(content) => {
-                let until = self.until.min(content.len() as u64);
-                Poll::Ready((self.at < until).then(|| Ok(content.slice(self.at as usize..until as usize))))
-            }
-            Content::Filling(fill) => fill.poll_read(cx, self.at, self.until),
-        };
-        if let Poll::Ready(Some(Ok(piece))) = &polled {
-            self.at += piece.len() as u64;
+        let this = &mut *self;
+        let left = this.until.map_or(u64::MAX, |until| until.saturating_sub(this.at));
+        if left == 0 {
+            return Poll::Ready(None);
         }
-        polled
+        let polled = loop {
+            if this.reading.is_some() {
+                break ready!(this.poll_disk(cx));
+            }
+            match &mut this.source {
+                Source::Memory(content) => {
+                    let begin = this.at.min(content.len() as u64) as usize;
+                    break (begin < content.len()).then(|| Ok(content.slice(begin..)));
+                }
+                Source::Disk(content) => {
+                    let (content, at, until) = (Arc::clone(content), this.at, this.at.saturating_add(left));
+                    this.ask_disk(move || content.read(at, until));
+                }
+                Source::Filling(follower) => match ready!(follower.poll_step(cx, this.at)) {
+                    Step::Octets(octets) => break Some(Ok(octets)),
+                    Step::OnDisk(piece, at) => this.ask_disk(move || piece.read(at)),
+                    Step::End => break None,
+                    Step::Broken => {
+                        let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the origin broke off");
+                        break Some(Err(error));
+                    }
+                },
+            }
+        };
+        Poll::Ready(polled.map(|piece| {
+            let mut piece = piece?;
+            piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            this.at += piece.len() as u64;
+            if let Source::Filling(follower) = &this.source {
+                follower.advance(this.at);
+            }
+            Ok(piece)
+        }))
     }
 
     fn octets(&self) -> Option<u64> {
-        self.is_long_known.then(|| self.until.saturating_sub(self.at))
+        self.until.map(|until| until.saturating_sub(self.at))
     }
 }

@@ -87,7 +87,7 @@ impl Turns {
     pub(super) fn take(&self, cache: &Arc<Cache>, key: &Key, number: u64) -> Turn {
         let mut table = lock(&self.0);
         if let Some(until) = table.marks.get(&number).copied() {
-            if cache.world.now() < until {
+            if cache.tiers.now() < until {
                 return Turn::Alone;
             }
             table.marks.remove(&number);
@@ -215,7 +215,7 @@ pub struct Lead {
 
 impl Lead {
     fn new(party: Party) -> Self {
-        let purges = party.cache.purges_so_far();
+        let purges = party.cache.tiers.orders_so_far();
         Self { party, purges, over: false }
     }
 
@@ -226,7 +226,7 @@ impl Lead {
     /// [`Refused`] when it will not be kept after all, which those who wait are told as
     /// [`Outcome::NotKept`].
     pub fn begin(mut self, stored: Stored, octets: Option<u64>) -> Result<Filling, Refused> {
-        let begun = Filling::begin(&self.party.cache, &self.party.key, stored, octets, self.purges);
+        let begun = Filling::begin(&self.party.cache.tiers, &self.party.key, stored, octets, self.purges);
         match &begun {
             Ok(filling) => self.settle(Settled::Object(Arc::clone(filling.object()))),
             Err(_) => self.set_not_kept(),
@@ -240,7 +240,8 @@ impl Lead {
     /// As for [`Lead::begin`].
     pub fn keep(mut self, stored: Stored, content: Bytes) -> Result<Arc<Object>, Refused> {
         let octets = content.len() as u64;
-        let begun = Filling::begin(&self.party.cache, &self.party.key, stored, Some(octets), self.purges);
+        let begun =
+            Filling::begin(&self.party.cache.tiers, &self.party.key, stored, Some(octets), self.purges);
         match begun.and_then(|filling| filling.finish_with(content)) {
             Ok(object) => {
                 self.settle(Settled::Object(Arc::clone(&object)));
@@ -274,7 +275,7 @@ impl Lead {
 
     fn set_not_kept(&mut self) {
         self.over = true;
-        let until = self.party.cache.world.now() + NOT_KEPT;
+        let until = self.party.cache.tiers.now() + NOT_KEPT;
         self.party.cache.turns.settle(&self.party, Settled::NotKept, Some(until));
     }
 

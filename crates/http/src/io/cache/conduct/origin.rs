@@ -302,6 +302,8 @@ async fn fill(mut stream: std::pin::Pin<Box<dyn doorway_net::web::BodyStream>>, 
 const fn refused_token(refused: Refused) -> &'static str {
     match refused {
         Refused::TooLong => "too-long",
+        Refused::NoRoom => "no-room",
+        Refused::Unwanted => "unwanted",
         Refused::HostFull => "host-full",
         Refused::Tags => "tags",
         Refused::Purged => "purged",
