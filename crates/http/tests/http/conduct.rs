@@ -82,7 +82,11 @@ impl Fetch for Origin {
             let answer = line(&answer);
             let content = answer.content.unwrap_or_default();
             let status = answer.first.parse().unwrap();
-            let body = Body::Stream(Box::pin(Pieces(vec![content.into()].into())));
+            // In place of content a HEAD has its length.
+            let body = match request.method.as_str() {
+                "HEAD" => Body::announced(content.parse().ok()),
+                _ => Body::Stream(Box::pin(Pieces(vec![content.into()].into()))),
+            };
             Ok(Response { status, fields: fields(&answer.fields), body, upgrade: None })
         })
     }
@@ -406,15 +410,15 @@ fn the_answer_to_a_head_freshens_what_it_agrees_with_and_forgets_the_rest() {
         T+10s
         C: HEAD /a
         O: HEAD /a
-        o: 200|Cache-Control: max-age=10|ETag: "1"|X: 2
+        o: 200|Cache-Control: max-age=10|ETag: "1"|X: 2||3
         S: 200|X: 2|Cache-Status: doorway; fwd=stale; fwd-status=200; key="http://a/a"
         C: GET /a
         S: 200|X: 2|Age: 0||one
         T+10s
         C: HEAD /a
         O: HEAD /a
-        o: 200|Cache-Control: max-age=10|ETag: "2"
-        S: 200|ETag: "2"
+        o: 200|Cache-Control: max-age=10|ETag: "1"||4
+        S: 200|ETag: "1"
         C: GET /a
         O: GET /a|-If-None-Match
         o: 200|Cache-Control: max-age=10|ETag: "2"||two

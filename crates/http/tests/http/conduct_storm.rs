@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use doorway_http::cache::Policy;
 use doorway_http::config::CacheConfig;
-use doorway_http::io::cache::{Cache, Conductor};
+use doorway_http::io::cache::{Cache, Conductor, Verdict};
 use doorway_net::web::{Body, BodyStream, Bytes, Fetch, Fields, Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
 use doorway_sim::Simulation;
@@ -74,6 +74,7 @@ fn request() -> Request {
 
 struct Play {
     world: World,
+    cache: Arc<Cache>,
     origin: Arc<Slow>,
     conductor: Conductor,
 }
@@ -89,9 +90,13 @@ impl Play {
             cache_control,
             pieces,
         });
-        let conductor =
-            Conductor::new(&world, cache, Policy::default(), Arc::clone(&origin) as Arc<dyn Fetch>);
-        Self { world, origin, conductor }
+        let conductor = Conductor::new(
+            &world,
+            Arc::clone(&cache),
+            Policy::default(),
+            Arc::clone(&origin) as Arc<dyn Fetch>,
+        );
+        Self { world, cache, origin, conductor }
     }
 
     fn asked(&self) -> usize {
@@ -138,6 +143,10 @@ fn a_thousand_clients_of_one_cold_object_are_one_request_to_the_origin() {
         assert_eq!((whole, play.asked()), (1000, 1));
         // They read along: nobody waits longer than the origin takes.
         assert!(world.now().since(before) < Duration::from_secs(12));
+        let counts = play.cache.counts().together();
+        let of = |verdict: Verdict| counts.verdicts[verdict as usize];
+        assert_eq!((of(Verdict::Miss), of(Verdict::Collapsed), counts.hits()), (1, 999, 999));
+        assert_eq!((counts.origin_octets, counts.cache_octets), (100, 99_900));
     });
 }
 

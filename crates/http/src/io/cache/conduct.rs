@@ -15,16 +15,17 @@ mod answer;
 mod ask;
 mod origin;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use doorway_net::web::{Body, Fetch, Fields, Handler, Request, Response, Taking};
 use doorway_net::{BoxFuture, World};
 
-use super::{Cache, Object, Outcome, Turn};
+use super::{Cache, Object, Outcome, Turn, Verdict as Counted};
 use crate::cache::stale::if_error;
 use crate::cache::{CacheStatus, Candidate, Forward, Moment, Policy, Stored, Verdict, decide, vary};
+use crate::io::proxy::failed;
+use crate::wire::Method;
 use answer::{add_age, add_status, answer};
 use ask::{Ask, Rest};
 
@@ -97,7 +98,7 @@ impl Parts {
     }
 
     async fn respond(self: &Arc<Self>, request: Request) -> Response {
-        let (ask, rest) = match Ask::read(request, &self.policy) {
+        let (ask, rest) = match Ask::read(request, self.world.now(), &self.policy) {
             Ok(read) => read,
             Err(request) => return self.origin.fetch(*request).await.unwrap_or_else(|error| failed(&error)),
         };
@@ -125,13 +126,13 @@ impl Parts {
             }
             Verdict::Validate { variant, forward } => {
                 let object = Arc::clone(&found[variant]);
-                if ask.request.method == crate::wire::Method::Head {
+                if ask.request.method == Method::Head {
                     return self.pass(&ask, rest, forward, Some(&object)).await;
                 }
                 self.turns(&ask, rest, Some(object), forward).await
             }
             Verdict::Miss(forward) => {
-                if ask.request.method == crate::wire::Method::Head || is_far(&ask) {
+                if ask.request.method == Method::Head || is_far(&ask) {
                     return self.pass(&ask, rest, forward, None).await;
                 }
                 // What selects among the variants that there are will select among those to come.
@@ -140,7 +141,7 @@ impl Parts {
                 self.turns_selecting(&ask, rest, None, selecting.unwrap_or_default(), forward).await
             }
             Verdict::Bypass(forward) => self.pass(&ask, rest, forward, None).await,
-            Verdict::GatewayTimeout => Response { status: 504, ..Response::default() },
+            Verdict::GatewayTimeout => self.gave_up(&ask, 504),
         }
     }
 
@@ -225,7 +226,12 @@ impl Parts {
             ttl_seconds: Some(ttl_seconds),
             ..CacheStatus::default()
         };
-        self.reply(ask, object, object.stored(), moment, status)
+        let counted = match reason {
+            Some(_) => Counted::Collapsed,
+            None if ttl_seconds > 0 => Counted::Hit,
+            None => Counted::Stale,
+        };
+        self.reply(ask, object, object.stored(), moment, status, counted)
     }
 
     /// The answer out of what is stored, with what `stored` says about it.
@@ -236,11 +242,30 @@ impl Parts {
         stored: &Stored,
         moment: Moment,
         status: CacheStatus<'_>,
+        counted: Counted,
     ) -> Response {
         let number = self.world.random().next_u64();
         let mut response = answer(ask, object, stored, &stored.fields, moment, number);
         add_age(&mut response, stored.age(moment.now));
         add_status(&mut response, &self.policy, &CacheStatus { key: Some(ask.key.as_str()), ..status });
+        self.count(ask, &response, counted);
+        response
+    }
+
+    /// Counts a request that is answered.
+    fn count(&self, ask: &Ask, response: &Response, counted: Counted) {
+        if ask.is_beside {
+            return;
+        }
+        let octets = if ask.request.method == Method::Head { None } else { response.body.octets() };
+        let time = self.world.now().since(ask.began);
+        self.cache.host(ask.key.host()).count(counted, 1, octets.unwrap_or(0), time);
+    }
+
+    /// An answer that neither the cache nor the origin has part in.
+    fn gave_up(&self, ask: &Ask, status: u16) -> Response {
+        let response = Response { status, ..Response::default() };
+        self.count(ask, &response, Counted::Failed);
         response
     }
 
@@ -250,9 +275,9 @@ impl Parts {
             Some(object) => match self.if_error(ask, object, reason, None) {
                 Some(response) => response,
                 // RFC 9111 §5.2.2.2.
-                None => Response { status: 504, ..Response::default() },
+                None => self.gave_up(ask, 504),
             },
-            None => Response { status: 502, ..Response::default() },
+            None => self.gave_up(ask, 502),
         }
     }
 
@@ -277,11 +302,12 @@ impl Parts {
             detail: Some("stale-if-error"),
             ..CacheStatus::default()
         };
-        Some(self.reply(ask, object, stored, moment, status))
+        Some(self.reply(ask, object, stored, moment, status, Counted::Stale))
     }
 
     /// Validates what was used stale, beside the request that used it (RFC 5861 §3).
-    fn revalidate(self: &Arc<Self>, ask: Ask, object: &Arc<Object>) {
+    fn revalidate(self: &Arc<Self>, mut ask: Ask, object: &Arc<Object>) {
+        ask.is_beside = true;
         if self.revalidations.fetch_add(1, Relaxed) >= REVALIDATIONS_MAX {
             self.revalidations.fetch_sub(1, Relaxed);
             return;
@@ -320,10 +346,4 @@ fn is_far(ask: &Ask) -> bool {
     let Some(range) = ask.fields.first("range").filter(|_| ask.request.ranged) else { return false };
     let first = range.trim_start_matches("bytes=").split('-').next().map(str::trim);
     first.is_some_and(|first| first.parse().map_or(first.is_empty(), |first: u64| first > RANGE_FIRST_MAX))
-}
-
-/// The answer when a request to the origin failed.
-fn failed(error: &io::Error) -> Response {
-    let status = if error.kind() == io::ErrorKind::TimedOut { 504 } else { 502 };
-    Response { status, ..Response::default() }
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use doorway_base::Instant;
 use doorway_net::web::{self, Body, Fields, Informational};
 
 use crate::cache::{Key, Policy, Request, Target};
@@ -16,6 +17,10 @@ pub(super) struct Ask {
     /// The name of its target.
     pub(super) key: Key,
     pub(super) fields: Fields,
+    /// When it came.
+    pub(super) began: Instant,
+    /// Whether nobody waits for the response.
+    pub(super) is_beside: bool,
     method: String,
     target: String,
     version: &'static str,
@@ -32,7 +37,11 @@ pub(super) struct Ask {
 impl Ask {
     /// What a cache makes of a request, and what it does not look at: content, and whom to tell what comes
     /// before the response. `None` where no resource is asked for, as by CONNECT.
-    pub(super) fn read(request: web::Request, policy: &Policy) -> Result<(Self, Rest), Box<web::Request>> {
+    pub(super) fn read(
+        request: web::Request,
+        began: Instant,
+        policy: &Policy,
+    ) -> Result<(Self, Rest), Box<web::Request>> {
         let Some((path, query)) = resource(&request.target) else { return Err(Box::new(request)) };
         let host = authority(&request);
         let target = Target {
@@ -46,6 +55,8 @@ impl Ask {
         let ask = Self {
             request: Request::read(method, &request.fields),
             key,
+            began,
+            is_beside: false,
             fields: request.fields,
             method: request.method,
             target: request.target,
@@ -154,7 +165,7 @@ mod tests {
             ("a:443", "a", None, None),
         ] {
             let request = web::Request { host: host.to_owned(), port, ..web::Request::new("GET", target) };
-            let read = Ask::read(request, &Policy::default());
+            let read = Ask::read(request, Instant::ZERO, &Policy::default());
             let key = read.as_ref().ok().map(|(ask, _)| ask.key.as_str());
             assert_eq!(key, expected, "{target}");
         }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use doorway_net::web::{Body, Response};
 
-use super::super::{Filling, Lead, Object, Refused};
+use super::super::{Filling, Lead, Object, Refused, Verdict as Counted};
 use super::answer::{add_status, answer};
 use super::ask::{Ask, Rest};
-use super::{Parts, Reason, failed};
+use super::{Parts, Reason};
 use crate::cache::invalidation::{invalidated, is_safe};
 use crate::cache::stale::is_error;
 use crate::cache::validation::{
     Freshened, conditions, freshen, is_about, is_same_representation, unconditional,
 };
 use crate::cache::{CacheStatus, Forward, Moment, NotStored, Received, Stored, store, vary};
+use crate::io::proxy::failed;
 use crate::wire::Method;
 
 /// What the origin said, and when.
@@ -57,7 +58,7 @@ impl Parts {
         }
         let mut response = match fetched {
             Ok(response) => response,
-            Err(error) => return failed(&error),
+            Err(error) => return self.unanswered(ask, &error),
         };
         let received = self.moment();
         if !is_safe(ask.method()) {
@@ -70,7 +71,8 @@ impl Parts {
             }
         } else if ask.request.method == Method::Head && response.status == 200 {
             let head = Received { status: response.status, fields: &response.fields, requested, received };
-            self.learn_from_head(ask, head).await;
+            let octets = response.body.octets();
+            self.learn_from_head(ask, head, octets).await;
         }
         if response.upgrade.is_none() {
             self.tell(ask, &mut response, reason, None);
@@ -78,14 +80,16 @@ impl Parts {
         response
     }
 
-    /// Freshens what is stored by the answer to a HEAD, or forgets it (RFC 9111 §4.3.5).
-    async fn learn_from_head(&self, ask: &Ask, head: Received<'_>) {
+    /// Freshens what is stored by the answer to a HEAD, which announces so many octets, or forgets it
+    /// (RFC 9111 §4.3.5).
+    async fn learn_from_head(&self, ask: &Ask, head: Received<'_>, octets: Option<u64>) {
         for object in self.cache.load(&ask.key).await.iter() {
             let stored = object.stored();
             if stored.status != 200 || !vary::selects(&stored.selecting, &ask.fields) {
                 continue;
             }
-            if !is_same_representation(head.fields, stored, object.octets()) {
+            let same_length = octets.is_none() || octets == object.octets();
+            if !same_length || !is_same_representation(head.fields, stored) {
                 self.cache.remove(object);
                 continue;
             }
@@ -139,7 +143,7 @@ impl Parts {
                 // About something else: what is wanted has to be fetched (RFC 9111 §4.3.3).
                 Some(_) => {}
                 // Nothing was asked that 304 could answer.
-                None => return Response { status: 502, ..Response::default() },
+                None => return self.gave_up(ask, 502),
             }
         }
     }
@@ -156,8 +160,15 @@ impl Parts {
         lead.into_iter().for_each(Lead::failed);
         match object {
             Some(_) => self.without_origin(ask, object, reason),
-            None => failed(error),
+            None => self.unanswered(ask, error),
         }
+    }
+
+    /// The answer when the origin gave none and nothing is stored.
+    fn unanswered(&self, ask: &Ask, error: &io::Error) -> Response {
+        let response = failed(error);
+        self.count(ask, &response, Counted::Failed);
+        response
     }
 
     /// The origin said that what is stored is still good.
@@ -199,7 +210,7 @@ impl Parts {
             detail: not_stored.map(NotStored::token),
             ..CacheStatus::default()
         };
-        self.reply(ask, &object, &stored, moment, status)
+        self.reply(ask, &object, &stored, moment, status, Counted::Revalidated)
     }
 
     /// Keeps what the origin sent, if that is allowed and anybody may wait for it, and hands it on.
@@ -245,6 +256,7 @@ impl Parts {
             ..CacheStatus::default()
         };
         add_status(&mut response, &self.policy, &told);
+        self.count(ask, &response, Counted::Miss);
         response
     }
 
@@ -283,6 +295,7 @@ impl Parts {
             ..CacheStatus::default()
         };
         add_status(response, &self.policy, &status);
+        self.count(ask, response, Counted::Pass);
     }
 }
 
