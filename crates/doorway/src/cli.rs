@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// HTTP: fetch and send, serve a folder, take messages apart
     #[command(subcommand)]
     Http(HttpCommand),
+    /// The servers that requests are handed on to
+    #[command(subcommand)]
+    Proxy(ProxyCommand),
     /// URLs: coded, decoded, taken apart
     #[command(subcommand)]
     Url(UrlCommand),
@@ -240,6 +243,17 @@ pub(crate) struct FetchArgs {
     /// Show no progress
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProxyCommand {
+    /// What is known of each server: health, breaker, requests
+    Status,
+    /// Tell which servers would be asked for a URL, ask each, and tell what it says and how long it takes
+    Test {
+        /// As a client would ask for it, such as `http://www.example.org/api`
+        url: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

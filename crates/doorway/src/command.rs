@@ -1,7 +1,7 @@
 //! What each command does.
 
 mod annotated;
-mod asking;
+pub(crate) mod asking;
 mod config;
 mod dig;
 mod dns;
@@ -11,6 +11,7 @@ mod live;
 mod nslookup;
 mod password;
 mod ping;
+mod proxy;
 mod serve;
 mod session;
 mod store;
@@ -47,6 +48,9 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Ping(args) => ping::ping(options, &args, screen),
         Command::Dns(command) => dns::run(options, command, screen),
         Command::Http(command) => http::run(options, command, screen),
+        Command::Proxy(command) => {
+            with_server(options, screen, |client, screen| proxy::run(client, command, screen))
+        }
         Command::Url(command) => url::run(command, screen),
         Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
         Command::Dig { words } => dig::dig(options, &words, screen),

@@ -11,6 +11,7 @@
 //! | `GET\|POST /v1/users`, `PUT /v1/users/NAME/password`, `DELETE /v1/users/NAME` | the user list |
 //! | `GET\|POST /v1/users/NAME/app-passwords`, `DELETE /v1/users/NAME/app-passwords/ID` | passwords of a user's programs |
 //! | `GET /v1/sessions`, `DELETE /v1/sessions/ID`, `GET\|DELETE /v1/sessions/user/NAME` | sessions of people at a browser |
+//! | `GET /v1/proxy`, `POST /v1/proxy/test?url=…` | servers that requests are handed on to |
 //! | `POST /v1/store/verify`, `POST /v1/store/backup` | the store, while it is in use |
 //! | `GET /v1/dns/cache`, `GET /v1/dns/cache/stats`, `DELETE /v1/dns/cache` | the resolver's cache; `?name=…&subtree=1&type=…` |
 //! | `GET /v1/dns/zones`, `GET /v1/dns/zones/NAME`, `GET /v1/dns/zones/NAME/file` | the zones served |

@@ -39,11 +39,13 @@ mod log;
 mod logins;
 mod metrics;
 mod name_server;
+mod names;
 mod percent;
 mod screen;
 mod services;
 mod storage;
 mod upkeep;
+mod upstreams;
 mod visitors;
 mod wiring;
 

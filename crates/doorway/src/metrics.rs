@@ -7,6 +7,7 @@
 pub(crate) mod dns;
 pub(crate) mod http;
 mod page;
+pub(crate) mod proxy;
 mod store;
 
 use std::collections::BTreeMap;

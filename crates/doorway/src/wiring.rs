@@ -12,8 +12,10 @@ use doorway_base::config::Listen;
 use doorway_base::trace::Transport;
 use doorway_dns::io as dns;
 use doorway_http as http;
+use doorway_http::io::proxy::Proxies;
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
+use doorway_net::resolve::Resolve;
 use doorway_net::tcp::{self, TcpDoor, TcpOptions};
 use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
@@ -28,6 +30,7 @@ use crate::first_run::OpenDoor;
 use crate::limits;
 use crate::logins::Logins;
 use crate::metrics::{self, Measured, Metrics, Page};
+use crate::names::Names;
 
 /// The folder that is served when there is no config and it exists.
 const PUBLIC_FOLDER: &str = "public";
@@ -42,6 +45,7 @@ pub(crate) struct Services {
     data: PathBuf,
     store: Arc<Embedded>,
     logins: Logins,
+    names: Arc<Names>,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -61,6 +65,7 @@ struct Parts {
     http_config: http::Config,
     common: Common,
     http: Arc<http::Server>,
+    proxies: Arc<Proxies>,
     http_doors: HttpDoors,
     /// What the doors of the metrics were opened with.
     metrics_config: (Vec<Listen>, TcpLimits),
@@ -96,7 +101,10 @@ impl Services {
         let dns = dns::Server::start_with(world, &dns_config, &surroundings, Some(zones));
         let dns = Arc::new(dns.map_err(dns_failure)?);
         let http_config = http_config(config);
-        let (http, http_doors) = start_http(world, &http_config, &common, &tls, &logins)?;
+        let names = Arc::new(Names::open(world, &dns));
+        let proxies = proxies(world, &names, &http_config, None)?;
+        let handlers = logins.handlers().with_proxies(Arc::clone(&proxies));
+        let (http, http_doors) = start_http(world, &http_config, &common, &tls, &handlers)?;
         let metrics_config = (Vec::new(), common.limits.clone());
         let parts = Parts {
             config: config.clone(),
@@ -105,6 +113,7 @@ impl Services {
             http_config,
             common,
             http,
+            proxies,
             http_doors,
             metrics_config,
             metrics_doors: Vec::new(),
@@ -114,6 +123,7 @@ impl Services {
             data: data.to_owned(),
             store,
             logins,
+            names,
             tls,
             tls_dns,
             parts: Mutex::new(parts),
@@ -131,6 +141,12 @@ impl Services {
     /// The name server that serves now.
     pub(crate) fn name_server(&self) -> Arc<dns::Server> {
         Arc::clone(&self.parts().dns)
+    }
+
+    /// The web server that serves now, and whom it hands requests on to.
+    pub(crate) fn web_server(&self) -> (Arc<http::Server>, Arc<Proxies>) {
+        let parts = self.parts();
+        (Arc::clone(&parts.http), Arc::clone(&parts.proxies))
     }
 
     /// Takes the last lines of the access log to their file.
@@ -317,6 +333,7 @@ impl Services {
             dns_failure(error)
         })?;
         let server = Arc::new(server);
+        self.names.renew(&server);
         let mut parts = self.parts();
         parts.dns_config = new;
         let old = std::mem::replace(&mut parts.dns, server);
@@ -327,9 +344,10 @@ impl Services {
 
     fn reload_http(&self, config: &Config) -> Result<Option<String>, Failure> {
         let (new, new_common) = (http_config(config), common(config));
-        let (old, old_common, server) = {
+        let (old, old_common, server, old_proxies) = {
             let parts = self.parts();
-            (parts.http_config.clone(), parts.common.clone(), Arc::clone(&parts.http))
+            let (http, proxies) = (Arc::clone(&parts.http), Arc::clone(&parts.proxies));
+            (parts.http_config.clone(), parts.common.clone(), http, proxies)
         };
         // Whoever moves the log away asks for a reload.
         server.reopen_access_log();
@@ -340,14 +358,17 @@ impl Services {
             && new.listen_tls == old.listen_tls
             && new.head_timeout == old.head_timeout
             && new_common == old_common;
+        let proxies = proxies(&self.world, &self.names, &new, Some(&old_proxies))?;
+        let handlers = self.logins.handlers().with_proxies(Arc::clone(&proxies));
         if same_doors {
-            server.replace(&new, sites(&new, &self.logins)?);
-            self.parts().http_config = new;
+            server.replace(&new, sites(&new, &handlers)?);
+            let mut parts = self.parts();
+            (parts.http_config, parts.proxies) = (new, proxies);
             return Ok(Some("http: serves by the new table, connections kept".to_owned()));
         }
-        let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls, &self.logins)?;
+        let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls, &handlers)?;
         let mut parts = self.parts();
-        parts.http_config = new;
+        (parts.http_config, parts.proxies) = (new, proxies);
         parts.common = new_common;
         parts.http = http;
         let old = std::mem::replace(&mut parts.http_doors, doors);
@@ -386,8 +407,20 @@ fn handler_server(world: &World, handler: Arc<dyn Handler>) -> Arc<http::Server>
     Arc::new(http::Server::new(world, &config, http::Sites::default().mount("/", handler)))
 }
 
-fn sites(config: &http::Config, logins: &Logins) -> Result<http::Sites, Failure> {
-    http::Sites::open(config, &logins.handlers()).map_err(|error| {
+/// Whom the routes of the config hand requests on to.
+fn proxies(
+    world: &World,
+    names: &Arc<Names>,
+    config: &http::Config,
+    before: Option<&Proxies>,
+) -> Result<Arc<Proxies>, Failure> {
+    let names = Arc::clone(names) as Arc<dyn Resolve>;
+    let opened = Proxies::open(world, &names, config, before);
+    opened.map(Arc::new).map_err(|error| Failure::new(error.to_string()))
+}
+
+fn sites(config: &http::Config, handlers: &http::Handlers) -> Result<http::Sites, Failure> {
+    http::Sites::open(config, handlers).map_err(|error| {
         Failure::new(error.to_string()).fix("run `doorway check`, which says where it stands")
     })
 }
@@ -397,9 +430,9 @@ fn start_http(
     config: &http::Config,
     common: &Common,
     tls: &Arc<TlsAcceptor>,
-    logins: &Logins,
+    handlers: &http::Handlers,
 ) -> Result<(Arc<http::Server>, HttpDoors), Failure> {
-    let server = Arc::new(http::Server::new(world, config, sites(config, logins)?));
+    let server = Arc::new(http::Server::new(world, config, sites(config, handlers)?));
     server.start_access_log();
     let mut doors = HttpDoors::new();
     for (key, listen, tls) in
@@ -510,8 +543,9 @@ struct HttpPart(Arc<Services>);
 
 impl Measured for HttpPart {
     fn measure(&self, page: &mut Page) {
-        let http = Arc::clone(&self.0.parts().http);
+        let (http, proxies) = self.0.web_server();
         metrics::http::measure(&http, &self.0.logins, page);
+        metrics::proxy::measure(&proxies, page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {

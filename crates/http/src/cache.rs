@@ -53,7 +53,7 @@ pub mod validation;
 pub mod vary;
 
 pub use freshness::{Freshness, Terms};
-pub use key::{Key, QueryRule, Target, host};
+pub use key::{Key, QueryPart, Target, host};
 pub use lines::FieldLines;
 pub use names::Names;
 pub use policy::{Policy, Targets};

@@ -1,11 +1,12 @@
-//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`cache`] has `[[http.cache]]`,
-//! [`check`] what of them cannot be true together. Bounds on who is let in are the same for every service
-//! and not here.
+//! The `[http]` table; [`site`] has `[[http.site]]`, [`route`] its routes, [`upstream`] `[[http.upstream]]`,
+//! [`cache`] `[[http.cache]]`, [`check`] what of them cannot be true together. Bounds on who is let in are the
+//! same for every service and not here.
 
 pub mod cache;
 pub mod check;
 pub mod route;
 pub mod site;
+pub mod upstream;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,9 +18,10 @@ use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
-pub use cache::CacheConfig;
-pub use route::{CorsConfig, RouteConfig, RouteDoes};
+pub use cache::{CacheConfig, QueryRule, StatusDetail};
+pub use route::{CorsConfig, ProxyConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};
+pub use upstream::{HealthConfig, UpstreamConfig};
 
 /// The port that the standard gives HTTP (RFC 9110 §4.2.1).
 pub const PORT: u16 = 80;
@@ -151,6 +153,12 @@ pub const SECTION: Section = Section {
             help: "What is served under a name of its own.",
         },
         Key {
+            name: "upstream",
+            kind: Kind::Tables(upstream::UPSTREAM_KEYS),
+            default: Preset::List(&[]),
+            help: "Servers that routes hand requests on to.",
+        },
+        Key {
             name: "cache",
             kind: Kind::Tables(cache::CACHE_KEYS),
             default: Preset::List(&[]),
@@ -209,6 +217,8 @@ pub struct Config {
     pub access_log: Option<AccessLog>,
     /// What is served under names of its own.
     pub sites: Vec<SiteConfig>,
+    /// Servers that routes hand requests on to.
+    pub upstreams: Vec<UpstreamConfig>,
     /// Caches for what other servers answer.
     pub caches: Vec<CacheConfig>,
 }
@@ -252,6 +262,12 @@ impl Config {
                 },
             }),
             sites: values.tables("site").iter().map(SiteConfig::read).collect(),
+            upstreams: values
+                .tables("upstream")
+                .iter()
+                .filter(|upstream| upstream.is_complete())
+                .map(UpstreamConfig::read)
+                .collect(),
             caches: values
                 .tables("cache")
                 .iter()

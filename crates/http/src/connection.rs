@@ -16,7 +16,7 @@ use doorway_base::Instant;
 
 use crate::wire::chunked::{Chunked, Piece};
 use crate::wire::rule::{self, Refusal};
-use crate::wire::{FieldSpans, Framing, HeadLimits, Method, Parsed, RequestHead, parse_request};
+use crate::wire::{FieldSpans, Framing, HeadLimits, Parsed, RequestHead, parse_request};
 
 /// Octets that are read and thrown away before a connection is closed, so that the response is not
 /// lost to a reset (RFC 9112 §9.6); also the longest body that is discarded to keep a connection.
@@ -177,9 +177,6 @@ impl Connection {
             Ok(Parsed::Head(head, used)) => (head, used),
             Err(refusal) => return (0, Decision::Refuse(refusal)),
         };
-        if head.method == Method::Unknown {
-            return (used, Decision::Refuse(Refusal::new(&rule::METHOD_UNKNOWN, 0)));
-        }
         let body = match head.body {
             Framing::None => Body::End,
             Framing::Chunked => Body::Chunked(Chunked::default()),

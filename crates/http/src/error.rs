@@ -36,6 +36,13 @@ pub enum Error {
         /// What is written.
         path: String,
     },
+    /// An upstream cannot be set up.
+    Upstream {
+        /// Its name.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// A place demands a login, and the program has no user list.
     NoLogin,
     /// A place demands what makes no sense.
@@ -57,6 +64,7 @@ impl fmt::Display for Error {
             Self::Pattern { path } => {
                 write!(f, "`{path}` is no path: it begins with a slash and is well coded")
             }
+            Self::Upstream { name, why } => write!(f, "the upstream `{name}` cannot be asked: {why}"),
             Self::NoLogin => f.write_str("a login is demanded, and there is no list of users here"),
             Self::Demand(wrong) => wrong.fmt(f),
         }
@@ -68,7 +76,7 @@ impl std::error::Error for Error {
         match self {
             Self::Root { source, .. } | Self::Cache { source, .. } => Some(source),
             Self::Demand(wrong) => Some(wrong),
-            Self::Mount { .. } | Self::Pattern { .. } | Self::NoLogin => None,
+            Self::Mount { .. } | Self::Pattern { .. } | Self::Upstream { .. } | Self::NoLogin => None,
         }
     }
 }

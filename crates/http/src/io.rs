@@ -21,6 +21,7 @@
 //! | `submitted.rs` | [`Submitted`]: a form's fields as text, its files on disk |
 //! | `cache.rs`, `cache/` | responses of other servers, kept in memory and on disk |
 //! | `access_log.rs` | lines about responses, taken to a file beside the workers |
+//! | `proxy.rs`, `proxy/` | requests that are handed on to other servers |
 //! | `handler.rs` | requests that a `web::Handler` answers |
 //! | `h2.rs`, `h2/` | an HTTP/2 connection's task, and what is under way on its streams |
 //! | `request_body.rs`, `feed.rs` | request bodies: read, and handed to a handler as it asks |
@@ -47,6 +48,7 @@ mod h2;
 mod handler;
 mod hot;
 mod login;
+pub mod proxy;
 mod reply;
 mod request_body;
 mod server;
@@ -61,6 +63,6 @@ pub use files::Root;
 pub use gate::Gate;
 pub use login::Login;
 pub use server::Server;
-pub use site::{Handlers, Sites};
+pub use site::{Caching, Handlers, Sites};
 pub use submitted::{FormError, Submitted, Upload};
 pub use visit::{Visit, came_from_here};

@@ -70,5 +70,5 @@ pub mod wire;
 
 pub use config::Config;
 pub use error::Error;
-pub use io::{Authenticator, Gate, Handlers, Login, Server, Sites, Submitted, Visit};
+pub use io::{Authenticator, Caching, Gate, Handlers, Login, Server, Sites, Submitted, Visit};
 pub use status::Status;

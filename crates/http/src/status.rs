@@ -67,6 +67,12 @@ impl Status {
     pub const INSUFFICIENT_STORAGE: Self = Self(507);
     /// 505 HTTP Version Not Supported.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
+    /// 502 Bad Gateway.
+    pub const BAD_GATEWAY: Self = Self(502);
+    /// 504 Gateway Timeout.
+    pub const GATEWAY_TIMEOUT: Self = Self(504);
+    /// 508 Loop Detected (RFC 5842 §7.2).
+    pub const LOOP_DETECTED: Self = Self(508);
 
     /// The status with this code; 500 for a number that is not one.
     ///

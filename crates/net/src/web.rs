@@ -302,6 +302,11 @@ pub trait Handler: Send + Sync {
         Taking::Whole { octets_max: COLLECTED_OCTETS_MAX }
     }
 
+    /// Whether it answers methods that the server does not know (RFC 9110 §9.1); else they get 501.
+    fn takes_any_method(&self) -> bool {
+        false
+    }
+
     /// Answers one request. The future is dropped when the client goes away.
     fn handle(&self, request: Request) -> BoxFuture<'_, Response>;
 }

@@ -270,12 +270,20 @@ impl Asking {
 }
 
 /// See [`Asking::names`].
-pub(super) struct Names {
+pub(crate) struct Names {
     world: World,
     servers: Vec<Server>,
 }
 
 impl Names {
+    /// Asks the name servers that this machine uses.
+    pub(crate) fn of_machine(world: &World) -> Self {
+        let named = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let server =
+            |address: IpAddr| Server { typed: address.to_string(), address: SocketAddr::new(address, 53) };
+        Self { world: world.clone(), servers: servers(&named).into_iter().map(server).collect() }
+    }
+
     /// The addresses of one family, from the first server that answers; the code if it is an error.
     async fn ask(&self, name: &Name, kind: Type) -> Result<Vec<IpAddr>, ResolveError> {
         let mut why = "there is no name server to ask".to_owned();
@@ -365,12 +373,12 @@ fn own(world: &World, config: &Config) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, address.port()))
 }
 
-fn servers(resolv_conf: &str) -> Vec<IpAddr> {
+pub(crate) fn servers(resolv_conf: &str) -> Vec<IpAddr> {
     let lines = resolv_conf.lines().filter_map(|line| line.trim_start().strip_prefix("nameserver"));
     lines.filter_map(|rest| rest.trim().parse().ok()).take(SERVERS_MAX).collect()
 }
 
-fn hosts(table: &str, host: &str) -> Vec<IpAddr> {
+pub(crate) fn hosts(table: &str, host: &str) -> Vec<IpAddr> {
     let host = host.trim_end_matches('.');
     let lines = table.lines().map(|line| line.split('#').next().unwrap_or_default());
     lines

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use doorway_base::Trace;
 use doorway_dns::io::ReadAhead;
+use doorway_http::io::proxy::Proxies;
 use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
 use doorway_net::systemd::{self, Inherited};
@@ -284,6 +285,10 @@ impl Program for Running {
     fn files(&self) -> (Option<String>, String) {
         let source = self.config().source.as_ref().map(|source| source.path().display().to_string());
         (source, self.data.display().to_string())
+    }
+
+    fn web_server(&self) -> Option<(Arc<doorway_http::Server>, Arc<Proxies>)> {
+        Some(self.services.web_server())
     }
 
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {

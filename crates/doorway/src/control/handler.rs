@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use doorway_base::config::units;
 use doorway_base::trace::{Filter, Transport, pcapng};
+use doorway_http::io::proxy::Proxies;
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 use crate::name_server;
 use crate::storage;
 use crate::upkeep::Upkeep;
+use crate::upstreams::Upstreams;
 use crate::visitors::Visitors;
 
 /// What the handler asks the program for.
@@ -30,6 +32,11 @@ pub(crate) trait Program: Send + Sync {
     /// Reads the config again. The answer tells in `changed` what is in force now, and in
     /// `after_restart` what has to wait for one.
     fn reload(&self) -> BoxFuture<'_, Result<Value, Failure>>;
+
+    /// The web server that serves now, and whom it hands requests on to.
+    fn web_server(&self) -> Option<(Arc<doorway_http::Server>, Arc<Proxies>)> {
+        None
+    }
 
     /// The name server that serves now, if there is one.
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {
@@ -95,6 +102,11 @@ impl Control {
             }
         } else if let Some(request) = Visitors::from_http(&method, &path) {
             request.run(&self.sessions, self.world.wall()).await
+        } else if let Some(request) = Upstreams::from_http(&method, &path, query.value("url")) {
+            match self.program.web_server() {
+                Some((server, proxies)) => request.run(&server, &proxies).await,
+                None => Err(Failure::new("there is no web server")),
+            }
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
             match request {
                 Ok(request) => request.run(&self.store).await,

@@ -15,7 +15,7 @@ use super::stored::{Moment, Stored};
 /// of seconds is passed over (RFC 9111 §5.1).
 #[doc(alias = "Age")]
 fn age_value(fields: &impl FieldLines) -> Duration {
-    let first = fields.first("age").and_then(|value| members(value).next());
+    let first = fields.value("age").and_then(|value| members(value).next());
     first.and_then(seconds).unwrap_or_default()
 }
 

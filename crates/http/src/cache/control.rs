@@ -94,7 +94,7 @@ impl ResponseControl {
             return targeted;
         }
         let mut control = Self::default();
-        for value in fields.all("cache-control") {
+        for value in fields.values("cache-control") {
             for (name, argument) in directives(value) {
                 control.apply(name, argument);
             }

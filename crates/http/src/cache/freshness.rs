@@ -46,12 +46,12 @@ pub const fn is_heuristically_cacheable(status: u16) -> bool {
 
 /// The Date of a message; `received` when it has none that can be read (RFC 9110 §6.6.1).
 pub(super) fn date(fields: &impl FieldLines, received: UnixTime) -> UnixTime {
-    fields.first("date").and_then(|value| parse_date(value, received)).unwrap_or(received)
+    fields.value("date").and_then(|value| parse_date(value, received)).unwrap_or(received)
 }
 
 /// The one date in the field with this name; `None` for none, several different ones and what is no date.
 pub(super) fn single_date(fields: &impl FieldLines, name: &'static str, now: UnixTime) -> Option<UnixTime> {
-    let mut dates = fields.all(name).map(|value| parse_date(value, now));
+    let mut dates = fields.values(name).map(|value| parse_date(value, now));
     let first = dates.next()??;
     dates.all(|date| date == Some(first)).then_some(first)
 }
@@ -74,7 +74,7 @@ impl Terms {
         let date = date(fields, received);
         let expires = || {
             // What cannot be read lies in the past; of several the earliest counts (RFC 9111 §5.3).
-            let dates = fields.all("expires").map(|value| parse_date(value, received).unwrap_or_default());
+            let dates = fields.values("expires").map(|value| parse_date(value, received).unwrap_or_default());
             dates.min().filter(|_| !control.targeted).map(|expires| (expires - date).min(DELTA_MAX))
         };
         let explicit = control.s_maxage.or(control.max_age).or_else(expires);
@@ -99,8 +99,8 @@ impl Terms {
     pub fn lifetime(&self, policy: &Policy) -> Duration {
         self.explicit.unwrap_or_else(|| {
             let unchanged_seconds = self.unchanged.unwrap_or_default().as_secs();
-            let percent = u64::from(policy.heuristic_percent);
-            Duration::from_secs(unchanged_seconds.saturating_mul(percent) / 100).min(HEURISTIC_MAX)
+            let permille = u64::from(policy.heuristic_permille);
+            Duration::from_secs(unchanged_seconds.saturating_mul(permille) / 1000).min(HEURISTIC_MAX)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use doorway_net::web::Fields;
 
-use super::key::{Key, QueryRule, Target};
+use super::key::{Key, QueryPart, Target};
 use crate::url::Url;
 
 /// Whether a method is known to change nothing (RFC 9110 §9.2.1, and the registry of methods).
@@ -20,13 +20,13 @@ pub fn invalidated(
     target: &Target<'_>,
     status: u16,
     response: &Fields,
-    rule: &QueryRule,
+    query: &QueryPart,
 ) -> Vec<Key> {
     if is_safe(method) || !(200..400).contains(&status) {
         return Vec::new();
     }
-    let mut keys = vec![target.key(rule)];
-    let Ok(base) = Url::parse(target.key(&QueryRule::Keep).as_str()) else { return keys };
+    let mut keys = vec![target.key(query)];
+    let Ok(base) = Url::parse(target.key(&QueryPart::default()).as_str()) else { return keys };
     let named = ["location", "content-location"].into_iter().filter_map(|name| response.first(name));
     for url in named.filter_map(|reference| base.join(reference).ok()) {
         if !url.is_same_origin(&base) {
@@ -39,7 +39,7 @@ pub fn invalidated(
             path: url.path.as_bytes(),
             query: url.query.as_deref().map(str::as_bytes),
         };
-        let key = other.key(rule);
+        let key = other.key(query);
         if !keys.contains(&key) {
             keys.push(key);
         }
@@ -56,7 +56,7 @@ mod tests {
         let target = Target { secure: false, host: b"a", path: b"/x/y", query: Some(b"q") };
         let mut response = Fields::new();
         fields.iter().for_each(|(name, value)| response.add(*name, *value));
-        let keys = invalidated(method, &target, status, &response, &QueryRule::Keep);
+        let keys = invalidated(method, &target, status, &response, &QueryPart::default());
         let keys: Vec<&str> = keys.iter().map(Key::as_str).collect();
         assert_eq!(keys, expected, "{method} {status} {fields:?}");
     }

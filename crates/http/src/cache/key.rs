@@ -10,6 +10,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::QueryRule;
+
 /// The name of a target: scheme, host in lower case, port, path and query, as one absolute URL. Clones are cheap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
@@ -48,16 +50,21 @@ impl Borrow<str> for Key {
 
 /// How much of a query belongs to the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum QueryRule {
-    /// All of it, as it stands.
-    #[default]
-    Keep,
-    /// Its parameters in the order of the alphabet.
-    Sort,
-    /// All but the parameters with these names.
-    Drop(Vec<String>),
-    /// Nothing.
-    Ignore,
+pub struct QueryPart {
+    /// What counts of it.
+    pub rule: QueryRule,
+    /// Names of parameters that do not count; a final `*` stands for any rest.
+    pub ignored: Vec<String>,
+}
+
+impl QueryPart {
+    fn ignores(&self, parameter: &[u8]) -> bool {
+        let name = name(parameter);
+        self.ignored.iter().any(|known| match known.strip_suffix('*') {
+            Some(start) => name.starts_with(start.as_bytes()),
+            None => name == known.as_bytes(),
+        })
+    }
 }
 
 /// The target of a request, in parts as they came.
@@ -76,14 +83,14 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// Its key.
     #[must_use]
-    pub fn key(&self, rule: &QueryRule) -> Key {
+    pub fn key(&self, part: &QueryPart) -> Key {
         let mut text = String::with_capacity(16 + self.host.len() + self.path.len());
-        self.write_key(&mut text, rule);
+        self.write_key(&mut text, part);
         Key(text.into())
     }
 
     /// Writes the text of its key behind what is in `out`: for whoever has room for it already.
-    pub fn write_key(&self, out: &mut String, rule: &QueryRule) {
+    pub fn write_key(&self, out: &mut String, part: &QueryPart) {
         let (scheme, port): (_, &[u8]) =
             if self.secure { ("https://", b":443") } else { ("http://", b":80") };
         out.push_str(scheme);
@@ -95,23 +102,28 @@ impl Target<'_> {
         }
         write_normal(out, self.path);
         let Some(query) = self.query else { return };
-        match rule {
-            QueryRule::Keep => {
+        match part.rule {
+            QueryRule::Drop => {}
+            QueryRule::Keep if part.ignored.is_empty() => {
                 out.push('?');
                 write_normal(out, query);
             }
-            QueryRule::Sort => {
-                let mut parameters: Vec<&[u8]> = query.split(|&octet| octet == b'&').collect();
-                // Parameters with one name keep their order, for it may mean something.
-                parameters.sort_by_key(|parameter| name(parameter));
-                write_parameters(out, parameters.into_iter());
+            rule => {
+                let mut parameters: Vec<&[u8]> = query
+                    .split(|&octet| octet == b'&')
+                    .filter(|parameter| !part.ignores(parameter))
+                    .collect();
+                if rule == QueryRule::Sort {
+                    // Parameters with one name keep their order, for it may mean something.
+                    parameters.sort_by_key(|parameter| name(parameter));
+                }
+                let mut mark = '?';
+                for parameter in parameters {
+                    out.push(mark);
+                    write_normal(out, parameter);
+                    mark = '&';
+                }
             }
-            QueryRule::Drop(names) => {
-                let dropped =
-                    |parameter: &&[u8]| names.iter().any(|known| known.as_bytes() == name(parameter));
-                write_parameters(out, query.split(|&octet| octet == b'&').filter(|p| !dropped(p)));
-            }
-            QueryRule::Ignore => {}
         }
     }
 }
@@ -119,15 +131,6 @@ impl Target<'_> {
 /// What stands before the `=` of a parameter.
 fn name(parameter: &[u8]) -> &[u8] {
     parameter.split(|&octet| octet == b'=').next().unwrap_or_default()
-}
-
-fn write_parameters<'p>(out: &mut String, parameters: impl Iterator<Item = &'p [u8]>) {
-    let mut mark = '?';
-    for parameter in parameters {
-        out.push(mark);
-        write_normal(out, parameter);
-        mark = '&';
-    }
 }
 
 /// Writes octets of a path or query: triplets of unreserved characters but the dot are decoded, all others are
@@ -183,8 +186,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn check(url: &str, rule: &QueryRule, expected: &str) {
-        assert_eq!(target(url).key(rule).as_str(), expected, "{url}");
+    fn check(url: &str, part: &QueryPart, expected: &str) {
+        assert_eq!(target(url).key(part).as_str(), expected, "{url}");
     }
 
     fn target(url: &str) -> Target<'_> {
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn spellings_that_no_origin_may_tell_apart_have_one_key() {
-        let keep = &QueryRule::Keep;
+        let keep = &QueryPart::default();
         check("http://Example.COM/a", keep, "http://example.com/a");
         check("http://example.com:80/a", keep, "http://example.com/a");
         check("http://example.com:/a", keep, "http://example.com/a");
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn spellings_that_an_origin_might_tell_apart_keep_keys_of_their_own() {
-        let keep = &QueryRule::Keep;
+        let keep = &QueryPart::default();
         for url in [
             "http://a//b",
             "http://a/b/../c",
@@ -249,20 +252,25 @@ mod tests {
     #[test]
     fn a_query_belongs_to_the_key_as_far_as_the_rule_says() {
         let url = "http://a/x?b=2&utm_source=y&a=1&b=1&utm_source";
-        check(url, &QueryRule::Keep, url);
-        check(url, &QueryRule::Sort, "http://a/x?a=1&b=2&b=1&utm_source=y&utm_source");
-        check(url, &QueryRule::Drop(vec!["utm_source".into()]), "http://a/x?b=2&a=1&b=1");
-        check("http://a/x?utm=1", &QueryRule::Drop(vec!["utm".into()]), "http://a/x");
-        check(url, &QueryRule::Ignore, "http://a/x");
+        let part = |rule, ignored: &[&str]| QueryPart {
+            rule,
+            ignored: ignored.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        check(url, &part(QueryRule::Keep, &[]), url);
+        check(url, &part(QueryRule::Sort, &[]), "http://a/x?a=1&b=2&b=1&utm_source=y&utm_source");
+        check(url, &part(QueryRule::Keep, &["utm_source"]), "http://a/x?b=2&a=1&b=1");
+        check(url, &part(QueryRule::Sort, &["utm_*", "b"]), "http://a/x?a=1");
+        check("http://a/x?utm=1", &part(QueryRule::Keep, &["utm"]), "http://a/x");
+        check(url, &part(QueryRule::Drop, &[]), "http://a/x");
     }
 
     proptest! {
         #[test]
         fn the_key_of_a_key_is_itself(path in proptest::collection::vec(any::<u8>(), 0..30)) {
             let target = Target { secure: false, host: b"a", path: &path, query: None };
-            let once = target.key(&QueryRule::Keep);
+            let once = target.key(&QueryPart::default());
             let again = Target { path: &once.as_str().as_bytes()["http://a".len()..], ..target };
-            prop_assert_eq!(again.key(&QueryRule::Keep), once.clone());
+            prop_assert_eq!(again.key(&QueryPart::default()), once.clone());
             prop_assert!(once.as_str().bytes().all(|octet| octet.is_ascii_graphic()));
         }
     }

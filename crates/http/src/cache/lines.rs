@@ -10,18 +10,18 @@ pub trait FieldLines {
     fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone;
 
     /// The values of all lines with this name, in any case of letters.
-    fn all<'s>(&'s self, name: &'static str) -> impl Iterator<Item = &'s [u8]> + Clone {
+    fn values<'s>(&'s self, name: &'static str) -> impl Iterator<Item = &'s [u8]> + Clone {
         self.lines().filter(move |(found, _)| found.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)
     }
 
     /// The value of the first line with this name, in any case of letters.
-    fn first(&self, name: &'static str) -> Option<&[u8]> {
-        self.all(name).next()
+    fn value(&self, name: &'static str) -> Option<&[u8]> {
+        self.values(name).next()
     }
 
     /// Whether there is a line with this name.
     fn has(&self, name: &'static str) -> bool {
-        self.first(name).is_some()
+        self.value(name).is_some()
     }
 }
 

@@ -24,7 +24,7 @@ pub fn select(
     if stored.status != 200 || !(request.conditional || request.ranged) {
         return Selected::Whole;
     }
-    let etag = stored.fields.first("etag").map(str::as_bytes);
+    let etag = stored.fields.value("etag");
     // RFC 9111 §4.3.2: what has no Last-Modified is compared by its Date.
     let validators = Validators { etag, modified: Some(stored.terms.modified.unwrap_or(stored.terms.date)) };
     if request.conditional && !request.guarded {
@@ -34,13 +34,13 @@ pub fn select(
             Precondition::Failed => return Selected::Failed,
         }
     }
-    let mut ranges = fields.all("range");
+    let mut ranges = fields.values("range");
     let (Some(range), None, Some(octets), Method::Get) =
         (ranges.next(), ranges.next(), octets, request.method)
     else {
         return Selected::Whole;
     };
-    if !if_range_lines(fields.all("if-range"), etag, stored.terms.modified, stored.terms.date) {
+    if !if_range_lines(fields.values("if-range"), etag, stored.terms.modified, stored.terms.date) {
         return Selected::Whole;
     }
     match parse(range, octets) {

@@ -18,7 +18,7 @@ use doorway_base::Instant;
 pub enum Leave {
     /// The client, by `max-stale`: nothing else has to be done.
     Client,
-    /// The origin or the operator, while it is validated (RFC 5861 §3).
+    /// The origin, while it is validated (RFC 5861 §3).
     Revalidating,
 }
 
@@ -37,8 +37,7 @@ pub fn while_revalidating(
     if policy.obeys_clients && request.control.max_stale.is_some_and(|most| overdue <= most) {
         return Some(Leave::Client);
     }
-    let most = terms.stale_while_revalidate.max(policy.grace);
-    (!most.is_zero() && overdue < most).then_some(Leave::Revalidating)
+    (overdue < terms.stale_while_revalidate).then_some(Leave::Revalidating)
 }
 
 /// Whether a failure of the origin is answered with a stored response (RFC 5861 §4).

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::config::StatusDetail;
+
 /// Why a request went on towards the origin (RFC 9211 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forward {
@@ -60,6 +62,20 @@ pub struct CacheStatus<'a> {
     pub key: Option<&'a str>,
     /// What else there is to say, a token.
     pub detail: Option<&'a str>,
+}
+
+impl CacheStatus<'_> {
+    /// As much of it as is to be told; `None` for nothing.
+    #[must_use]
+    pub fn told(self, detail: StatusDetail) -> Option<Self> {
+        match detail {
+            StatusDetail::Off => None,
+            StatusDetail::Short => {
+                Some(Self { cache: self.cache, forward: self.forward, ..CacheStatus::default() })
+            }
+            StatusDetail::Full => Some(self),
+        }
+    }
 }
 
 impl fmt::Display for CacheStatus<'_> {
@@ -131,6 +147,21 @@ mod tests {
             &validated,
             "doorway; fwd=stale; fwd-status=304; ttl=376; key=\"http://a/?\\\"\\\\?\"; detail=set-cookie",
         );
+    }
+
+    #[test]
+    fn no_more_is_told_than_is_wanted() {
+        let status = CacheStatus {
+            cache: "doorway",
+            forward: Some(Forward::Stale),
+            ttl_seconds: Some(5),
+            key: Some("http://a/"),
+            ..CacheStatus::default()
+        };
+        assert_eq!(status.told(StatusDetail::Off), None);
+        let short = status.told(StatusDetail::Short).map(|status| status.to_string());
+        assert_eq!(short.as_deref(), Some("doorway; fwd=stale"));
+        assert_eq!(status.told(StatusDetail::Full), Some(status));
     }
 
     #[test]

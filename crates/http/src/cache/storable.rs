@@ -217,7 +217,7 @@ pub(super) fn is_kept<'f>(
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         let named = |value| members(value).any(|member| member.eq_ignore_ascii_case(name.as_bytes()));
         !NOT_KEPT.iter().any(|other| is(other))
-            && !fields.all("connection").any(named)
+            && !fields.values("connection").any(named)
             && !control.private_fields.iter().any(|other| is(other))
             && !control.no_cache_fields.iter().any(|other| is(other))
     }
@@ -226,7 +226,7 @@ pub(super) fn is_kept<'f>(
 /// The fields that are stored, with a Date that can be read (RFC 9110 §6.6.1).
 fn kept_fields(fields: &Fields, control: &ResponseControl, received: UnixTime) -> Fields {
     let is_kept = is_kept(fields, control);
-    let dated = fields.first("date").is_some_and(|value| parse_date(value.as_bytes(), received).is_some());
+    let dated = fields.value("date").is_some_and(|value| parse_date(value, received).is_some());
     let mut kept = Fields::new();
     for (name, value) in fields.iter() {
         let undated = name.eq_ignore_ascii_case("date") && !dated;
@@ -235,8 +235,7 @@ fn kept_fields(fields: &Fields, control: &ResponseControl, received: UnixTime) -
         }
     }
     if !dated {
-        let date = write_date(date(fields, received));
-        kept.add("Date", date);
+        kept.add("Date", write_date(date(fields, received)));
     }
     kept
 }

@@ -12,7 +12,7 @@ use super::lines::FieldLines;
 /// What the field with this name says; `None` when it is absent, empty or not well-formed.
 #[doc(alias = "CDN-Cache-Control")]
 pub(super) fn read(fields: &impl FieldLines, name: &'static str) -> Option<ResponseControl> {
-    let mut lines = fields.all(name);
+    let mut lines = fields.values(name);
     let mut value = lines.next()?.to_vec();
     for line in lines {
         value.push(b',');

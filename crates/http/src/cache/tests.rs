@@ -34,8 +34,7 @@ fn head(text: &str) -> (&str, Fields) {
         match value.parse::<i64>() {
             Ok(seconds) if dated.contains(&name) && (value.starts_with(['+', '-'])) => {
                 let date = UnixTime::from_secs(WALL.as_secs().wrapping_add_signed(seconds));
-                let date = crate::wire::date::write_date(date);
-                fields.add(name, date);
+                fields.add(name, crate::wire::date::write_date(date));
             }
             _ => fields.add(name, value),
         }

@@ -33,9 +33,9 @@ pub fn unconditional(fields: &Fields) -> Fields {
 /// them. Without one it can only be fetched anew.
 #[doc(alias = "If-None-Match")]
 #[doc(alias = "If-Modified-Since")]
-pub fn conditions(stored: &Stored) -> impl Iterator<Item = (&'static str, &str)> {
-    let etag = stored.fields.first("etag").map(|etag| ("If-None-Match", etag));
-    let modified = stored.terms.modified.and_then(|_| stored.fields.first("last-modified"));
+pub fn conditions(stored: &Stored) -> impl Iterator<Item = (&'static str, &[u8])> {
+    let etag = stored.fields.value("etag").map(|etag| ("If-None-Match", etag));
+    let modified = stored.terms.modified.and_then(|_| stored.fields.value("last-modified"));
     etag.into_iter().chain(modified.map(|modified| ("If-Modified-Since", modified)))
 }
 
@@ -43,10 +43,10 @@ pub fn conditions(stored: &Stored) -> impl Iterator<Item = (&'static str, &str)>
 /// any validator can only be about what was asked for.
 #[must_use]
 pub fn is_about(not_modified: &Fields, stored: &Stored) -> bool {
-    if let Some(etag) = not_modified.first("etag") {
-        let Some(known) = stored.fields.first("etag") else { return false };
-        let opaque = |etag: &str| etag.strip_prefix("W/").unwrap_or(etag).to_owned();
-        return if etag.starts_with("W/") { opaque(etag) == opaque(known) } else { etag == known };
+    if let Some(etag) = not_modified.value("etag") {
+        let Some(known) = stored.fields.value("etag") else { return false };
+        let weak = etag.strip_prefix(b"W/");
+        return weak.map_or(etag == known, |opaque| known.strip_prefix(b"W/").unwrap_or(known) == opaque);
     }
     let modified = single_date(not_modified, "last-modified", stored.received.wall);
     modified.is_none_or(|modified| stored.terms.modified.is_none_or(|known| known == modified))
@@ -125,7 +125,7 @@ fn redated(fields: &Fields, wall: UnixTime) -> Fields {
 /// octets, so that it freshens it; otherwise what is stored is to be taken for stale (RFC 9111 §4.3.5).
 #[must_use]
 pub fn is_same_representation(head: &Fields, stored: &Stored, octets: Option<u64>) -> bool {
-    let same = |name| head.first(name).is_none_or(|value| stored.fields.first(name) == Some(value));
-    let length = head.first("content-length").and_then(|length| length.parse().ok());
+    let same = |name| head.value(name).is_none_or(|value| stored.fields.value(name) == Some(value));
+    let length = head.value("content-length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
     same("etag") && same("last-modified") && length.is_none_or(|length| octets == Some(length))
 }

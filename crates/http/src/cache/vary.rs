@@ -23,7 +23,7 @@ pub fn selecting(
     response: &impl FieldLines,
     request: &impl FieldLines,
 ) -> Option<Vec<(String, Option<String>)>> {
-    let names = response.all("vary").flat_map(members);
+    let names = response.values("vary").flat_map(members);
     let mut names: Vec<String> =
         names.map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
     names.sort();

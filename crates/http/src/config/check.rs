@@ -5,6 +5,10 @@ use doorway_base::config::{Values, Wrong};
 use crate::auth::Demand;
 use crate::own_fields::Line;
 use crate::pattern::Pattern;
+use crate::proxy::ServerAddress;
+
+/// Fewest octets on disk with which a cache makes sense: a few segments.
+const DISK_OCTETS_MIN: u64 = 256 * 1024 * 1024;
 
 /// All that is wrong in `[http]`, in the order of the file. `mounts` are the names that a route can mount.
 #[must_use]
@@ -12,6 +16,8 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let mut has_others = false;
+    let upstreams = http.tables("upstream").iter().filter(|upstream| upstream.is_complete());
+    let upstreams: Vec<&str> = upstreams.map(|upstream| upstream.text("name")).collect();
     for site in http.tables("site") {
         let hosts = site.texts("hosts");
         for host in &hosts {
@@ -41,13 +47,120 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
         }
         has_others |= hosts.is_empty();
         names.extend(hosts);
-        check_site(site, mounts, &mut wrongs);
+        check_site(site, mounts, &upstreams, &mut wrongs);
+        for route in site.tables("route").iter().filter(|route| route.is_complete()) {
+            cache_of(route, http, &mut wrongs);
+        }
+    }
+    caches(http, &mut wrongs);
+    let upstreams = http.tables("upstream");
+    for (place, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| upstream.is_complete()) {
+        let name = upstream.text("name");
+        if upstreams[..place].iter().any(|other| other.is_complete() && other.text("name") == name) {
+            let what = format!("two upstreams have the name `{name}`");
+            wrong(&mut wrongs, upstream, "name", what, "give one of them another name");
+        }
+        if ServerAddress::is_meant(name) {
+            let what = format!("`{name}` is an address and no name");
+            wrong(&mut wrongs, upstream, "name", what, "write a word, and the address in `servers`");
+        }
+        servers(upstream, "servers", &mut wrongs);
+        if upstream.optional("health_path", Values::text).is_some_and(|path| !path.starts_with('/')) {
+            let what = "a check asks for a path of the server";
+            wrong(&mut wrongs, upstream, "health_path", what, "begin it with a slash");
+        }
     }
     wrongs.sort_by_key(|wrong| wrong.at().start);
     wrongs
 }
 
-fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
+/// Checks the caches.
+fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
+    let caches = http.tables("cache");
+    for (place, cache) in caches.iter().enumerate().filter(|(_, cache)| cache.is_complete()) {
+        let name = cache.text("name");
+        if caches[..place].iter().any(|other| other.is_complete() && other.text("name") == name) {
+            let what = format!("two caches have the name `{name}`");
+            wrong(wrongs, cache, "name", what, "give one of them another name");
+        }
+        // It is also the name of a folder.
+        let is_word = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+        if name.is_empty() || !name.bytes().all(is_word) {
+            let fix = "use letters, digits, `-` and `_`";
+            wrong(wrongs, cache, "name", format!("`{name}` is no name for a cache"), fix);
+        }
+        if (1..DISK_OCTETS_MIN).contains(&cache.size("disk_octets_max")) {
+            let what =
+                "a cache on disk needs at least 256MiB, so that old contents can make room for new ones";
+            wrong(wrongs, cache, "disk_octets_max", what, "give it more, or 0 for none");
+        }
+    }
+}
+
+/// Checks that the cache of a route is there.
+fn cache_of(route: &Values, http: &Values, wrongs: &mut Vec<Wrong>) {
+    let Some(name) = route.optional("cache", Values::text) else { return };
+    let caches = http.tables("cache").iter().filter(|cache| cache.is_complete());
+    let known: Vec<&str> = caches.map(|cache| cache.text("name")).collect();
+    if known.contains(&name) {
+        return;
+    }
+    let fix = match known.as_slice() {
+        [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
+        known => format!("there is {}", known.join(", ")),
+    };
+    wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
+}
+
+/// Checks a list of addresses of servers.
+fn servers(values: &Values, key: &str, wrongs: &mut Vec<Wrong>) {
+    let written = values.texts(key);
+    if written.is_empty() {
+        wrong(
+            wrongs,
+            values,
+            key,
+            "there is no server to ask",
+            "write one, such as \"http://10.0.0.5:8080\"",
+        );
+    }
+    for server in written {
+        if let Err(fix) = server.parse::<ServerAddress>() {
+            wrong(wrongs, values, key, format!("`{server}` is no server"), fix);
+        }
+    }
+}
+
+/// Checks whom a route hands requests on to.
+fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+    let Some(to) = route.optional("proxy", Values::texts) else {
+        for key in ["cache", "buffering"].into_iter().filter(|key| route.at(key).is_some()) {
+            wrong(
+                wrongs,
+                route,
+                key,
+                format!("`{key}` is about what `proxy` brings"),
+                "add `proxy = [\"…\"]`",
+            );
+        }
+        return;
+    };
+    match to.as_slice() {
+        [name] if !ServerAddress::is_meant(name) => {
+            if !upstreams.contains(name) {
+                let fix = match upstreams {
+                    [] => "write an address such as \"http://10.0.0.5:8080\", or add [[http.upstream]]"
+                        .to_owned(),
+                    known => format!("there is {}; an address begins with http://", known.join(", ")),
+                };
+                wrong(wrongs, route, "proxy", format!("there is no upstream called `{name}`"), fix);
+            }
+        }
+        _ => servers(route, "proxy", wrongs),
+    }
+}
+
+fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.texts("auth").is_empty() {
         let what = "everybody could store files here";
         wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
@@ -92,6 +205,7 @@ fn check_site(site: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     }
     for route in site.tables("route").iter().filter(|route| route.is_complete()) {
         check_route(route, mounts, wrongs);
+        proxy(route, upstreams, wrongs);
     }
 }
 
@@ -99,7 +213,7 @@ fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     pattern(route, wrongs);
     fields(route, wrongs);
     users(route, wrongs);
-    let does = ["root", "redirect", "respond", "mount"];
+    let does = ["root", "redirect", "respond", "mount", "proxy"];
     let written: Vec<&str> = does.into_iter().filter(|key| route.value(key).is_some()).collect();
     if let [first, second, ..] = written.as_slice() {
         let what = format!("a route is answered in one way, not by `{first}` and by `{second}`");
@@ -122,7 +236,7 @@ fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
             let fix = "write a path such as \"/new/*\", or a URL such as \"https://example.org/*\"";
             wrong(wrongs, route, "redirect", format!("`{to}` is no place to go to"), fix);
         }
-    } else if status.is_some() && (route.value("root").is_some() || route.value("mount").is_some()) {
+    } else if status.is_some() && ["root", "mount", "proxy"].iter().any(|key| route.value(key).is_some()) {
         wrong(wrongs, route, "status", "the status of this route is not the config's to set", "leave it out");
     }
     if let Some(name) = route.optional("mount", Values::text)
@@ -298,6 +412,47 @@ mod tests {
         let credentials = ("cors_credentials", Written::Bool(true));
         check(route([path(), ("cors_origins", texts(["*"])), credentials]), &["act as the user"]);
         check(route([path(), ("cors_origins", texts(["https://a.example/x"]))]), &["is no origin"]);
+    }
+
+    #[test]
+    fn requests_are_handed_on_to_servers_that_can_be() {
+        let path = || ("path", text("/a"));
+        let upstream = |name: &str, server: &str| table([("name", text(name)), ("servers", texts([server]))]);
+        let to = |to: &str| table([("route", tables([table([path(), ("proxy", texts([to]))])]))]);
+        check([("site", tables([to("http://10.0.0.5:8080 weight=3")]))], &[]);
+        check([("site", tables([to("app")])), ("upstream", tables([upstream("app", "unix:/run/app")]))], &[]);
+        check([("site", tables([to("app")]))], &["or add [[http.upstream]]"]);
+        check(
+            [("site", tables([to("ap")])), ("upstream", tables([upstream("app", "http://a")]))],
+            &["there is app"],
+        );
+        check([("site", tables([to("http://a/b")]))], &["has no path"]);
+        check([("upstream", tables([upstream("app", "a:80")]))], &["write \"http://host:port\""]);
+        let twice = tables([upstream("app", "http://a"), upstream("app", "http://b")]);
+        check([("upstream", twice)], &["two upstreams have the name `app`"]);
+        check([("upstream", tables([upstream("http://a", "http://a")]))], &["is an address and no name"]);
+        let cached = || table([path(), ("proxy", texts(["http://a"])), ("cache", text("web"))]);
+        check(
+            [("site", tables([table([("route", tables([cached()]))])]))],
+            &["add [[http.cache]] with `name"],
+        );
+        let cache = |name: &str| table([("name", text(name))]);
+        let sites = || ("site", tables([table([("route", tables([cached()]))])]));
+        check([sites(), ("cache", tables([cache("web")]))], &[]);
+        check([sites(), ("cache", tables([cache("we")]))], &["there is we"]);
+        let both = route([path(), ("proxy", texts(["http://a"])), ("root", text("b"))]);
+        check(both, &["not by `root` and by `proxy`"]);
+    }
+
+    #[test]
+    fn caches_have_names_of_their_own_and_room() {
+        let cache = |name: &str, disk: i64| {
+            table([("name", text(name)), ("disk_octets_max", Written::Integer(disk))])
+        };
+        check([("cache", tables([cache("a", 0), cache("b_2", 1 << 30)]))], &[]);
+        check([("cache", tables([cache("a", 0), cache("a", 0)]))], &["two caches have the name `a`"]);
+        check([("cache", tables([cache("../a", 0)]))], &["no name for a cache"]);
+        check([("cache", tables([cache("a", 1 << 20)]))], &["at least 256MiB"]);
     }
 
     #[test]

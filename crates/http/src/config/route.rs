@@ -43,6 +43,26 @@ pub(super) const ROUTE_KEYS: &[Key] = &[
         help: "The name of a part of Doorway that answers.",
     },
     Key {
+        name: "proxy",
+        kind: Kind::List(&Kind::Text),
+        default: Preset::Unset,
+        help: "Who is asked instead: the name of an upstream, or servers as an upstream has them, such as \
+               \"http://10.0.0.5:8080\".",
+    },
+    Key {
+        name: "buffering",
+        kind: Kind::Choice(&["stream", "buffer"]),
+        default: Preset::Text("stream"),
+        help: "How the content of a request gets to the server of `proxy`: as it comes, or once it is all here, up \
+               to 1MiB, so that slow clients keep no server waiting.",
+    },
+    Key {
+        name: "cache",
+        kind: Kind::Text,
+        default: Preset::Unset,
+        help: "The name of the cache that keeps what `proxy` brings; unset for none.",
+    },
+    Key {
         name: "status",
         kind: Kind::Integer { min: 200, max: 599, unit: "" },
         default: Preset::Unset,
@@ -162,6 +182,19 @@ pub enum RouteDoes {
     },
     /// The part of the program with this name.
     Mount(String),
+    /// Another server.
+    Proxy(ProxyConfig),
+}
+
+/// Whom a route hands requests on to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// The name of an upstream, or servers.
+    pub to: Vec<String>,
+    /// The name of the cache that keeps what they bring.
+    pub cache: Option<String>,
+    /// Whether short content is collected before a server is asked.
+    pub buffers: bool,
 }
 
 /// Who may use a route from pages of other origins (Fetch Standard §3.2).
@@ -180,6 +213,22 @@ pub struct CorsConfig {
 }
 
 impl RouteConfig {
+    /// A route of which nothing else is written.
+    #[must_use]
+    pub fn plain(path: &str, does: RouteDoes) -> Self {
+        Self {
+            path: path.to_owned(),
+            does,
+            methods: Vec::new(),
+            body_octets_max: None,
+            fields: Vec::new(),
+            auth: None,
+            login: None,
+            realm: None,
+            cors: None,
+        }
+    }
+
     /// The values of one table.
     #[must_use]
     pub fn read(values: &Values) -> Self {
@@ -192,6 +241,12 @@ impl RouteConfig {
             RouteDoes::Root(root.to_owned())
         } else if let Some(name) = text("mount") {
             RouteDoes::Mount(name)
+        } else if values.value("proxy").is_some() {
+            RouteDoes::Proxy(ProxyConfig {
+                to: texts("proxy"),
+                cache: text("cache"),
+                buffers: values.text("buffering") == "buffer",
+            })
         } else {
             match (text("respond"), status) {
                 (None, None) => RouteDoes::Site,

@@ -25,7 +25,7 @@ use super::settings::{self, Settings, WINDOW_OCTETS};
 use super::stream::{Ended, State, Stream, Streams};
 use crate::connection::{LINGER_OCTETS, Limits as HttpLimits};
 use crate::wire::rule as http;
-use crate::wire::{Framing, Method, Refusal, RequestHead};
+use crate::wire::{Framing, Refusal, RequestHead};
 
 /// Room for DATA on the whole connection, in octets.
 pub const CONNECTION_WINDOW_OCTETS: u32 = 1024 * 1024;
@@ -409,7 +409,6 @@ impl Connection {
             }
         };
         let refusal = match head.body {
-            _ if head.method == Method::Unknown => Some(Refusal::new(&http::METHOD_UNKNOWN, 0)),
             Framing::Length(length) if length > limits.http.body_octets => {
                 Some(Refusal::new(&http::BODY_LENGTH, head.octets.len()))
             }

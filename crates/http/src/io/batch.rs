@@ -30,7 +30,7 @@ use crate::cors::Cors;
 use crate::wire::date::DATE_OCTETS;
 use crate::wire::path::canonical;
 use crate::wire::response::Form;
-use crate::wire::{FieldSpans, Framing, Method, RequestHead, Target, Version};
+use crate::wire::{FieldSpans, Framing, Method, Refusal, RequestHead, Target, Version, rule};
 
 /// A batch ends early when its responses are so long, so that pipelining cannot pile them up.
 const BATCH_OCTETS: usize = 64 * 1024;
@@ -419,6 +419,12 @@ impl Desk<'_> {
             }
             _ => None,
         };
+        if head.method == Method::Unknown
+            && !handler.as_ref().is_some_and(|handler| handler.takes_any_method())
+        {
+            self.refuse(&Refusal::new(&rule::METHOD_UNKNOWN, 0), cause);
+            return Some(Next::Linger);
+        }
         if let (Ok(path), Some(handler)) = (&normal, &handler)
             && self.refusal(&place, head).is_none()
             && !self.is_preflight(&place, head)

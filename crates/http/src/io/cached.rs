@@ -75,17 +75,20 @@ impl Desk<'_> {
         let start = self.out.len();
         let status = Status::new(object.stored().status);
         self.out.extend_from_slice(heads.of(self.form));
-        let told = CacheStatus {
+        let status_line = CacheStatus {
             cache: &cached.policy.name,
             ttl_seconds: Some(*ttl_seconds),
-            key: cached.policy.detail.then(|| object.key().as_str()),
+            key: Some(object.key().as_str()),
             ..CacheStatus::default()
         };
         self.text.clear();
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "{told}");
         let mut writer = ResponseWriter::resume(self.out, self.form);
-        writer.number("Age", age.as_secs()).field("Cache-Status", self.text.as_bytes());
+        writer.number("Age", age.as_secs());
+        if let Some(told) = status_line.told(cached.policy.status) {
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "{told}");
+            writer.field("Cache-Status", self.text.as_bytes());
+        }
         self.head_end = answer.finish(&mut writer);
         let is_sent = answer.with_body() && !status.is_bodiless();
         let octets = if is_sent { content.len() as u64 } else { 0 };

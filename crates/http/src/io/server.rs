@@ -17,6 +17,7 @@ use super::contents::Contents;
 use super::counts::Counts;
 use super::date::DateCache;
 use super::hot::HotCache;
+use super::proxy::Upstream;
 use super::site::Sites;
 use crate::auth::Verdicts;
 use crate::config::{Config, PORT};
@@ -182,6 +183,13 @@ impl Server {
         let Some(sites) = setup.sites.reopen()? else { return Ok(false) };
         self.replace(&setup.config, sites);
         Ok(true)
+    }
+
+    /// The upstream that a request for a path of a host is handed on to, if its route has one. The path is as it
+    /// stands in a target; without a host it is that of every other host.
+    #[must_use]
+    pub fn upstream_of(&self, host: &str, path: &str) -> Option<Arc<Upstream>> {
+        self.setup().sites.upstream_of(host, path)
     }
 
     fn setup(&self) -> Arc<Setup> {

@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use doorway_net::web::Handler;
+use doorway_net::web::{Fetch, Handler};
 
 use super::authenticator::Authenticator;
 use super::cache::Cache;
 use super::cached::Cached;
 use super::folder::Folder;
 use super::gate::Gate;
+use super::proxy::{Proxies, Reverse, Upstream};
 use crate::Status;
 use crate::auth::Demand;
 use crate::cache::Policy;
-use crate::config::{Config, RouteConfig, RouteDoes, SiteConfig};
+use crate::config::{Config, ProxyConfig, RouteConfig, RouteDoes, SiteConfig};
 use crate::cors::Cors;
 use crate::error::Error;
 use crate::media_type::media_type;
@@ -21,6 +22,7 @@ use crate::own_fields::OwnFields;
 use crate::pattern::Pattern;
 use crate::wire::Method;
 use crate::wire::method::Methods;
+use crate::wire::path::canonical;
 use crate::wire::response::ResponseWriter;
 
 /// Longest page for errors, in octets.
@@ -31,7 +33,14 @@ const PAGE_OCTETS_MAX: u64 = 1024 * 1024;
 pub struct Handlers {
     named: Vec<(&'static str, Arc<dyn Handler>)>,
     login: Option<(Arc<Authenticator>, Arc<dyn Handler>)>,
+    proxies: Option<Arc<Proxies>>,
+    caching: Option<Arc<Caching>>,
 }
+
+/// Puts the cache of a name in front of whom a route asks: the cache, the policy by which it is fresh, and the
+/// handler that fills it; `None` when there is no cache of that name.
+pub type Caching =
+    dyn Fn(&str, Arc<dyn Fetch>) -> Option<(Arc<Cache>, Policy, Arc<dyn Handler>)> + Send + Sync;
 
 impl Handlers {
     /// Adds a part.
@@ -46,6 +55,41 @@ impl Handlers {
     pub fn with_login(mut self, authenticator: Arc<Authenticator>, page: Arc<dyn Handler>) -> Self {
         self.login = Some((authenticator, page));
         self
+    }
+
+    /// Adds the upstreams that routes hand requests on to.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Arc<Proxies>) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// Adds the caches that keep what they bring.
+    #[must_use]
+    pub fn with_caching(mut self, caching: Arc<Caching>) -> Self {
+        self.caching = Some(caching);
+        self
+    }
+
+    /// Whose servers a route asks.
+    fn upstream(&self, config: &ProxyConfig) -> Result<&Arc<Upstream>, Error> {
+        let unknown =
+            || Error::Upstream { name: config.to.join(", "), why: "there is none of this name".to_owned() };
+        self.proxies.as_ref().and_then(|proxies| proxies.find(&config.to)).ok_or_else(unknown)
+    }
+
+    /// Who hands requests on as a route says.
+    fn proxy(&self, config: &ProxyConfig) -> Result<Does, Error> {
+        let unknown = |why: &str| Error::Upstream { name: config.to.join(", "), why: why.to_owned() };
+        let upstream = self.upstream(config)?;
+        let name = self.proxies.as_ref().map(|proxies| Arc::clone(proxies.name()));
+        let reverse = Reverse::new(Arc::clone(upstream), name.unwrap_or_default(), config.buffers);
+        let reverse = Arc::new(reverse);
+        let Some(name) = &config.cache else { return Ok(Does::Handler(reverse)) };
+        let cached = self.caching.as_ref().and_then(|caching| caching(name, reverse));
+        let none = || unknown(&format!("there is no cache called `{name}`"));
+        let (cache, policy, handler) = cached.ok_or_else(none)?;
+        Ok(Does::Cached(Arc::new(Cached { cache, policy, handler })))
     }
 
     /// The gate for users and ways as the config has them; `None` where everybody is let in.
@@ -112,6 +156,8 @@ pub(super) struct Route {
     pub(super) cors: Option<Cors>,
     /// What it demands of those who come.
     pub(super) gate: Option<Arc<Gate>>,
+    /// Whom it hands requests on to.
+    asks: Option<Arc<Upstream>>,
 }
 
 /// What answers on a route.
@@ -150,7 +196,8 @@ impl Sites {
     ///
     /// # Errors
     /// [`Error::Root`] when a folder cannot be opened, [`Error::Mount`] when a route mounts what is not
-    /// among `handlers`, [`Error::Pattern`] when a path cannot be read.
+    /// among `handlers`, [`Error::Upstream`] when one hands requests on to whom they do not know,
+    /// [`Error::Pattern`] when a path cannot be read.
     pub fn open(config: &Config, handlers: &Handlers) -> Result<Self, Error> {
         let plain = SiteConfig::plain(config.root.clone());
         let others = config.sites.iter().find(|site| site.hosts.is_empty());
@@ -222,6 +269,13 @@ impl Sites {
             number = self.below.get(rest);
         }
         number.and_then(|number| self.sites.get(usize::from(*number))).unwrap_or(&self.sites[0])
+    }
+
+    /// The upstream that a request is handed on to.
+    pub(super) fn upstream_of(&self, host: &str, path: &str) -> Option<Arc<Upstream>> {
+        let site = self.find(host.as_bytes());
+        let path = canonical(path.as_bytes()).ok()?;
+        site.route(site.route_of(&path)).asks.clone()
     }
 
     /// Names of the sites, in the order of their numbers.
@@ -351,6 +405,7 @@ impl Route {
             fields: OwnFields::default(),
             cors: None,
             gate: None,
+            asks: None,
         }
     }
 
@@ -364,6 +419,7 @@ impl Route {
             RouteDoes::Respond { text, status } => {
                 Does::Respond { text: text.as_str().into(), status: *status }
             }
+            RouteDoes::Proxy(proxy) => handlers.proxy(proxy)?,
             RouteDoes::Mount(name) => match handlers.find(name) {
                 Some(handler) => Does::Handler(Arc::clone(handler)),
                 None => {
@@ -396,6 +452,10 @@ impl Route {
             fields,
             cors: config.cors.as_ref().map(Cors::new),
             gate,
+            asks: match &config.does {
+                RouteDoes::Proxy(proxy) => handlers.upstream(proxy).ok().cloned(),
+                _ => None,
+            },
         })
     }
 
@@ -408,6 +468,7 @@ impl Route {
             fields: self.fields.clone(),
             cors: self.cors.clone(),
             gate: self.gate.clone(),
+            asks: self.asks.clone(),
         }
     }
 

@@ -31,7 +31,8 @@ const HOP_BY_HOP: [&str; 13] = [
 ];
 
 /// Fields by which a proxy says who the client is. From somebody who is not trusted they mean nothing.
-const ABOUT_CLIENT: [&str; 7] = [
+const ABOUT_CLIENT: [&str; 8] = [
+    "x-forwarded-user",
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -68,6 +69,8 @@ pub struct Client<'h> {
     pub secure: bool,
     /// Host, and port if there is one, that it asked for.
     pub host: &'h str,
+    /// Who it is, where it had to log in here.
+    pub user: Option<&'h str>,
     /// Whether it is a proxy that tells the truth about who asked it.
     pub trusted: bool,
 }
@@ -166,8 +169,18 @@ fn tell_client(fields: &mut Fields, client: &Client<'_>) {
         ("X-Forwarded-For", and(before("x-forwarded-for"), address.to_string())),
         ("X-Forwarded-Proto", before("x-forwarded-proto").unwrap_or_else(|| scheme.to_owned())),
         ("X-Forwarded-Host", before("x-forwarded-host").unwrap_or_else(|| client.host.to_owned())),
+        (
+            "X-Forwarded-User",
+            client
+                .user
+                .map_or_else(|| before("x-forwarded-user"), |user| Some(user.to_owned()))
+                .unwrap_or_default(),
+        ),
     ];
-    fields.retain(|name, _| !ABOUT_CLIENT.iter().any(|known| name.eq_ignore_ascii_case(known)));
+    // A password for this place is none of the server's business.
+    let ours = |name: &str| client.user.is_some() && name.eq_ignore_ascii_case("authorization");
+    fields
+        .retain(|name, _| !ours(name) && !ABOUT_CLIENT.iter().any(|known| name.eq_ignore_ascii_case(known)));
     for (name, value) in told.into_iter().filter(|(_, value)| !value.is_empty()) {
         fields.add(name, value);
     }
@@ -210,6 +223,7 @@ mod tests {
         address: IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1)),
         secure: true,
         host: "www.example:8443",
+        user: None,
         trusted: false,
     };
 
@@ -260,7 +274,7 @@ mod tests {
             "Via: 1.1 gate",
         ];
         check(lie, Some(Client { trusted: true, ..CLIENT }), &chain);
-        let v6 = Client { address: "2001:db8::1".parse().unwrap(), host: "a", secure: false, trusted: false };
+        let v6 = Client { address: "2001:db8::1".parse().unwrap(), host: "a", secure: false, ..CLIENT };
         let told = [
             "Forwarded: for=\"[2001:db8::1]\";host=a;proto=http",
             "X-Forwarded-For: 2001:db8::1",
@@ -272,6 +286,18 @@ mod tests {
         let mapped = Client { address: "::ffff:192.0.2.1".parse().unwrap(), ..CLIENT };
         check("", Some(mapped), &own);
         check("Connection: Forwarded, X-Forwarded-For", Some(CLIENT), &own);
+    }
+
+    #[test]
+    fn who_logged_in_here_is_told_without_the_password() {
+        let lines = "Authorization: Basic x\nX-Forwarded-User: root";
+        let last = |client| {
+            let hop = Hop { name: "gate", version: "1.1", client: Some(client) };
+            let kept = request_fields(&fields(lines), &hop).unwrap();
+            ["authorization", "x-forwarded-user"].map(|name| kept.first(name).map(str::to_owned))
+        };
+        assert_eq!(last(CLIENT), [Some("Basic x".to_owned()), None]);
+        assert_eq!(last(Client { user: Some("ann"), ..CLIENT }), [None, Some("ann".to_owned())]);
     }
 
     #[test]

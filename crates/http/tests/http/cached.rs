@@ -25,7 +25,7 @@ const HIT: &[&str] = &[
     "Content-Type: text/kept\r\n",
     "Content-Length: 100\r\n",
     "Age: 7\r\n",
-    "Cache-Status: doorway; hit; ttl=53\r\n",
+    "Cache-Status: doorway; hit; ttl=53; key=\"http://a/kept/short\"\r\n",
 ];
 
 #[test]

@@ -20,6 +20,8 @@ mod h2_frames;
 mod handlers;
 mod login;
 mod methods;
+mod proxied;
+mod proxy;
 mod refusal_table;
 mod refusals;
 mod sites;

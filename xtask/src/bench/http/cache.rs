@@ -205,7 +205,7 @@ fn haproxy(folder: &Path, port: u16) -> Result<Server, Failed> {
     write(
         Path::new(&config),
         &format!(
-            "global\n  nbthread 1\n  maxconn 16384\n\
+            "global\n  nbthread 1\n  maxconn 4096\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout client 600s\n  timeout server 60s\n\
              cache web\n  total-max-size 256\n  max-object-size 1000000\n  max-age 3600\n\
              frontend web\n  bind 127.0.0.1:{port}\n  bind 127.0.0.1:{} ssl crt {files}/both.pem alpn h2,http/1.1 ssl-min-ver TLSv1.3\n\
@@ -221,9 +221,21 @@ fn haproxy(folder: &Path, port: u16) -> Result<Server, Failed> {
 
 fn traffic_server(folder: &Path, port: u16) -> Result<Server, Failed> {
     let home = home(folder, "ats")?;
-    let _ = std::fs::remove_dir_all(&home);
-    output("traffic_layout", &["init", "--path", &home, "--copy-style=copy", "--force"])?;
-    let place = |name: &str| format!("{home}/etc/trafficserver/{name}");
+    // Its own folders, with the settings that the package brings; the programs stay where they are.
+    let run_root = format!("{home}/runroot.yaml");
+    write(
+        Path::new(&run_root),
+        &format!(
+            "prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nincludedir: /usr/include\n\
+             libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\nsysconfdir: {home}/etc\n\
+             datadir: {home}/cache\ncachedir: {home}/cache\nlocalstatedir: {home}\nruntimedir: {home}/run\nlogdir: {home}/log\n"
+        ),
+    )?;
+    output("cp", &["-r", "/etc/trafficserver", &format!("{home}/etc")])?;
+    for name in ["cache", "run", "log"] {
+        std::fs::create_dir_all(format!("{home}/{name}")).map_err(|error| Failed(error.to_string()))?;
+    }
+    let place = |name: &str| format!("{home}/etc/{name}");
     let tls = port + peers::TLS_APART;
     write(
         Path::new(&place("records.config")),
@@ -231,7 +243,7 @@ fn traffic_server(folder: &Path, port: u16) -> Result<Server, Failed> {
             "CONFIG proxy.config.http.server_ports STRING {port}:ip-in=127.0.0.1 {tls}:ssl:ip-in=127.0.0.1\n\
              CONFIG proxy.config.exec_thread.autoconfig INT 0\nCONFIG proxy.config.exec_thread.limit INT 1\n\
              CONFIG proxy.config.accept_threads INT 0\nCONFIG proxy.config.cache.threads_per_disk INT 1\n\
-             CONFIG proxy.config.log.logging_enabled INT 0\nCONFIG proxy.config.admin.user_id STRING root\n\
+             CONFIG proxy.config.log.logging_enabled INT 0\nCONFIG proxy.config.admin.user_id STRING trafficserver\n\
              CONFIG proxy.config.url_remap.remap_required INT 1\nCONFIG proxy.config.http.insert_age_in_response INT 1\n\
              CONFIG proxy.config.http.keep_alive_no_activity_timeout_in INT 600\n\
              CONFIG proxy.config.net.max_connections_in INT 16384\n\
@@ -244,12 +256,15 @@ fn traffic_server(folder: &Path, port: u16) -> Result<Server, Failed> {
         Path::new(&place("remap.config")),
         &format!("map /slow/ http://127.0.0.1:{SLOW_ORIGIN}/slow/\nmap / http://127.0.0.1:{ORIGIN}/\n"),
     )?;
-    write(Path::new(&place("storage.config")), &format!("{home}/var/trafficserver 512M\n"))?;
+    write(Path::new(&place("storage.config")), &format!("{home}/cache 512M\n"))?;
     write(
         Path::new(&place("ssl_multicert.config")),
         "dest_ip=* ssl_cert_name=chain.pem ssl_key_name=key.pem\n",
     )?;
-    let run_root = format!("--run-root={home}/runroot.yaml");
+    // It will not run as root.
+    output("chown", &["-R", "trafficserver", &home])?;
+    output("chmod", &["644", &folder.join("key.pem").display().to_string()])?;
+    let run_root = format!("--run-root={run_root}");
     let line = ["traffic_server", &run_root];
     let version = version(&["traffic_server", "--version"]);
     Server::start("traffic server", &version, port, Up::Tcp, &line, folder)

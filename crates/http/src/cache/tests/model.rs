@@ -169,7 +169,7 @@ proptest! {
     #[test]
     fn the_engine_says_what_the_standard_says_when_read_word_by_word(facts in facts(), obeys in any::<bool>()) {
         let policy =
-            Policy { obeys_clients: obeys, heuristic_percent: 10, ..Policy::default() };
+            Policy { obeys_clients: obeys, heuristic_permille: 100, ..Policy::default() };
         let stored = match store_with(facts.storing_ask(), &facts.response(), &policy) {
             Ok(stored) => {
                 prop_assert!(facts.may_be_stored(), "{}", facts.response());

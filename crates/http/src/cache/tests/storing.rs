@@ -136,7 +136,7 @@ fn a_targeted_field_puts_cache_control_and_expires_aside() {
 
 #[test]
 fn a_lifetime_is_guessed_only_where_that_is_allowed_and_wanted() {
-    let guessing = &Policy { heuristic_percent: 10, ..Policy::default() };
+    let guessing = &Policy { heuristic_permille: 100, ..Policy::default() };
     check_lifetime("200|Last-Modified: -1000", guessing, 100);
     check_lifetime("200|Last-Modified: -1000|Date: -100", guessing, 90);
     check_lifetime("200|Last-Modified: -1000", &Policy::default(), 0);
