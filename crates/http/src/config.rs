@@ -19,7 +19,7 @@ use crate::connection::Limits;
 use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
-pub use cache::CacheConfig;
+pub use cache::{CacheConfig, QueryRule, StatusDetail};
 pub use forward::{ForwardConfig, ParentConfig};
 pub use route::{CorsConfig, ProxyConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};

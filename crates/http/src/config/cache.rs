@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use doorway_base::config::{Cidr, Key, Kind, Preset, Section, Values};
 
-use crate::cache::{Policy, QueryRule};
-
 /// The keys of one `[[http.cache]]`.
 pub(super) const CACHE_KEYS: &[Key] = &[
     Key {
@@ -46,43 +44,43 @@ pub(super) const CACHE_KEYS: &[Key] = &[
     },
     Key {
         name: "heuristic",
-        kind: Kind::Integer { min: 0, max: 100, unit: "percent" },
+        kind: Kind::Percent,
         default: Preset::Unset,
         help: "The part of the time since Last-Modified for which a response that says nothing is taken to be \
-               fresh. Unset, routes never guess (0), and the forward proxy takes 10, as the standard suggests.",
+               fresh. Unset, routes never guess, and the forward proxy takes 10, as the standard suggests.",
     },
     Key {
         name: "grace",
         kind: Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(30 * 86_400) },
         default: Preset::Text("60s"),
-        help: "How long after its time a response may still be used, while it is validated or when the origin \
-               cannot be reached, unless it says otherwise.",
+        help: "How long after its time a response may still be used when the origin cannot be reached, unless \
+               it says otherwise.",
     },
     Key {
         name: "request_directives",
         kind: Kind::Bool,
         default: Preset::Unset,
-        help: "Whether clients decide with Cache-Control too, such as by a reload that asks the origin. Unset, \
-               not on routes, and on the forward proxy.",
+        help: "Whether clients decide with Cache-Control too, as by a reload that asks the origin. Unset, on the \
+               forward proxy and not on routes.",
     },
     Key {
         name: "query",
-        kind: Kind::Choice(&["keep", "sort", "ignore"]),
+        kind: Kind::Choice(&["keep", "sort", "drop"]),
         default: Preset::Text("keep"),
         help: "What the part of a URL behind its `?` means: all of it counts, its order does not, or none of it \
                does.",
     },
     Key {
-        name: "query_dropped",
+        name: "query_ignored",
         kind: Kind::List(&Kind::Text),
         default: Preset::List(&[]),
-        help: "Parameters in that part that do not count, such as \"utm_source\".",
+        help: "Names in that part that do not count, such as \"utm_source\"; a final `*` stands for any rest.",
     },
     Key {
         name: "status",
-        kind: Kind::Choice(&["short", "full"]),
-        default: Preset::Text("short"),
-        help: "What Cache-Status tells clients: whether it was a hit and for how long, or also the key and why.",
+        kind: Kind::Choice(&["off", "short", "full"]),
+        default: Preset::Text("full"),
+        help: "What Cache-Status tells clients: nothing, whether it was a hit, or also why and for how long.",
     },
     Key {
         name: "purge_from",
@@ -91,6 +89,30 @@ pub(super) const CACHE_KEYS: &[Key] = &[
         help: "Networks whose clients may remove a response with the method PURGE; others get 405.",
     },
 ];
+
+/// What the part of a URL behind its `?` means for the name of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum QueryRule {
+    /// All of it counts, as it is written.
+    #[default]
+    Keep,
+    /// All of it counts, in whatever order.
+    Sort,
+    /// None of it counts.
+    Drop,
+}
+
+/// How much Cache-Status tells (RFC 9211).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StatusDetail {
+    /// There is no such field.
+    Off,
+    /// Whether it was a hit.
+    Short,
+    /// Also why, and for how long.
+    #[default]
+    Full,
+}
 
 /// What the operator says about one cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,16 +129,18 @@ pub struct CacheConfig {
     pub objects_max: u64,
     /// Octets of one host; 0 for no bound.
     pub host_octets_max: u64,
-    /// Percent of the time since Last-Modified that is taken to be fresh.
-    pub heuristic_percent: Option<u32>,
+    /// The part of the time since Last-Modified that is taken to be fresh, in thousandths.
+    pub heuristic_permille: Option<u32>,
     /// How long after its time a response may be used when the origin cannot be reached.
     pub grace: Duration,
     /// Whether Cache-Control of requests counts.
     pub request_directives: Option<bool>,
-    /// How much of a query belongs to the key.
+    /// What queries mean.
     pub query: QueryRule,
-    /// Whether Cache-Status tells the key and why.
-    pub detail: bool,
+    /// Names in queries that do not count.
+    pub query_ignored: Vec<String>,
+    /// What Cache-Status tells.
+    pub status: StatusDetail,
     /// Networks whose clients may purge.
     pub purge_from: Vec<Cidr>,
 }
@@ -133,33 +157,23 @@ impl CacheConfig {
             object_octets_max: values.size("object_octets_max"),
             objects_max: count("objects_max"),
             host_octets_max: values.size("host_octets_max"),
-            heuristic_percent: values
-                .optional("heuristic", Values::integer)
-                .and_then(|percent| u32::try_from(percent).ok()),
+            heuristic_permille: values
+                .optional("heuristic", Values::percent)
+                .map(|percent| (percent * 10.0).round() as u32),
             grace: values.duration("grace"),
             request_directives: values.optional("request_directives", Values::bool),
-            query: match (values.text("query"), values.texts("query_dropped")) {
-                ("sort", _) => QueryRule::Sort,
-                ("ignore", _) => QueryRule::Ignore,
-                (_, dropped) if dropped.is_empty() => QueryRule::Keep,
-                (_, dropped) => QueryRule::Drop(dropped.into_iter().map(str::to_owned).collect()),
+            query: match values.text("query") {
+                "sort" => QueryRule::Sort,
+                "drop" => QueryRule::Drop,
+                _ => QueryRule::Keep,
             },
-            detail: values.text("status") == "full",
+            query_ignored: values.texts("query_ignored").into_iter().map(str::to_owned).collect(),
+            status: match values.text("status") {
+                "off" => StatusDetail::Off,
+                "short" => StatusDetail::Short,
+                _ => StatusDetail::Full,
+            },
             purge_from: values.cidrs("purge_from"),
-        }
-    }
-
-    /// How routes use it, and the forward proxy.
-    #[must_use]
-    pub fn policy(&self, forward: bool) -> Policy {
-        let usual = if forward { Policy::forward() } else { Policy::default() };
-        Policy {
-            heuristic_percent: self.heuristic_percent.unwrap_or(usual.heuristic_percent),
-            obeys_clients: self.request_directives.unwrap_or(usual.obeys_clients),
-            grace: self.grace,
-            detail: self.detail,
-            query: self.query.clone(),
-            ..usual
         }
     }
 
