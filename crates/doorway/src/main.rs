@@ -34,6 +34,7 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+mod forward;
 mod limits;
 mod log;
 mod logins;

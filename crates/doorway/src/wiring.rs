@@ -12,6 +12,7 @@ use doorway_base::config::Listen;
 use doorway_base::trace::Transport;
 use doorway_dns::io as dns;
 use doorway_http as http;
+use doorway_http::config::ForwardConfig;
 use doorway_http::io::proxy::Proxies;
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
@@ -27,6 +28,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
+use crate::forward::{ForwardPart, Settings, Surroundings};
 use crate::limits;
 use crate::logins::Logins;
 use crate::metrics::{self, Measured, Metrics, Page};
@@ -46,6 +48,7 @@ pub(crate) struct Services {
     store: Arc<Embedded>,
     logins: Logins,
     names: Arc<Names>,
+    forward: ForwardPart,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -124,12 +127,14 @@ impl Services {
             store,
             logins,
             names,
+            forward: ForwardPart::default(),
             tls,
             tls_dns,
             parts: Mutex::new(parts),
             changing: Mutex::default(),
         });
         services.take_cache_back();
+        services.reload_forward(config)?;
         services.reload_metrics(config)?;
         Ok(services)
     }
@@ -195,6 +200,25 @@ impl Services {
         tcp::open(&self.world, vec![Listener::Unix(listener)], &options, &server);
     }
 
+    fn reload_forward(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let Common { limits, proxies } = common(config);
+        let forward = ForwardConfig::read(config.section("http.forward"));
+        let listen = forward.listen.clone();
+        let settings = Settings { forward, web: http_config(config), limits, proxies };
+        let around = Surroundings {
+            world: &self.world,
+            names: Arc::clone(&self.names) as Arc<dyn Resolve>,
+            logins: &self.logins,
+            name: Arc::clone(self.parts().proxies.name()),
+            caching: None,
+        };
+        let changed = self.forward.set(&around, settings, |options, server| {
+            let addresses = listen.iter().flat_map(|listen| self.world.addresses(listen));
+            open_all(addresses, |address| tcp::serve(&self.world, address, options, server))
+        });
+        Ok(changed?.then(|| "http.forward: serves by the new table".to_owned()))
+    }
+
     fn reload_metrics(self: &Arc<Self>, config: &Config) -> Result<Option<String>, Failure> {
         let new = (config.section("metrics").listen("listen").to_vec(), common(config).limits);
         if self.parts().metrics_config == new {
@@ -236,6 +260,9 @@ impl Services {
         for (key, door) in &parts.http_doors {
             add("http", key, Transport::Tcp, door.local());
         }
+        for local in self.forward.locals() {
+            add("http.forward", "listen", Transport::Tcp, Some(local));
+        }
         for door in &parts.metrics_doors {
             add("metrics", "listen", Transport::Tcp, door.local());
         }
@@ -254,6 +281,7 @@ impl Services {
             self.reload_certificates(config),
             self.reload_dns(config),
             self.reload_http(config),
+            self.reload_forward(config),
             self.reload_metrics(config),
         ] {
             match part {
@@ -546,10 +574,12 @@ impl Measured for HttpPart {
         let (http, proxies) = self.0.web_server();
         metrics::http::measure(&http, &self.0.logins, page);
         metrics::proxy::measure(&proxies, page);
+        metrics::proxy::measure_forward(self.0.forward.counts(), page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         let parts = self.0.parts();
-        Some(("http", parts.http_doors.iter().all(|(_, door)| !door.door().is_closing())))
+        let open = parts.http_doors.iter().all(|(_, door)| !door.door().is_closing());
+        Some(("http", open && self.0.forward.is_ready()))
     }
 }
