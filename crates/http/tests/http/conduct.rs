@@ -468,3 +468,29 @@ fn what_may_not_be_kept_is_handed_on_with_the_clients_own_conditions() {
         "#,
     );
 }
+
+#[test]
+fn a_304_freshens_everything_that_the_request_selects_and_that_has_its_tag() {
+    check_default(
+        r#"
+        C: GET /a|Foo: 1
+        O: GET /a
+        o: 200|Cache-Control: max-age=5|Vary: Foo|ETag: "1"||one
+        S: 200||one
+        T+1s
+        C: GET /a|Bar: 2
+        O: GET /a
+        o: 200|Cache-Control: max-age=5|Vary: Bar|ETag: "1"||one
+        S: 200||one
+        T+9s
+        C: GET /a|Foo: 1|Bar: 2
+        O: GET /a|If-None-Match: "1"
+        o: 304|ETag: "1"|Cache-Control: max-age=100
+        S: 200|Vary: Bar||one
+        C: GET /a|Foo: 1
+        S: 200|Vary: Foo||one
+        C: GET /a|Bar: 2
+        S: 200|Vary: Bar||one
+        "#,
+    );
+}
