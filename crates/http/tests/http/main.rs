@@ -4,6 +4,10 @@
 
 mod allocation;
 mod bodies;
+mod cache_disk;
+mod cache_memory;
+mod cache_purges;
+mod cache_support;
 mod cached;
 mod client;
 mod client_h2;

@@ -229,7 +229,7 @@ impl Lead {
         let begun = Filling::begin(&self.party.cache.tiers, &self.party.key, stored, octets, self.purges);
         match &begun {
             Ok(filling) => self.settle(Settled::Object(Arc::clone(filling.object()))),
-            Err(_) => self.set_not_kept(),
+            Err(refused) => self.set_not_kept(refused.lasts()),
         }
         begun
     }
@@ -248,7 +248,7 @@ impl Lead {
                 Ok(object)
             }
             Err(refused) => {
-                self.set_not_kept();
+                self.set_not_kept(refused.lasts());
                 Err(refused)
             }
         }
@@ -261,7 +261,7 @@ impl Lead {
 
     /// The response is for this request alone: everybody asks for themselves for [`NOT_KEPT`].
     pub fn not_kept(mut self) {
-        self.set_not_kept();
+        self.set_not_kept(true);
     }
 
     /// The origin gave no answer: the next one tries.
@@ -273,10 +273,10 @@ impl Lead {
     /// The response is for this request alone, which says nothing about those of others: the next one tries.
     pub fn handed_on(self) {}
 
-    fn set_not_kept(&mut self) {
+    fn set_not_kept(&mut self, lasts: bool) {
         self.over = true;
-        let until = self.party.cache.tiers.now() + NOT_KEPT;
-        self.party.cache.turns.settle(&self.party, Settled::NotKept, Some(until));
+        let until = lasts.then(|| self.party.cache.tiers.now() + NOT_KEPT);
+        self.party.cache.turns.settle(&self.party, Settled::NotKept, until);
     }
 
     fn settle(&mut self, settled: Settled) {
