@@ -15,7 +15,7 @@ use crate::cache::stale::is_error;
 use crate::cache::validation::{
     Freshened, conditions, freshen, is_about, is_same_representation, unconditional,
 };
-use crate::cache::{CacheStatus, Forward, Moment, NotStored, Received, Stored, store, vary};
+use crate::cache::{CacheStatus, FieldLines, Forward, Moment, NotStored, Received, Stored, store, vary};
 use crate::io::proxy::failed;
 use crate::wire::Method;
 
@@ -184,6 +184,7 @@ impl Parts {
             freshen(object.stored(), &ask.request, &ask.fields, &said.head(), &self.policy);
         let object = match not_stored {
             None => {
+                self.confirm_others(ask, object, said);
                 let fresh = self.cache.refresh(object, stored.clone());
                 if let Some(lead) = lead {
                     lead.confirmed(&fresh);
@@ -211,6 +212,22 @@ impl Parts {
             ..CacheStatus::default()
         };
         self.reply(ask, &object, &stored, moment, status, Counted::Revalidated)
+    }
+
+    /// Freshens whatever else the request selects that has the same strong entity tag (RFC 9111 §4.3.4).
+    fn confirm_others(&self, ask: &Ask, object: &Arc<Object>, said: &Said) {
+        let Some(etag) = said.response.fields.value("etag").filter(|etag| !etag.starts_with(b"W/")) else {
+            return;
+        };
+        for other in self.cache.find(ask.key.as_str()).iter().filter(|other| !Arc::ptr_eq(other, object)) {
+            let stored = other.stored();
+            if stored.fields.value("etag") == Some(etag) && vary::selects(&stored.selecting, &ask.fields) {
+                let freshened = freshen(stored, &ask.request, &ask.fields, &said.head(), &self.policy);
+                if freshened.not_stored.is_none() {
+                    self.cache.refresh(other, freshened.stored);
+                }
+            }
+        }
     }
 
     /// Keeps what the origin sent, if that is allowed and anybody may wait for it, and hands it on.
