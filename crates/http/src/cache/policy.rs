@@ -56,11 +56,12 @@ impl Policy {
     /// That of a cache as it is configured, which obeys these targeted fields.
     #[must_use]
     pub fn of(config: &CacheConfig, targets: Targets) -> Self {
+        let usual = if targets == Targets::Clients { Self::forward() } else { Self::default() };
         Self {
             name: NAME.to_owned(),
             targets,
-            obeys_clients: config.request_directives,
-            heuristic_permille: config.heuristic_permille,
+            obeys_clients: config.request_directives.unwrap_or(usual.obeys_clients),
+            heuristic_permille: config.heuristic_permille.unwrap_or(usual.heuristic_permille),
             grace: config.grace,
             status: config.status,
             query: QueryPart { rule: config.query, ignored: config.query_ignored.clone() },

@@ -45,9 +45,9 @@ pub(super) const CACHE_KEYS: &[Key] = &[
     Key {
         name: "heuristic",
         kind: Kind::Percent,
-        default: Preset::Integer(0),
+        default: Preset::Unset,
         help: "The part of the time since Last-Modified for which a response that says nothing is taken to be \
-               fresh; 0 never guesses. 10 is what the standard suggests.",
+               fresh. Unset, routes never guess, and the forward proxy takes 10, as the standard suggests.",
     },
     Key {
         name: "grace",
@@ -59,8 +59,9 @@ pub(super) const CACHE_KEYS: &[Key] = &[
     Key {
         name: "request_directives",
         kind: Kind::Bool,
-        default: Preset::Bool(true),
-        help: "Whether clients decide with Cache-Control too: a reload that asks the origin, only-if-cached.",
+        default: Preset::Unset,
+        help: "Whether clients decide with Cache-Control too, as by a reload that asks the origin. Unset, on the \
+               forward proxy and not on routes.",
     },
     Key {
         name: "query",
@@ -129,11 +130,11 @@ pub struct CacheConfig {
     /// Octets of one host; 0 for no bound.
     pub host_octets_max: u64,
     /// The part of the time since Last-Modified that is taken to be fresh, in thousandths.
-    pub heuristic_permille: u32,
+    pub heuristic_permille: Option<u32>,
     /// How long after its time a response may be used when the origin cannot be reached.
     pub grace: Duration,
     /// Whether Cache-Control of requests counts.
-    pub request_directives: bool,
+    pub request_directives: Option<bool>,
     /// What queries mean.
     pub query: QueryRule,
     /// Names in queries that do not count.
@@ -156,9 +157,11 @@ impl CacheConfig {
             object_octets_max: values.size("object_octets_max"),
             objects_max: count("objects_max"),
             host_octets_max: values.size("host_octets_max"),
-            heuristic_permille: (values.percent("heuristic") * 10.0).round() as u32,
+            heuristic_permille: values
+                .optional("heuristic", Values::percent)
+                .map(|percent| (percent * 10.0).round() as u32),
             grace: values.duration("grace"),
-            request_directives: values.bool("request_directives"),
+            request_directives: values.optional("request_directives", Values::bool),
             query: match values.text("query") {
                 "sort" => QueryRule::Sort,
                 "drop" => QueryRule::Drop,

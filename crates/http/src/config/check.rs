@@ -8,17 +8,17 @@ use crate::pattern::Pattern;
 use crate::proxy::ServerAddress;
 use crate::url::Url;
 
+/// Fewest octets on disk with which a cache makes sense: a few segments.
+const DISK_OCTETS_MIN: u64 = 256 * 1024 * 1024;
+
 /// All that is wrong in `[http]`, in the order of the file. `mounts` are the names that a route can mount.
 #[must_use]
 pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let mut has_others = false;
-    let named = |key: &str| -> Vec<&str> {
-        let complete = http.tables(key).iter().filter(|table| table.is_complete());
-        complete.map(|table| table.text("name")).collect()
-    };
-    let (upstreams, caches) = (named("upstream"), named("cache"));
+    let upstreams = http.tables("upstream").iter().filter(|upstream| upstream.is_complete());
+    let upstreams: Vec<&str> = upstreams.map(|upstream| upstream.text("name")).collect();
     for site in http.tables("site") {
         let hosts = site.texts("hosts");
         for host in &hosts {
@@ -48,8 +48,12 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
         }
         has_others |= hosts.is_empty();
         names.extend(hosts);
-        check_site(site, mounts, (&upstreams, &caches), &mut wrongs);
+        check_site(site, mounts, &upstreams, &mut wrongs);
+        for route in site.tables("route").iter().filter(|route| route.is_complete()) {
+            cache_of(route, http, &mut wrongs);
+        }
     }
+    caches(http, &mut wrongs);
     let upstreams = http.tables("upstream");
     for (place, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| upstream.is_complete()) {
         let name = upstream.text("name");
@@ -69,6 +73,44 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     }
     wrongs.sort_by_key(|wrong| wrong.at().start);
     wrongs
+}
+
+/// Checks the caches.
+fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
+    let caches = http.tables("cache");
+    for (place, cache) in caches.iter().enumerate().filter(|(_, cache)| cache.is_complete()) {
+        let name = cache.text("name");
+        if caches[..place].iter().any(|other| other.is_complete() && other.text("name") == name) {
+            let what = format!("two caches have the name `{name}`");
+            wrong(wrongs, cache, "name", what, "give one of them another name");
+        }
+        // It is also the name of a folder.
+        let is_word = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+        if name.is_empty() || !name.bytes().all(is_word) {
+            let fix = "use letters, digits, `-` and `_`";
+            wrong(wrongs, cache, "name", format!("`{name}` is no name for a cache"), fix);
+        }
+        if (1..DISK_OCTETS_MIN).contains(&cache.size("disk_octets_max")) {
+            let what =
+                "a cache on disk needs at least 256MiB, so that old contents can make room for new ones";
+            wrong(wrongs, cache, "disk_octets_max", what, "give it more, or 0 for none");
+        }
+    }
+}
+
+/// Checks that the cache of a route is there.
+fn cache_of(route: &Values, http: &Values, wrongs: &mut Vec<Wrong>) {
+    let Some(name) = route.optional("cache", Values::text) else { return };
+    let caches = http.tables("cache").iter().filter(|cache| cache.is_complete());
+    let known: Vec<&str> = caches.map(|cache| cache.text("name")).collect();
+    if known.contains(&name) {
+        return;
+    }
+    let fix = match known.as_slice() {
+        [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
+        known => format!("there is {}", known.join(", ")),
+    };
+    wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
 }
 
 /// Checks a list of addresses of servers.
@@ -139,7 +181,7 @@ pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks whom a route hands requests on to.
-fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
+fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     let Some(to) = route.optional("proxy", Values::texts) else {
         for key in ["cache", "buffering"].into_iter().filter(|key| route.at(key).is_some()) {
             wrong(
@@ -152,12 +194,6 @@ fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut V
         }
         return;
     };
-    if let Some(name) = route.optional("cache", Values::text)
-        && !caches.contains(&name)
-    {
-        let what = format!("there is no cache called `{name}`");
-        wrong(wrongs, route, "cache", what, "add [[http.cache]] with that name");
-    }
     match to.as_slice() {
         [name] if !ServerAddress::is_meant(name) => {
             if !upstreams.contains(name) {
@@ -173,7 +209,7 @@ fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut V
     }
 }
 
-fn check_site(site: &Values, mounts: &[&str], others: (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
+fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.texts("auth").is_empty() {
         let what = "everybody could store files here";
         wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
@@ -219,7 +255,7 @@ fn check_site(site: &Values, mounts: &[&str], others: (&[&str], &[&str]), wrongs
     }
     for route in site.tables("route").iter().filter(|route| route.is_complete()) {
         check_route(route, mounts, wrongs);
-        proxy(route, others, wrongs);
+        proxy(route, upstreams, wrongs);
     }
 }
 
@@ -479,9 +515,28 @@ mod tests {
         let twice = tables([upstream("app", "http://a"), upstream("app", "http://b")]);
         check([("upstream", twice)], &["two upstreams have the name `app`"]);
         check([("upstream", tables([upstream("http://a", "http://a")]))], &["is an address and no name"]);
-        check(route([path(), ("cache", text("web"))]), &["add `proxy ="]);
+        let cached = || table([path(), ("proxy", texts(["http://a"])), ("cache", text("web"))]);
+        check(
+            [("site", tables([table([("route", tables([cached()]))])]))],
+            &["add [[http.cache]] with `name"],
+        );
+        let cache = |name: &str| table([("name", text(name))]);
+        let sites = || ("site", tables([table([("route", tables([cached()]))])]));
+        check([sites(), ("cache", tables([cache("web")]))], &[]);
+        check([sites(), ("cache", tables([cache("we")]))], &["there is we"]);
         let both = route([path(), ("proxy", texts(["http://a"])), ("root", text("b"))]);
         check(both, &["not by `root` and by `proxy`"]);
+    }
+
+    #[test]
+    fn caches_have_names_of_their_own_and_room() {
+        let cache = |name: &str, disk: i64| {
+            table([("name", text(name)), ("disk_octets_max", Written::Integer(disk))])
+        };
+        check([("cache", tables([cache("a", 0), cache("b_2", 1 << 30)]))], &[]);
+        check([("cache", tables([cache("a", 0), cache("a", 0)]))], &["two caches have the name `a`"]);
+        check([("cache", tables([cache("../a", 0)]))], &["no name for a cache"]);
+        check([("cache", tables([cache("a", 1 << 20)]))], &["at least 256MiB"]);
     }
 
     #[test]

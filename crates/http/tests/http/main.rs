@@ -4,9 +4,15 @@
 
 mod allocation;
 mod bodies;
+mod cache_disk;
+mod cache_memory;
+mod cache_purges;
+mod cache_support;
 mod cached;
 mod client;
 mod client_h2;
+mod conduct;
+mod conduct_storm;
 mod content;
 mod files;
 mod forms;

@@ -43,6 +43,13 @@ pub enum Refused {
     Unwanted,
 }
 
+impl Refused {
+    /// Whether the next response for the same target would most likely fare the same.
+    pub(super) const fn lasts(self) -> bool {
+        matches!(self, Self::TooLong | Self::Tags | Self::HostFull)
+    }
+}
+
 /// What has arrived of a content.
 #[derive(Debug, Default)]
 pub(super) struct Fill(Mutex<State>);

@@ -128,11 +128,11 @@ impl Turns {
         wake_all(party.queue.settle(settled));
     }
 
-    /// Hands the lead to the first of those who wait.
-    fn fail(&self, party: &Party) {
+    /// Hands the lead to the first of those who wait, after so many failures more.
+    fn hand_on(&self, party: &Party, failures: u32) {
         let mut table = lock(&self.0);
         let mut waiting = lock(&party.queue.0);
-        waiting.failures += 1;
+        waiting.failures += failures;
         if waiting.waiting.is_empty() || waiting.failures >= FAILURES_MAX {
             table.queues.remove(&party.number);
             drop((waiting, table));
@@ -202,7 +202,8 @@ struct Party {
     queue: Arc<Queue>,
 }
 
-/// The duty to ask the origin for all who wait. Dropped without a word, it counts as failed.
+/// The duty to ask the origin for all who wait. Dropped without a word, as when its client goes away, it
+/// falls to the next one.
 #[derive(Debug)]
 #[must_use = "others wait for what it brings"]
 pub struct Lead {
@@ -228,7 +229,7 @@ impl Lead {
         let begun = Filling::begin(&self.party.cache.tiers, &self.party.key, stored, octets, self.purges);
         match &begun {
             Ok(filling) => self.settle(Settled::Object(Arc::clone(filling.object()))),
-            Err(_) => self.set_not_kept(),
+            Err(refused) => self.set_not_kept(refused.lasts()),
         }
         begun
     }
@@ -247,7 +248,7 @@ impl Lead {
                 Ok(object)
             }
             Err(refused) => {
-                self.set_not_kept();
+                self.set_not_kept(refused.lasts());
                 Err(refused)
             }
         }
@@ -260,16 +261,22 @@ impl Lead {
 
     /// The response is for this request alone: everybody asks for themselves for [`NOT_KEPT`].
     pub fn not_kept(mut self) {
-        self.set_not_kept();
+        self.set_not_kept(true);
     }
 
     /// The origin gave no answer: the next one tries.
-    pub fn failed(self) {}
-
-    fn set_not_kept(&mut self) {
+    pub fn failed(mut self) {
         self.over = true;
-        let until = self.party.cache.tiers.now() + NOT_KEPT;
-        self.party.cache.turns.settle(&self.party, Settled::NotKept, Some(until));
+        self.party.cache.turns.hand_on(&self.party, 1);
+    }
+
+    /// The response is for this request alone, which says nothing about those of others: the next one tries.
+    pub fn handed_on(self) {}
+
+    fn set_not_kept(&mut self, lasts: bool) {
+        self.over = true;
+        let until = lasts.then(|| self.party.cache.tiers.now() + NOT_KEPT);
+        self.party.cache.turns.settle(&self.party, Settled::NotKept, until);
     }
 
     fn settle(&mut self, settled: Settled) {
@@ -281,7 +288,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if !self.over {
-            self.party.cache.turns.fail(&self.party);
+            self.party.cache.turns.hand_on(&self.party, 0);
         }
     }
 }

@@ -186,9 +186,14 @@ impl Files {
         }
         self.disk.rename(&beside, path)?;
         if durable {
-            self.disk.sync_folder(&self.folder)?;
+            self.sync_names()?;
         }
         Ok(())
+    }
+
+    /// Makes the names of new files durable.
+    pub(super) fn sync_names(&self) -> io::Result<()> {
+        self.disk.sync_folder(&self.folder)
     }
 
     fn path(&self, number: u32, kind: &str) -> PathBuf {

@@ -397,6 +397,8 @@ impl Writer {
             Some(log) => log,
             none => {
                 let log = self.files.disk.open(&path, true)?;
+                // An order is no use if the name of the log is lost.
+                self.files.sync_names()?;
                 self.log_octets = log.octets()?;
                 none.insert(log)
             }
