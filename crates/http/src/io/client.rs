@@ -464,6 +464,15 @@ struct Received {
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
 
+impl Received {
+    /// Keeps the connection of a response that is whole.
+    fn done(&mut self) {
+        if let Some(UnderWay::Http1(link)) = self.under_way.take() {
+            self.client.done(*link, &self.peer);
+        }
+    }
+}
+
 impl BodyStream for Received {
     fn poll_piece(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = &mut *self;
@@ -472,12 +481,16 @@ impl BodyStream for Received {
             Poll::Ready(Ok(Some(piece))) => {
                 this.timer = None;
                 this.left = this.left.map(|left| left.saturating_sub(piece.len() as u64));
+                // Nobody may ask for what is behind the last octet.
+                if this.left == Some(0)
+                    && matches!(under_way.poll_data(cx, &this.client.0), Poll::Ready(Ok(None)))
+                {
+                    this.done();
+                }
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Ok(None)) => {
-                if let Some(UnderWay::Http1(link)) = this.under_way.take() {
-                    this.client.done(*link, &this.peer);
-                }
+                this.done();
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) => {
