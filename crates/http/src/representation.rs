@@ -202,25 +202,38 @@ impl Multipart {
     /// should be able to foretell.
     #[must_use]
     pub fn new(representation: &Representation, parts: &[Span], number: u64) -> Self {
+        Self::of(representation.media_type, representation.octets.unwrap_or(0), parts, number)
+    }
+
+    /// The same for parts of any content of this type and with so many octets.
+    #[must_use]
+    pub fn of(media_type: &str, octets: u64, parts: &[Span], number: u64) -> Self {
         let boundary = format!("doorway-{number:016x}");
-        let octets = representation.octets.unwrap_or(0);
         let head = |span: &Span| {
-            format!(
-                "\r\n--{boundary}\r\nContent-Type: {}\r\nContent-Range: {}\r\n\r\n",
-                representation.media_type,
-                span.content_range(octets),
-            )
+            let range = span.content_range(octets);
+            format!("\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {range}\r\n\r\n")
         };
         Self { heads: parts.iter().map(head).collect(), end: format!("\r\n--{boundary}--\r\n"), boundary }
     }
 
-    /// Adds the fields that say what the content is and how long.
-    pub fn write_fields(&self, writer: &mut ResponseWriter<'_>, parts: &[Span]) {
+    /// The type of all parts together.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    /// How long all parts with their heads are.
+    #[must_use]
+    pub fn octets(&self, parts: &[Span]) -> u64 {
         let heads: usize = self.heads.iter().map(String::len).sum();
         let octets: u64 = parts.iter().map(Span::octets).sum();
-        let media_type = format!("multipart/byteranges; boundary={}", self.boundary);
-        writer.field("Content-Type", media_type.as_bytes());
-        writer.number("Content-Length", octets + (heads + self.end.len()) as u64);
+        octets + (heads + self.end.len()) as u64
+    }
+
+    /// Adds the fields that say what the content is and how long.
+    pub fn write_fields(&self, writer: &mut ResponseWriter<'_>, parts: &[Span]) {
+        writer.field("Content-Type", self.media_type().as_bytes());
+        writer.number("Content-Length", self.octets(parts));
     }
 }
 

@@ -44,14 +44,32 @@ pub const fn is_heuristically_cacheable(status: u16) -> bool {
     matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
+/// Reads a date in any case of letters (RFC 9111 §4.2).
+pub(super) fn read_date(value: &[u8], now: UnixTime) -> Option<UnixTime> {
+    parse_date(value, now).or_else(|| {
+        let mut value = value.to_ascii_lowercase();
+        let mut before = b' ';
+        for octet in &mut value {
+            if !before.is_ascii_alphabetic() {
+                octet.make_ascii_uppercase();
+            }
+            before = *octet;
+        }
+        if let Some(zone) = value.last_chunk_mut::<3>() {
+            zone.make_ascii_uppercase();
+        }
+        parse_date(&value, now)
+    })
+}
+
 /// The Date of a message; `received` when it has none that can be read (RFC 9110 §6.6.1).
 pub(super) fn date(fields: &impl FieldLines, received: UnixTime) -> UnixTime {
-    fields.value("date").and_then(|value| parse_date(value, received)).unwrap_or(received)
+    fields.value("date").and_then(|value| read_date(value, received)).unwrap_or(received)
 }
 
 /// The one date in the field with this name; `None` for none, several different ones and what is no date.
 pub(super) fn single_date(fields: &impl FieldLines, name: &'static str, now: UnixTime) -> Option<UnixTime> {
-    let mut dates = fields.values(name).map(|value| parse_date(value, now));
+    let mut dates = fields.values(name).map(|value| read_date(value, now));
     let first = dates.next()??;
     dates.all(|date| date == Some(first)).then_some(first)
 }
@@ -74,7 +92,7 @@ impl Terms {
         let date = date(fields, received);
         let expires = || {
             // What cannot be read lies in the past; of several the earliest counts (RFC 9111 §5.3).
-            let dates = fields.values("expires").map(|value| parse_date(value, received).unwrap_or_default());
+            let dates = fields.values("expires").map(|value| read_date(value, received).unwrap_or_default());
             dates.min().filter(|_| !control.targeted).map(|expires| (expires - date).min(DELTA_MAX))
         };
         let explicit = control.s_maxage.or(control.max_age).or_else(expires);

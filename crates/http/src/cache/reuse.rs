@@ -82,7 +82,8 @@ pub fn decide<'s>(
     let mut reason = Forward::UriMiss;
     for (place, candidate) in candidates.enumerate() {
         reason = Forward::VaryMiss;
-        // RFC 9111 §4: of several that suit the most recent is used.
+        // RFC 9111 §4 and §4.1: of several that suit the most recent is used, one that says what it varies by
+        // before one that forgot to.
         let newer = found.is_none_or(|(_, before)| recency(candidate) > recency(before));
         if newer && vary::selects(&candidate.stored.selecting, fields) {
             found = Some((place, candidate));
@@ -100,7 +101,8 @@ pub fn decide<'s>(
 }
 
 fn recency(candidate: Candidate<'_>) -> impl PartialOrd {
-    (candidate.stored.terms.date, candidate.stored.received.now)
+    let stored = candidate.stored;
+    (!stored.selecting.is_empty(), stored.terms.date, stored.received.now)
 }
 
 /// Decides about a request that selects this variant.

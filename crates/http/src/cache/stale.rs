@@ -37,7 +37,9 @@ pub fn while_revalidating(
     if policy.obeys_clients && request.control.max_stale.is_some_and(|most| overdue <= most) {
         return Some(Leave::Client);
     }
-    (overdue < terms.stale_while_revalidate).then_some(Leave::Revalidating)
+    // RFC 9111 §5.2.1.1: who names an age wants nothing stale.
+    let wants_fresh = policy.obeys_clients && request.control.max_age.is_some();
+    (overdue < terms.stale_while_revalidate && !wants_fresh).then_some(Leave::Revalidating)
 }
 
 /// Whether a failure of the origin is answered with a stored response (RFC 5861 §4).

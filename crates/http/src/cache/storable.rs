@@ -12,14 +12,14 @@ use doorway_net::web::Fields;
 
 use super::age::initial_age;
 use super::control::ResponseControl;
-use super::freshness::{Terms, date, is_heuristically_cacheable};
+use super::freshness::{Terms, date, is_heuristically_cacheable, read_date};
 use super::lines::{FieldLines, members};
 use super::policy::Policy;
 use super::request::Request;
 use super::stored::{Moment, Stored};
 use super::vary;
 use crate::wire::Method;
-use crate::wire::date::{parse_date, write_date};
+use crate::wire::date::write_date;
 
 /// The head of a response as it came from the origin.
 #[derive(Debug, Clone, Copy)]
@@ -226,7 +226,7 @@ pub(super) fn is_kept<'f>(
 /// The fields that are stored, with a Date that can be read (RFC 9110 §6.6.1).
 fn kept_fields(fields: &Fields, control: &ResponseControl, received: UnixTime) -> Fields {
     let is_kept = is_kept(fields, control);
-    let dated = fields.value("date").is_some_and(|value| parse_date(value, received).is_some());
+    let dated = fields.value("date").is_some_and(|value| read_date(value, received).is_some());
     let mut kept = Fields::new();
     for (name, value) in fields.iter() {
         let undated = name.eq_ignore_ascii_case("date") && !dated;

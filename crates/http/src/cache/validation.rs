@@ -121,11 +121,11 @@ fn redated(fields: &Fields, wall: UnixTime) -> Fields {
     dated
 }
 
-/// Whether the answer to a HEAD is about the same representation as a stored response to a GET with so many
-/// octets, so that it freshens it; otherwise what is stored is to be taken for stale (RFC 9111 §4.3.5).
+/// Whether the answer to a HEAD is about the same representation as a stored response to a GET, as far as
+/// validators tell: if so, and if the length is the same too, it freshens it; otherwise what is stored is to be
+/// taken for stale (RFC 9111 §4.3.5).
 #[must_use]
-pub fn is_same_representation(head: &Fields, stored: &Stored, octets: Option<u64>) -> bool {
+pub fn is_same_representation(head: &Fields, stored: &Stored) -> bool {
     let same = |name| head.value(name).is_none_or(|value| stored.fields.value(name) == Some(value));
-    let length = head.value("content-length").and_then(|length| str::from_utf8(length).ok()?.parse().ok());
-    same("etag") && same("last-modified") && length.is_none_or(|length| octets == Some(length))
+    same("etag") && same("last-modified")
 }

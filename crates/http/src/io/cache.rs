@@ -3,6 +3,7 @@
 //!
 //! | file | what it does |
 //! | --- | --- |
+//! | `conduct.rs` | [`Conductor`]: requests answered from a cache and an origin |
 //! | `object.rs` | [`Object`]: a response that is kept; [`Reading`]: its content on the way to a client |
 //! | `heads.rs` | [`Heads`](heads::Heads): the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
@@ -19,6 +20,7 @@
 //! Locks are held for a moment and never while anything is waited for. Where two are held at once, it is in
 //! this order: queues of the memory, a part of the index, orders to forget.
 
+mod conduct;
 mod disk;
 mod fill;
 mod heads;
@@ -38,6 +40,7 @@ use doorway_net::World;
 use doorway_store::OsDisk;
 use tokio::sync::oneshot;
 
+pub use conduct::{Conductor, REVALIDATIONS_MAX};
 pub use disk::{DiskCounts, SEGMENT_OCTETS, Site};
 pub use fill::{Filling, Refused};
 pub use hosts::{Host, HostCounts, VERDICTS, Verdict};

@@ -11,6 +11,8 @@ mod cache_support;
 mod cached;
 mod client;
 mod client_h2;
+mod conduct;
+mod conduct_storm;
 mod content;
 mod files;
 mod forms;

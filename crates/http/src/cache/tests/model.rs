@@ -197,7 +197,10 @@ proptest! {
                 "hit"
             } else if may_be_stale && obeys && lenient {
                 "stale"
-            } else if may_be_stale && overdue < facts.stale_while_revalidate {
+            } else if may_be_stale
+                && overdue < facts.stale_while_revalidate
+                && !(obeys && facts.ask_max_age.is_some())
+            {
                 "stale and validate"
             } else {
                 "validate"

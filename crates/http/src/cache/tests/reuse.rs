@@ -78,6 +78,9 @@ fn the_variant_that_the_request_selects_is_used_and_of_several_the_most_recent()
     check(&[one, two], "GET", 1, "miss vary-miss");
     check(&[one, newer], "GET|Foo: 1|Bar: 1", 1, "hit 1 1 9");
     check(&[newer, one], "GET|Foo: 1|Bar: 1", 1, "hit 0 1 9");
+    // One that forgot to say what it varies by.
+    check(&[one, TEN], "GET|Foo: 1", 1, "hit 0 6 4");
+    check(&[one, TEN], "GET|Foo: 2", 1, "hit 1 1 9");
 }
 
 #[test]
@@ -127,6 +130,7 @@ fn what_is_stale_is_used_while_it_is_validated_if_the_origin_allows() {
     check(&[lasting], "GET", 10, "stale 0 0 and validate");
     check(&[lasting], "GET", 14, "stale 0 -4 and validate");
     check(&[lasting], "GET", 15, "validate 0 stale");
+    check_with(&[lasting], "GET|Cache-Control: max-age=99", 12, &Policy::forward(), "validate 0 stale");
     let grace = &Policy { grace: Duration::from_secs(5), ..Policy::default() };
     check_with(&[TEN], "GET", 10, grace, "validate 0 stale");
 }

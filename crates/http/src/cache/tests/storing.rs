@@ -112,6 +112,11 @@ fn a_lifetime_is_that_of_shared_caches_then_of_all_then_of_expires() {
     check_lifetime("200|Date: -3|Expires: +7", policy, 10);
     check_lifetime("200|Date: x|Expires: +7", policy, 7);
     check_lifetime("200|Expires: +7|Expires: +5", policy, 5);
+    for expires in
+        ["sun, 22 nov 2026 17:41:05 gmt", "SUN, 22 NOV 2026 17:41:05 GMT", "sunday, 22-nov-26 17:41:05 gmt"]
+    {
+        check_lifetime(&format!("200|Expires: {expires}"), policy, 60);
+    }
     for expires in ["0", "-1", "x", "Thu, 18 Aug 2050 02:01:18", "Thu, 18 Aug 2050 02:01:18 CET"] {
         check_lifetime(&format!("200|ETag: \"a\"|Expires: {expires}"), policy, 0);
         check_lifetime(&format!("200|ETag: \"a\"|Expires: +7|Expires: {expires}"), policy, 0);

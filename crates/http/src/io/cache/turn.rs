@@ -128,11 +128,11 @@ impl Turns {
         wake_all(party.queue.settle(settled));
     }
 
-    /// Hands the lead to the first of those who wait.
-    fn fail(&self, party: &Party) {
+    /// Hands the lead to the first of those who wait, after so many failures more.
+    fn hand_on(&self, party: &Party, failures: u32) {
         let mut table = lock(&self.0);
         let mut waiting = lock(&party.queue.0);
-        waiting.failures += 1;
+        waiting.failures += failures;
         if waiting.waiting.is_empty() || waiting.failures >= FAILURES_MAX {
             table.queues.remove(&party.number);
             drop((waiting, table));
@@ -202,7 +202,8 @@ struct Party {
     queue: Arc<Queue>,
 }
 
-/// The duty to ask the origin for all who wait. Dropped without a word, it counts as failed.
+/// The duty to ask the origin for all who wait. Dropped without a word, as when its client goes away, it
+/// falls to the next one.
 #[derive(Debug)]
 #[must_use = "others wait for what it brings"]
 pub struct Lead {
@@ -264,7 +265,13 @@ impl Lead {
     }
 
     /// The origin gave no answer: the next one tries.
-    pub fn failed(self) {}
+    pub fn failed(mut self) {
+        self.over = true;
+        self.party.cache.turns.hand_on(&self.party, 1);
+    }
+
+    /// The response is for this request alone, which says nothing about those of others: the next one tries.
+    pub fn handed_on(self) {}
 
     fn set_not_kept(&mut self, lasts: bool) {
         self.over = true;
@@ -281,7 +288,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if !self.over {
-            self.party.cache.turns.fail(&self.party);
+            self.party.cache.turns.hand_on(&self.party, 0);
         }
     }
 }
