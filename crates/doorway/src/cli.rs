@@ -95,6 +95,9 @@ pub(crate) enum Command {
     /// The servers that requests are handed on to
     #[command(subcommand)]
     Proxy(ProxyCommand),
+    /// The caches of the web server: how full they are, what they have, what they should forget
+    #[command(subcommand)]
+    Cache(WebCacheCommand),
     /// URLs: coded, decoded, taken apart
     #[command(subcommand)]
     Url(UrlCommand),
@@ -254,6 +257,56 @@ pub(crate) enum ProxyCommand {
         /// As a client would ask for it, such as `http://www.example.org/api`
         url: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebCacheCommand {
+    /// How full each is, and what it spared, host by host
+    Stat,
+    /// What is kept for a URL, and for how long
+    Inspect {
+        /// As clients ask for it, such as `http://www.example.org/news`
+        url: String,
+    },
+    /// Forget responses, or have them validated before they are used again
+    Purge(WebPurgeArgs),
+    /// Fetch URLs, so that they are there for whoever comes
+    Warm {
+        /// As clients ask for them
+        urls: Vec<String>,
+        /// A file with a URL on each line
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WebPurgeArgs {
+    #[command(flatten)]
+    pub(crate) what: WebPurgeWhat,
+    /// Keep them, but ask the origin before they are used; they serve while it cannot be reached
+    #[arg(long)]
+    pub(crate) soft: bool,
+    /// Only in this cache
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cache: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct WebPurgeWhat {
+    /// All that is kept for this URL
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// All URLs that begin so, such as `http://www.example.org/news/`
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// All of this host
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// All that carries this word in Surrogate-Key or Cache-Tag
+    #[arg(long)]
+    pub(crate) tag: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,7 @@
 
 mod annotated;
 pub(crate) mod asking;
+mod cache;
 mod config;
 mod dig;
 mod dns;
@@ -50,6 +51,9 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Http(command) => http::run(options, command, screen),
         Command::Proxy(command) => {
             with_server(options, screen, |client, screen| proxy::run(client, command, screen))
+        }
+        Command::Cache(command) => {
+            with_server(options, screen, |client, screen| cache::run(client, command, screen))
         }
         Command::Url(command) => url::run(command, screen),
         Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),

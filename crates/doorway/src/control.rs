@@ -17,6 +17,8 @@
 //! | `GET /v1/dns/zones`, `GET /v1/dns/zones/NAME`, `GET /v1/dns/zones/NAME/file` | the zones served |
 //! | `POST /v1/dns/records` | a record added, set or deleted |
 //! | `GET /v1/dns/explain?name=…&type=…` | a name looked up, step by step |
+//! | `GET /v1/cache`, `GET /v1/cache/object?url=…` | the caches of the web server, and what one has for a URL |
+//! | `POST /v1/cache/purge`, `POST /v1/cache/warm` | responses forgotten or fetched |
 //!
 //! A refusal has a status of 400 or more and `{"what", "why", "fix"}`.
 

@@ -140,7 +140,8 @@ impl ForwardPart {
     }
 }
 
-/// The settings of the web server that are the proxy's too: bounds of messages, the log, and nothing to serve.
+/// The settings of the web server that are the proxy's too: bounds of messages, the log, caches, and nothing to
+/// serve.
 fn of_messages(web: &http::Config) -> http::Config {
     http::Config {
         listen: Vec::new(),
@@ -148,7 +149,6 @@ fn of_messages(web: &http::Config) -> http::Config {
         root: None,
         sites: Vec::new(),
         upstreams: Vec::new(),
-        caches: Vec::new(),
         cache_octets_max: 0,
         trace: false,
         ..web.clone()

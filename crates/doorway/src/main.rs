@@ -26,6 +26,7 @@
 
 mod accounts;
 mod beat;
+mod caches;
 mod check;
 mod cli;
 mod command;

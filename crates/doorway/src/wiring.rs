@@ -12,7 +12,9 @@ use doorway_base::config::Listen;
 use doorway_base::trace::Transport;
 use doorway_dns::io as dns;
 use doorway_http as http;
+use doorway_http::cache::{Policy, Targets};
 use doorway_http::config::ForwardConfig;
+use doorway_http::io::cache::{Caches, Conductor};
 use doorway_http::io::proxy::Proxies;
 use doorway_net::limits::TcpLimits;
 use doorway_net::proxy_protocol::ProxySources;
@@ -38,6 +40,8 @@ use crate::names::Names;
 const PUBLIC_FOLDER: &str = "public";
 /// What the resolver knew at the last stop, in the data folder.
 const CACHE_FILE: &str = "dns-cache";
+/// What the caches of the web server keep, in the data folder.
+const WEB_CACHE_FOLDER: &str = "cache";
 /// The folder of keys and certificates in the data folder.
 const TLS_FOLDER: &str = "tls";
 
@@ -69,6 +73,7 @@ struct Parts {
     common: Common,
     http: Arc<http::Server>,
     proxies: Arc<Proxies>,
+    caches: Caches,
     http_doors: HttpDoors,
     /// What the doors of the metrics were opened with.
     metrics_config: (Vec<Listen>, TcpLimits),
@@ -106,7 +111,8 @@ impl Services {
         let http_config = http_config(config);
         let names = Arc::new(Names::open(world, &dns));
         let proxies = proxies(world, &names, &http_config, None)?;
-        let handlers = logins.handlers().with_proxies(Arc::clone(&proxies));
+        let caches = caches(world, data, &http_config, None)?;
+        let handlers = handlers(world, &logins, &proxies, &caches);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls, &handlers)?;
         let metrics_config = (Vec::new(), common.limits.clone());
         let parts = Parts {
@@ -117,6 +123,7 @@ impl Services {
             common,
             http,
             proxies,
+            caches,
             http_doors,
             metrics_config,
             metrics_doors: Vec::new(),
@@ -152,6 +159,16 @@ impl Services {
     pub(crate) fn web_server(&self) -> (Arc<http::Server>, Arc<Proxies>) {
         let parts = self.parts();
         (Arc::clone(&parts.http), Arc::clone(&parts.proxies))
+    }
+
+    /// Its caches.
+    pub(crate) fn caches(&self) -> Caches {
+        self.parts().caches.clone()
+    }
+
+    /// Takes to disk what the caches have not written yet.
+    pub(crate) fn close_caches(&self) {
+        self.caches().close();
     }
 
     /// Takes the last lines of the access log to their file.
@@ -205,12 +222,13 @@ impl Services {
         let forward = ForwardConfig::read(config.section("http.forward"));
         let listen = forward.listen.clone();
         let settings = Settings { forward, web: http_config(config), limits, proxies };
+        let name = Arc::clone(self.parts().proxies.name());
         let around = Surroundings {
             world: &self.world,
             names: Arc::clone(&self.names) as Arc<dyn Resolve>,
             logins: &self.logins,
-            name: Arc::clone(self.parts().proxies.name()),
-            caching: None,
+            name,
+            caching: Some(caching(&self.world, &self.caches(), Targets::Clients)),
         };
         let changed = self.forward.set(&around, settings, |options, server| {
             let addresses = listen.iter().flat_map(|listen| self.world.addresses(listen));
@@ -387,16 +405,17 @@ impl Services {
             && new.head_timeout == old.head_timeout
             && new_common == old_common;
         let proxies = proxies(&self.world, &self.names, &new, Some(&old_proxies))?;
-        let handlers = self.logins.handlers().with_proxies(Arc::clone(&proxies));
+        let caches = caches(&self.world, &self.data, &new, Some(&self.caches()))?;
+        let handlers = handlers(&self.world, &self.logins, &proxies, &caches);
         if same_doors {
             server.replace(&new, sites(&new, &handlers)?);
             let mut parts = self.parts();
-            (parts.http_config, parts.proxies) = (new, proxies);
+            (parts.http_config, parts.proxies, parts.caches) = (new, proxies, caches);
             return Ok(Some("http: serves by the new table, connections kept".to_owned()));
         }
         let (http, doors) = start_http(&self.world, &new, &new_common, &self.tls, &handlers)?;
         let mut parts = self.parts();
-        (parts.http_config, parts.proxies) = (new, proxies);
+        (parts.http_config, parts.proxies, parts.caches) = (new, proxies, caches);
         parts.common = new_common;
         parts.http = http;
         let old = std::mem::replace(&mut parts.http_doors, doors);
@@ -445,6 +464,34 @@ fn proxies(
     let names = Arc::clone(names) as Arc<dyn Resolve>;
     let opened = Proxies::open(world, &names, config, before);
     opened.map(Arc::new).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// The caches of the config; those of `before` that are the same keep what they hold.
+fn caches(
+    world: &World,
+    data: &Path,
+    config: &http::Config,
+    before: Option<&Caches>,
+) -> Result<Caches, Failure> {
+    let opened = Caches::open(world, &config.caches, &data.join(WEB_CACHE_FOLDER), before);
+    opened.map_err(|error| Failure::new(error.to_string()))
+}
+
+/// What routes of the web server can name.
+fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
+    let caching = caching(world, caches, Targets::Origin);
+    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(caching)
+}
+
+/// Puts caches in front of whom somebody asks.
+fn caching(world: &World, caches: &Caches, targets: Targets) -> Arc<http::Caching> {
+    let (world, caches) = (world.clone(), caches.clone());
+    Arc::new(move |name, origin| {
+        let cache = caches.find(name)?;
+        let policy = Policy::of(cache.config(), targets);
+        let conductor = Conductor::new(&world, Arc::clone(cache), policy.clone(), origin);
+        Some((Arc::clone(cache), policy, Arc::new(conductor) as Arc<dyn Handler>))
+    })
 }
 
 fn sites(config: &http::Config, handlers: &http::Handlers) -> Result<http::Sites, Failure> {
@@ -575,6 +622,7 @@ impl Measured for HttpPart {
         metrics::http::measure(&http, &self.0.logins, page);
         metrics::proxy::measure(&proxies, page);
         metrics::proxy::measure_forward(self.0.forward.counts(), page);
+        metrics::cache::measure(&self.0.caches(), page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use doorway_base::Trace;
 use doorway_dns::io::ReadAhead;
+use doorway_http::io::cache::Caches;
 use doorway_http::io::proxy::Proxies;
 use doorway_net::os::Runtime;
 use doorway_net::signals::{Asked, Signals};
@@ -114,6 +115,7 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
     services.keep_access_log();
     services.keep_cache();
+    services.close_caches();
     drop(runtime);
     control::unbind(&data);
     close(&store)?;
@@ -289,6 +291,10 @@ impl Program for Running {
 
     fn web_server(&self) -> Option<(Arc<doorway_http::Server>, Arc<Proxies>)> {
         Some(self.services.web_server())
+    }
+
+    fn caches(&self) -> Caches {
+        self.services.caches()
     }
 
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {

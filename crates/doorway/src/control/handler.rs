@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use doorway_base::config::units;
 use doorway_base::trace::{Filter, Transport, pcapng};
+use doorway_http::io::cache::Caches;
 use doorway_http::io::proxy::Proxies;
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
@@ -16,6 +17,7 @@ use super::query::Query;
 use super::socket::SOCKET_NAME;
 use super::stream::{Encoding, TraceStream};
 use crate::accounts::{self, Accounts};
+use crate::caches::Caching;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::name_server;
@@ -36,6 +38,11 @@ pub(crate) trait Program: Send + Sync {
     /// The web server that serves now, and whom it hands requests on to.
     fn web_server(&self) -> Option<(Arc<doorway_http::Server>, Arc<Proxies>)> {
         None
+    }
+
+    /// Its caches.
+    fn caches(&self) -> Caches {
+        Caches::default()
     }
 
     /// The name server that serves now, if there is one.
@@ -106,6 +113,14 @@ impl Control {
             match self.program.web_server() {
                 Some((server, proxies)) => request.run(&server, &proxies).await,
                 None => Err(Failure::new("there is no web server")),
+            }
+        } else if let Some(request) = Caching::from_http(&method, &path, query.value("url"), &body) {
+            match (request, self.program.web_server()) {
+                (Ok(request), Some((server, _))) => {
+                    request.run(self.world.now(), &server, &self.program.caches()).await
+                }
+                (Ok(_), None) => Err(Failure::new("there is no web server")),
+                (Err(failure), _) => Err(failure),
             }
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
             match request {

@@ -17,8 +17,11 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let mut has_others = false;
-    let upstreams = http.tables("upstream").iter().filter(|upstream| upstream.is_complete());
-    let upstreams: Vec<&str> = upstreams.map(|upstream| upstream.text("name")).collect();
+    let named = |key: &str| -> Vec<&str> {
+        let complete = http.tables(key).iter().filter(|table| table.is_complete());
+        complete.map(|table| table.text("name")).collect()
+    };
+    let (upstreams, caches) = (named("upstream"), named("cache"));
     for site in http.tables("site") {
         let hosts = site.texts("hosts");
         for host in &hosts {
@@ -48,12 +51,9 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
         }
         has_others |= hosts.is_empty();
         names.extend(hosts);
-        check_site(site, mounts, &upstreams, &mut wrongs);
-        for route in site.tables("route").iter().filter(|route| route.is_complete()) {
-            cache_of(route, http, &mut wrongs);
-        }
+        check_site(site, mounts, (&upstreams, &caches), &mut wrongs);
     }
-    caches(http, &mut wrongs);
+    each_cache(http, &mut wrongs);
     let upstreams = http.tables("upstream");
     for (place, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| upstream.is_complete()) {
         let name = upstream.text("name");
@@ -76,7 +76,7 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks the caches.
-fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
+fn each_cache(http: &Values, wrongs: &mut Vec<Wrong>) {
     let caches = http.tables("cache");
     for (place, cache) in caches.iter().enumerate().filter(|(_, cache)| cache.is_complete()) {
         let name = cache.text("name");
@@ -96,21 +96,6 @@ fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, cache, "disk_octets_max", what, "give it more, or 0 for none");
         }
     }
-}
-
-/// Checks that the cache of a route is there.
-fn cache_of(route: &Values, http: &Values, wrongs: &mut Vec<Wrong>) {
-    let Some(name) = route.optional("cache", Values::text) else { return };
-    let caches = http.tables("cache").iter().filter(|cache| cache.is_complete());
-    let known: Vec<&str> = caches.map(|cache| cache.text("name")).collect();
-    if known.contains(&name) {
-        return;
-    }
-    let fix = match known.as_slice() {
-        [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
-        known => format!("there is {}", known.join(", ")),
-    };
-    wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
 }
 
 /// Checks a list of addresses of servers.
@@ -181,7 +166,7 @@ pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks whom a route hands requests on to.
-fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     let Some(to) = route.optional("proxy", Values::texts) else {
         for key in ["cache", "buffering"].into_iter().filter(|key| route.at(key).is_some()) {
             wrong(
@@ -194,6 +179,15 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
         }
         return;
     };
+    if let Some(name) = route.optional("cache", Values::text)
+        && !caches.contains(&name)
+    {
+        let fix = match caches {
+            [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
+            known => format!("there is {}", known.join(", ")),
+        };
+        wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
+    }
     match to.as_slice() {
         [name] if !ServerAddress::is_meant(name) => {
             if !upstreams.contains(name) {
@@ -209,7 +203,7 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     }
 }
 
-fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn check_site(site: &Values, mounts: &[&str], others: (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.texts("auth").is_empty() {
         let what = "everybody could store files here";
         wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
@@ -255,7 +249,7 @@ fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut V
     }
     for route in site.tables("route").iter().filter(|route| route.is_complete()) {
         check_route(route, mounts, wrongs);
-        proxy(route, upstreams, wrongs);
+        proxy(route, others, wrongs);
     }
 }
 

@@ -13,6 +13,8 @@
 //! | `memory.rs` | what is in memory, and what has to go |
 //! | `disk.rs`, `disk/` | what is on disk |
 //! | `hosts.rs` | [`Host`]: bounds and counters host by host |
+//! | `caches.rs` | [`Caches`]: all caches of a server, by their names |
+//! | `purge_method.rs` | the method PURGE |
 //! | `threads.rs` | threads that read from the disk |
 //!
 //! What may be kept and used again is decided in [`crate::cache`], which is pure. Here octets are kept.
@@ -20,6 +22,7 @@
 //! Locks are held for a moment and never while anything is waited for. Where two are held at once, it is in
 //! this order: queues of the memory, a part of the index, orders to forget.
 
+mod caches;
 mod conduct;
 mod disk;
 mod fill;
@@ -28,6 +31,7 @@ mod hosts;
 mod index;
 mod memory;
 mod object;
+mod purge_method;
 mod threads;
 mod tiers;
 mod turn;
@@ -40,6 +44,7 @@ use doorway_net::World;
 use doorway_store::OsDisk;
 use tokio::sync::oneshot;
 
+pub use caches::Caches;
 pub use conduct::{Conductor, REVALIDATIONS_MAX};
 pub use disk::{DiskCounts, SEGMENT_OCTETS, Site};
 pub use fill::{Filling, Refused};

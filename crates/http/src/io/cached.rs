@@ -10,7 +10,7 @@ use doorway_net::web::Handler;
 
 use super::batch::{Answer, Desk, Next};
 use super::body::{FileStream, Source};
-use super::cache::{Cache, Object};
+use super::cache::{Cache, Object, Verdict as Counted};
 use crate::Status;
 use crate::cache::{CacheStatus, Candidate, Policy, Request, Target, Verdict, decide};
 use crate::range::Span;
@@ -92,6 +92,8 @@ impl Desk<'_> {
         self.head_end = answer.finish(&mut writer);
         let is_sent = answer.with_body() && !status.is_bodiless();
         let octets = if is_sent { content.len() as u64 } else { 0 };
+        // Nobody waited for it.
+        object.host().count(Counted::Hit, 1, octets, Duration::ZERO);
         self.account(answer, status, Some(octets));
         if is_sent && content.len() > COPIED_OCTETS_MAX {
             self.sent(answer, status, start);

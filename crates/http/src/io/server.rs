@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use doorway_base::Random;
 use doorway_net::tcp::TcpOptions;
+use doorway_net::web::Handler;
 use doorway_net::{Connection, TcpService, World};
 
 use super::access_log::{self, Lines, LogFile};
@@ -190,6 +191,12 @@ impl Server {
     #[must_use]
     pub fn upstream_of(&self, host: &str, path: &str) -> Option<Arc<Upstream>> {
         self.setup().sites.upstream_of(host, path)
+    }
+
+    /// Who answers requests for a path of a host, if what they bring is kept by a cache.
+    #[must_use]
+    pub fn cached_at(&self, host: &str, path: &str) -> Option<Arc<dyn Handler>> {
+        self.setup().sites.cached_at(host, path)
     }
 
     fn setup(&self) -> Arc<Setup> {

@@ -278,6 +278,16 @@ impl Sites {
         site.route(site.route_of(&path)).asks.clone()
     }
 
+    /// Who answers from a cache.
+    pub(super) fn cached_at(&self, host: &str, path: &str) -> Option<Arc<dyn Handler>> {
+        let site = self.find(host.as_bytes());
+        let path = canonical(path.as_bytes()).ok()?;
+        match &site.route(site.route_of(&path)).does {
+            Does::Cached(cached) => Some(Arc::clone(&cached.handler)),
+            _ => None,
+        }
+    }
+
     /// Names of the sites, in the order of their numbers.
     pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.sites.iter().map(|site| &site.name)

@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use doorway_net::web::{Body, Fetch, Fields, Handler, Request, Response, Taking};
 use doorway_net::{BoxFuture, World};
 
-use super::{Cache, Object, Outcome, Turn, Verdict as Counted};
+use super::{Cache, Object, Outcome, Turn, Verdict as Counted, purge_method};
 use crate::cache::stale::if_error;
 use crate::cache::{CacheStatus, Candidate, Forward, Moment, Policy, Stored, Verdict, decide, vary};
 use crate::io::proxy::failed;
@@ -102,6 +102,9 @@ impl Parts {
             Ok(read) => read,
             Err(request) => return self.origin.fetch(*request).await.unwrap_or_else(|error| failed(&error)),
         };
+        if ask.method() == purge_method::METHOD {
+            return purge_method::answer(&self.cache, &ask.key, &ask.fields, ask.remote()).await;
+        }
         if !matches!(rest.body, Body::Empty) && ask.request.reads() || upgrades(&ask.fields) {
             return self.pass(&ask, rest, Forward::Bypass, None).await;
         }

@@ -140,7 +140,9 @@ impl Host {
             _ => (&self.cache_octets, &self.cache_nanos),
         };
         octets_sum.fetch_add(octets, Relaxed);
-        nanos_sum.fetch_add(nanos, Relaxed);
+        if nanos > 0 {
+            nanos_sum.fetch_add(nanos, Relaxed);
+        }
     }
 
     /// The counters now.

@@ -1,6 +1,6 @@
 //! One request on its way through a cache.
 
-use std::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use doorway_base::Instant;
@@ -76,6 +76,11 @@ impl Ask {
     /// The method's name.
     pub(super) fn method(&self) -> &str {
         &self.method
+    }
+
+    /// The client's address.
+    pub(super) const fn remote(&self) -> IpAddr {
+        self.remote.ip()
     }
 
     /// The whole request again.
