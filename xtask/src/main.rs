@@ -124,6 +124,7 @@ const HTTP: &[&str] = &[
     "logins::",
     "octets::",
     "proxy::",
+    "proxy_protocol::",
     "python::",
     "wget::",
 ];
