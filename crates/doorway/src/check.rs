@@ -69,6 +69,7 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
         problems.extend(usable(certificate, "chain", "key"));
     }
     problems.extend(sites(config.section("http")));
+    problems.extend(forward(config));
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems
@@ -253,6 +254,14 @@ fn sites(http: &Values) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// What is wrong with the forward proxy.
+fn forward(config: &Config) -> Vec<Problem> {
+    let caches = config.section("http").tables("cache").iter().filter(|cache| cache.is_complete());
+    let caches: Vec<&str> = caches.map(|cache| cache.text("name")).collect();
+    let wrongs = doorway_http::config::check::forward_wrongs(config.section("http.forward"), &caches);
+    wrongs.into_iter().map(config::problem).collect()
 }
 
 /// Says why the folder of a table could not be served.

@@ -35,6 +35,7 @@ mod control;
 mod exit;
 mod failure;
 mod first_run;
+mod forward;
 mod limits;
 mod log;
 mod logins;

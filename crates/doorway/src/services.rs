@@ -10,6 +10,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_dns::config::SECTIONS[2],
     doorway_dns::config::SECTIONS[3],
     doorway_http::config::SECTION,
+    doorway_http::config::forward::SECTION,
     doorway_http::session::SESSIONS_SECTION,
     doorway_http::session::LOGIN_SECTION,
 ];
@@ -56,6 +57,11 @@ pub(crate) const DOORS: &[DoorKey] = &[
         table: "http",
         key: "listen_tls",
         transports: &[(Transport::Tcp, "curl -k https://ADDRESS:PORT/")],
+    },
+    DoorKey {
+        table: "http.forward",
+        key: "listen",
+        transports: &[(Transport::Tcp, "curl -x http://ADDRESS:PORT http://example.org/")],
     },
     DoorKey {
         table: "metrics",

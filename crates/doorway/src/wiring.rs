@@ -13,6 +13,7 @@ use doorway_base::trace::Transport;
 use doorway_dns::io as dns;
 use doorway_http as http;
 use doorway_http::cache::{Policy, Targets};
+use doorway_http::config::ForwardConfig;
 use doorway_http::io::cache::{Caches, Conductor};
 use doorway_http::io::proxy::Proxies;
 use doorway_net::limits::TcpLimits;
@@ -29,6 +30,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
+use crate::forward::{ForwardPart, Settings, Surroundings};
 use crate::limits;
 use crate::logins::Logins;
 use crate::metrics::{self, Measured, Metrics, Page};
@@ -50,6 +52,7 @@ pub(crate) struct Services {
     store: Arc<Embedded>,
     logins: Logins,
     names: Arc<Names>,
+    forward: ForwardPart,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -131,12 +134,14 @@ impl Services {
             store,
             logins,
             names,
+            forward: ForwardPart::default(),
             tls,
             tls_dns,
             parts: Mutex::new(parts),
             changing: Mutex::default(),
         });
         services.take_cache_back();
+        services.reload_forward(config)?;
         services.reload_metrics(config)?;
         Ok(services)
     }
@@ -212,6 +217,26 @@ impl Services {
         tcp::open(&self.world, vec![Listener::Unix(listener)], &options, &server);
     }
 
+    fn reload_forward(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let Common { limits, proxies } = common(config);
+        let forward = ForwardConfig::read(config.section("http.forward"));
+        let listen = forward.listen.clone();
+        let settings = Settings { forward, web: http_config(config), limits, proxies };
+        let (_, proxies) = self.web_server();
+        let around = Surroundings {
+            world: &self.world,
+            names: Arc::clone(&self.names) as Arc<dyn Resolve>,
+            logins: &self.logins,
+            name: Arc::clone(proxies.name()),
+            caching: Some(caching(&self.world, &self.caches(), Targets::Clients)),
+        };
+        let changed = self.forward.set(&around, settings, |options, server| {
+            let addresses = listen.iter().flat_map(|listen| self.world.addresses(listen));
+            open_all(addresses, |address| tcp::serve(&self.world, address, options, server))
+        });
+        Ok(changed?.then(|| "http.forward: serves by the new table".to_owned()))
+    }
+
     fn reload_metrics(self: &Arc<Self>, config: &Config) -> Result<Option<String>, Failure> {
         let new = (config.section("metrics").listen("listen").to_vec(), common(config).limits);
         if self.parts().metrics_config == new {
@@ -253,6 +278,9 @@ impl Services {
         for (key, door) in &parts.http_doors {
             add("http", key, Transport::Tcp, door.local());
         }
+        for local in self.forward.locals() {
+            add("http.forward", "listen", Transport::Tcp, Some(local));
+        }
         for door in &parts.metrics_doors {
             add("metrics", "listen", Transport::Tcp, door.local());
         }
@@ -271,6 +299,7 @@ impl Services {
             self.reload_certificates(config),
             self.reload_dns(config),
             self.reload_http(config),
+            self.reload_forward(config),
             self.reload_metrics(config),
         ] {
             match part {
@@ -448,16 +477,21 @@ fn caches(
     opened.map_err(|error| Failure::new(error.to_string()))
 }
 
-/// What routes of the web server can name.
-fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
+/// Puts caches in front of whom others ask.
+fn caching(world: &World, caches: &Caches, targets: Targets) -> Arc<http::Caching> {
     let (world, caches) = (world.clone(), caches.clone());
-    let caching = move |name: &str, origin| {
+    Arc::new(move |name: &str, origin| {
         let cache = caches.find(name)?;
-        let policy = Policy::of(cache.config(), Targets::Origin);
+        let policy = Policy::of(cache.config(), targets);
         let conductor = Conductor::new(&world, Arc::clone(cache), policy.clone(), origin);
         Some((Arc::clone(cache), policy, Arc::new(conductor) as Arc<dyn Handler>))
-    };
-    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(Arc::new(caching))
+    })
+}
+
+/// What routes of the web server can name.
+fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
+    let caching = caching(world, caches, Targets::Origin);
+    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(caching)
 }
 
 fn sites(config: &http::Config, handlers: &http::Handlers) -> Result<http::Sites, Failure> {
@@ -588,10 +622,12 @@ impl Measured for HttpPart {
         metrics::http::measure(&http, &self.0.logins, page);
         metrics::proxy::measure(&proxies, page);
         metrics::cache::measure(&self.0.caches(), page);
+        metrics::proxy::measure_forward(self.0.forward.counts(), page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         let parts = self.0.parts();
-        Some(("http", parts.http_doors.iter().all(|(_, door)| !door.door().is_closing())))
+        let open = parts.http_doors.iter().all(|(_, door)| !door.door().is_closing());
+        Some(("http", open && self.0.forward.is_ready()))
     }
 }

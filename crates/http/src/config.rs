@@ -4,6 +4,7 @@
 
 pub mod cache;
 pub mod check;
+pub mod forward;
 pub mod route;
 pub mod site;
 pub mod upstream;
@@ -19,6 +20,7 @@ use crate::h2;
 use crate::wire::head::{FIELDS_MAX, HEAD_OCTETS_MAX, HeadLimits};
 
 pub use cache::{CacheConfig, QueryRule, StatusDetail};
+pub use forward::{ForwardConfig, ParentConfig};
 pub use route::{CorsConfig, ProxyConfig, RouteConfig, RouteDoes};
 pub use site::{SiteConfig, Symlinks};
 pub use upstream::{HealthConfig, UpstreamConfig};

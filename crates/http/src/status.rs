@@ -67,6 +67,8 @@ impl Status {
     pub const INSUFFICIENT_STORAGE: Self = Self(507);
     /// 505 HTTP Version Not Supported.
     pub const VERSION_NOT_SUPPORTED: Self = Self(505);
+    /// 407 Proxy Authentication Required.
+    pub const PROXY_AUTHENTICATION_REQUIRED: Self = Self(407);
     /// 502 Bad Gateway.
     pub const BAD_GATEWAY: Self = Self(502);
     /// 504 Gateway Timeout.

@@ -22,7 +22,7 @@ pub struct Url {
     /// In lower case, as A-labels, or an address; an IPv6 one in its brackets. Empty where the scheme has
     /// no host (`news:`).
     pub host: String,
-    /// As written; see [`Url::port_or_default`].
+    /// The port, where it is another than the scheme has anyway; see [`Url::port_or_default`].
     pub port: Option<u16>,
     /// Coded; begins with `/` where there is a host, for an empty path is the path `/`
     /// (RFC 9110 §4.2.3).
@@ -96,6 +96,7 @@ impl Url {
         };
         let path =
             if reference.path.is_empty() { "/".to_owned() } else { remove_dot_segments(&reference.path) };
+        let port = port.filter(|port| default_port(&scheme) != Some(*port));
         Ok(Self { scheme, user, host, port, path, query: reference.query, fragment: reference.fragment })
     }
 
@@ -110,6 +111,7 @@ impl Url {
         let Reference { authority, path, query, fragment } = Reference::read(reference, 0)?;
         let mut joined = Self { fragment, ..self.clone() };
         if let Some((user, host, port)) = authority {
+            let port = port.filter(|port| default_port(&self.scheme) != Some(*port));
             (joined.user, joined.host, joined.port) = (user, host, port);
             joined.path = if path.is_empty() { "/".to_owned() } else { remove_dot_segments(&path) };
             joined.query = query;
@@ -424,6 +426,14 @@ mod tests {
     }
 
     #[test]
+    fn the_port_that_a_scheme_has_anyway_is_no_part_of_a_url() {
+        for (with, without) in [("http://a:80", "http://a"), ("https://a:443/", "https://a/")] {
+            assert_eq!(Url::parse(with), Url::parse(without));
+        }
+        assert_eq!(Url::parse("http://a:443").unwrap().port, Some(443));
+    }
+
+    #[test]
     fn references_are_resolved_as_in_the_standard() {
         // RFC 3986 §5.4, with the scheme and authority of HTTP.
         let base = Url::parse("http://a/b/c/d;p?q").unwrap();
@@ -434,6 +444,7 @@ mod tests {
             ("g/", "http://a/b/c/g/"),
             ("/g", "http://a/g"),
             ("//g", "http://g/"),
+            ("//g:80", "http://g/"),
             ("?y", "http://a/b/c/d;p?y"),
             ("g?y", "http://a/b/c/g?y"),
             ("#s", "http://a/b/c/d;p?q#s"),

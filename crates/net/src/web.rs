@@ -302,8 +302,9 @@ pub trait Handler: Send + Sync {
         Taking::Whole { octets_max: COLLECTED_OCTETS_MAX }
     }
 
-    /// Whether it answers methods that the server does not know (RFC 9110 §9.1); else they get 501.
-    fn takes_any_method(&self) -> bool {
+    /// Whether it stands for other servers (RFC 9110 §3.7), so that it is given requests by methods and for schemes
+    /// that this server does not know.
+    fn is_intermediary(&self) -> bool {
         false
     }
 

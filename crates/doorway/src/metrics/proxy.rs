@@ -1,6 +1,9 @@
-//! What has gone on between the web server and the servers that it hands requests on to.
+//! What has gone on between the web server and the servers that it hands requests on to, and in the forward
+//! proxy.
 
-use doorway_http::io::proxy::Proxies;
+use std::sync::atomic::Ordering::Relaxed;
+
+use doorway_http::io::proxy::{ForwardCounts, Proxies};
 
 use super::Page;
 
@@ -34,4 +37,25 @@ pub(crate) fn measure(proxies: &Proxies, page: &mut Page) {
             );
         }
     }
+}
+
+/// Adds what the forward proxy has done.
+pub(crate) fn measure_forward(counts: &ForwardCounts, page: &mut Page) {
+    for (metric, help, count) in [
+        ("doorway_forward_requests", "Plain requests to the forward proxy.", &counts.requests),
+        ("doorway_forward_tunnels", "Tunnels through the forward proxy.", &counts.tunnels),
+        ("doorway_forward_logins_wanted", "Requests without a login that holds.", &counts.logins),
+        ("doorway_forward_failures", "Requests that came to nothing.", &counts.failures),
+    ] {
+        page.counter(metric, help, &[], count.load(Relaxed));
+    }
+    let help = "Octets through tunnels.";
+    for (direction, count) in [("from_client", &counts.octets_there), ("to_client", &counts.octets_back)] {
+        page.counter("doorway_forward_tunnel_octets", help, &[("direction", direction)], count.load(Relaxed));
+    }
+    for (why, count) in counts.denied() {
+        page.counter("doorway_forward_denied", "Requests that were refused.", &[("why", why)], count);
+    }
+    let open = counts.tunnels_open.load(Relaxed) as f64;
+    page.gauge("doorway_forward_tunnels_open", "Tunnels that are open.", &[], open);
 }

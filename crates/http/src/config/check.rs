@@ -1,11 +1,12 @@
 //! What the tables of the web server cannot say together, found before anything is opened.
 
-use doorway_base::config::{Values, Wrong};
+use doorway_base::config::{Cidr, Values, Wrong};
 
 use crate::auth::Demand;
 use crate::own_fields::Line;
 use crate::pattern::Pattern;
 use crate::proxy::ServerAddress;
+use crate::url::Url;
 
 /// Fewest octets on disk with which a cache makes sense: a few segments.
 const DISK_OCTETS_MIN: u64 = 256 * 1024 * 1024;
@@ -129,6 +130,54 @@ fn servers(values: &Values, key: &str, wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, values, key, format!("`{server}` is no server"), fix);
         }
     }
+}
+
+/// All that is wrong in `[http.forward]`. `caches` are the names of those that it can have.
+#[must_use]
+pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
+    let mut wrongs = Vec::new();
+    who(forward, &mut wrongs);
+    let everybody = |cidr: &Cidr| cidr.prefix_bits() == 0;
+    let open = forward.cidrs("allow").iter().any(everybody);
+    if open && forward.value("auth").is_some() && forward.texts("auth").is_empty() {
+        let what = "the whole internet could use this proxy";
+        let fix = "write the networks of your clients in `allow`, or users in `auth`";
+        wrong(&mut wrongs, forward, "allow", what, fix);
+    }
+    if let Some(name) = forward.optional("cache", Values::text)
+        && !caches.contains(&name)
+    {
+        let what = format!("there is no cache called `{name}`");
+        wrong(&mut wrongs, forward, "cache", what, "add [[http.cache]] with that name");
+    }
+    if forward.at("profiles").is_some() && forward.value("cache").is_none() {
+        let what = "what is known of packages is of use to a cache alone";
+        wrong(&mut wrongs, forward, "profiles", what, "add `cache = \"…\"`");
+    }
+    for parent in forward.tables("parent").iter().filter(|parent| parent.is_complete()) {
+        let address = parent.text("address");
+        let url = Url::parse(address).ok().filter(|url| {
+            matches!(url.scheme.as_str(), "http" | "https") && url.path == "/" && url.user.is_none()
+        });
+        if url.is_none() {
+            let what = format!("`{address}` is no proxy");
+            wrong(
+                &mut wrongs,
+                parent,
+                "address",
+                what,
+                "write \"http://host:port\"; a login stands in `user`",
+            );
+        }
+        for (key, other) in [("user", "password"), ("password", "user")] {
+            if parent.value(key).is_some() && parent.value(other).is_none() {
+                let what = format!("`{key}` needs `{other}`");
+                wrong(&mut wrongs, parent, key, what, format!("add `{other} = …`"));
+            }
+        }
+    }
+    wrongs.sort_by_key(|wrong| wrong.at().start);
+    wrongs
 }
 
 /// Checks whom a route hands requests on to.
@@ -271,15 +320,19 @@ fn pattern(values: &Values, wrongs: &mut Vec<Wrong>) {
 }
 
 fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
+    who(values, wrongs);
+    for way in values.optional("login", Values::texts).unwrap_or_default() {
+        if let Err(told) = Demand::read("", &[], &[way]) {
+            wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
+        }
+    }
+}
+
+fn who(values: &Values, wrongs: &mut Vec<Wrong>) {
     for who in values.optional("auth", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[who], &[]) {
             let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
             wrong(wrongs, values, "auth", told.to_string(), fix);
-        }
-    }
-    for way in values.optional("login", Values::texts).unwrap_or_default() {
-        if let Err(told) = Demand::read("", &[], &[way]) {
-            wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
         }
     }
 }
@@ -349,6 +402,34 @@ mod tests {
         for (told, expected) in told.iter().zip(expected) {
             assert!(told.contains(expected), "{told} lacks {expected}");
         }
+    }
+
+    #[test]
+    fn a_forward_proxy_is_not_for_everybody() {
+        let told = |keys: Vec<(&str, Written)>| {
+            let entry = |(name, written): (&str, Written)| Entry {
+                name: name.to_owned(),
+                at: 0..0,
+                item: Item { at: 7..9, written },
+            };
+            let entries: Vec<Entry> = keys.into_iter().map(entry).collect();
+            let mut read = Vec::new();
+            let values = crate::config::forward::SECTION.read(&entries, Path::new(""), &mut read);
+            assert!(read.is_empty(), "{read:?}");
+            format!("{:?}", forward_wrongs(&values, &["web"]))
+        };
+        let allow = || ("allow", texts(["0.0.0.0/0"]));
+        assert_eq!(told(vec![allow(), ("cache", text("web"))]), "[]", "users have to log in");
+        let nobody = ("auth", Written::List(Vec::new()));
+        assert!(told(vec![allow(), nobody]).contains("the whole internet"));
+        assert!(told(vec![("cache", text("wep"))]).contains("no cache called `wep`"));
+        assert!(told(vec![("profiles", texts(["apt"]))]).contains("of use to a cache"));
+        let parent = |keys: [(&'static str, Written); 2]| ("parent", tables([table(keys)]));
+        let at = |address: &str| ("address", text(address));
+        let all = || ("domains", texts(["*"]));
+        assert_eq!(told(vec![parent([at("http://a:3128"), all()])]), "[]");
+        assert!(told(vec![parent([at("a:3128"), all()])]).contains("is no proxy"));
+        assert!(told(vec![parent([at("http://a"), ("user", text("u"))])]).contains("needs `password`"));
     }
 
     fn site<const COUNT: usize>(keys: [(&str, Written); COUNT]) -> [(&'static str, Written); 1] {

@@ -419,10 +419,15 @@ impl Desk<'_> {
             }
             _ => None,
         };
-        if head.method == Method::Unknown
-            && !handler.as_ref().is_some_and(|handler| handler.takes_any_method())
+        let refused = match head.method {
+            Method::Unknown => Some(Refusal::new(&rule::METHOD_UNKNOWN, 0)),
+            _ if !head.target.is_http() => Some(Refusal::new(&rule::TARGET_FORM, head.method_name.len() + 1)),
+            _ => None,
+        };
+        if let Some(refusal) =
+            refused.filter(|_| !handler.as_ref().is_some_and(|handler| handler.is_intermediary()))
         {
-            self.refuse(&Refusal::new(&rule::METHOD_UNKNOWN, 0), cause);
+            self.refuse(&refusal, cause);
             return Some(Next::Linger);
         }
         if let (Ok(path), Some(handler)) = (&normal, &handler)

@@ -40,6 +40,7 @@ use doorway_net::{BoxFuture, Stream, World};
 
 use crate::client::request::Unwritable;
 use crate::h2::{ErrorCode, Violation};
+use crate::proxy::destination::Destinations;
 use crate::url::{Url, UrlFault};
 use crate::wire::{HeadLimits, Refusal};
 pub use ask::{Answer, Ask, Peer, Place, Timing, Tunnel};
@@ -73,6 +74,8 @@ pub struct Settings {
     pub idle_max: usize,
     /// Bounds of a response's head.
     pub head: HeadLimits,
+    /// Which addresses may be connected to; `None` for all. Judged when it is done, whatever name led there.
+    pub destinations: Option<Destinations>,
     /// Whether servers are known to speak HTTP/2 without TLS too (RFC 9113 §3.3). Default no. Over TLS the
     /// handshake tells, if the dialler offers `h2`.
     pub prior_knowledge: bool,
@@ -88,6 +91,7 @@ impl Default for Settings {
             idle_per_origin_max: 6,
             idle_max: 256,
             head: HeadLimits::default(),
+            destinations: None,
             prior_knowledge: false,
         }
     }
@@ -102,6 +106,8 @@ pub enum ClientError {
     Scheme(String),
     /// The host has no address.
     Resolve(String, ResolveError),
+    /// The host has no address that may be connected to ([`Settings::destinations`]).
+    Forbidden(String),
     /// No address could be connected to, or the TLS handshake failed.
     Connect(String, io::Error),
     /// Nothing was said for too long.
@@ -132,6 +138,7 @@ impl fmt::Display for ClientError {
             Self::Request(why) => write!(f, "the request cannot be sent: {why}"),
             Self::Scheme(scheme) => write!(f, "`{scheme}` is neither http nor https"),
             Self::Resolve(host, why) => write!(f, "cannot find `{host}`: {why}"),
+            Self::Forbidden(host) => write!(f, "`{host}` has no address that may be connected to"),
             Self::Connect(host, why) => write!(f, "cannot connect to {host}: {why}"),
             Self::Timeout(what) => write!(f, "{what} took too long"),
             Self::Lost(why) => {
@@ -163,6 +170,7 @@ impl From<ClientError> for io::Error {
         match error {
             ClientError::Lost(error) | ClientError::Connect(_, error) | ClientError::Content(error) => error,
             ClientError::Timeout(_) => io::Error::new(io::ErrorKind::TimedOut, error),
+            ClientError::Forbidden(_) => io::Error::new(io::ErrorKind::PermissionDenied, error),
             ClientError::Broken(_) | ClientError::Violated(_) => {
                 io::Error::new(io::ErrorKind::InvalidData, error)
             }
@@ -225,6 +233,15 @@ impl Client {
             }
         }
         Err(ClientError::Unseen)
+    }
+
+    /// Opens a connection for whatever is spoken on it, and tells to whom.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn dial(&self, peer: &Peer) -> Result<(Tunnel, SocketAddr), ClientError> {
+        let Connected { stream, remote, .. } = self.connect(peer, true).await?;
+        Ok((Tunnel { ahead: Vec::new(), stream }, remote))
     }
 
     /// Whom a request goes to.

@@ -7,6 +7,10 @@
 //! | `servers.rs` | what is known of each server, and the choice among them |
 //! | `checks.rs` | servers asked every so often whether they are well |
 //! | `reverse.rs` | [`Reverse`]: the handler of a route, and its [`Fetch`](doorway_net::web::Fetch) |
+//! | `forward.rs` | [`Forward`]: the handler of the forward proxy: who may use it, for what |
+//! | `gate.rs` | who has to log in to it |
+//! | `outbound.rs` | [`Outbound`]: whatever server a client names, or a parent proxy, is asked |
+//! | `response.rs` | what the client gets |
 //! | `body.rs` | content on its way through: lent, collected, counted |
 //! | `tunnel.rs` | octets between two connections that are no longer HTTP |
 //!
@@ -14,6 +18,10 @@
 
 mod body;
 mod checks;
+mod forward;
+mod gate;
+mod outbound;
+mod response;
 mod reverse;
 mod servers;
 mod tunnel;
@@ -28,7 +36,10 @@ use doorway_net::resolve::Resolve;
 use crate::config::{Config, RouteDoes, UpstreamConfig};
 use crate::error::Error;
 
-pub use reverse::{Reverse, failed};
+pub use forward::{Forward, ForwardCounts};
+pub use outbound::Outbound;
+pub use response::failed;
+pub use reverse::Reverse;
 pub use servers::ServerRow;
 pub use tunnel::{Relayed, TunnelLimits, relay};
 pub use upstream::{Tried, Upstream};

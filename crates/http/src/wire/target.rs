@@ -14,7 +14,8 @@ pub enum Target<'b> {
     Origin(Resource<'b>),
     /// `http://host/path?query`: the form that proxies get, and every server must take.
     Absolute {
-        /// `http` or `https`, in any case of letters.
+        /// `http`, `https` or another one with an authority, in any case of letters; only a proxy has to do with
+        /// others than the first two.
         scheme: &'b [u8],
         /// Host and port; it overrules `Host`.
         authority: &'b [u8],
@@ -62,7 +63,9 @@ impl<'b> Target<'b> {
     fn absolute(octets: &'b [u8]) -> Option<Self> {
         let colon = octets.iter().position(|&octet| octet == b':')?;
         let (scheme, rest) = (&octets[..colon], octets[colon..].strip_prefix(b"://")?);
-        if !(scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")) {
+        let (first, others) = scheme.split_first()?;
+        let fits = |octet: &u8| octet.is_ascii_alphanumeric() || b"+-.".contains(octet);
+        if !first.is_ascii_alphabetic() || !others.iter().all(fits) {
             return None;
         }
         let end = rest.iter().position(|octet| b"/?".contains(octet)).unwrap_or(rest.len());
@@ -72,6 +75,17 @@ impl<'b> Target<'b> {
             authority,
             resource: Resource::split(resource),
         })
+    }
+
+    /// Whether it is of a scheme that this server speaks itself.
+    #[must_use]
+    pub fn is_http(&self) -> bool {
+        match self {
+            Self::Absolute { scheme, .. } => {
+                scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")
+            }
+            Self::Origin(_) | Self::Authority(_) | Self::Asterisk => true,
+        }
     }
 
     /// Path and query; `None` for a target that names no resource.

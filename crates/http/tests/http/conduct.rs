@@ -494,3 +494,40 @@ fn a_304_freshens_everything_that_the_request_selects_and_that_has_its_tag() {
         "#,
     );
 }
+
+#[test]
+fn what_must_be_validated_is_never_used_when_the_origin_is_out_of_reach() {
+    let generous = Policy { grace: Duration::from_secs(99), obeys_clients: true, ..Policy::default() };
+    for directive in ["must-revalidate", "proxy-revalidate", "s-maxage=10"] {
+        let script = r#"
+            C: GET /a
+            O: GET /a
+            o: 200|Cache-Control: max-age=10, stale-if-error=99, stale-while-revalidate=99, DIRECTIVE||one
+            S: 200||one
+            T+10s
+            C: GET /a|Cache-Control: max-stale
+            O: GET /a
+            o: fails
+            S: 504
+            C: GET /a|Cache-Control: stale-if-error=99
+            O: GET /a
+            o: 503||down
+            S: 503||down
+            "#;
+        check(&generous, &script.replace("DIRECTIVE", directive));
+    }
+}
+
+#[test]
+fn what_is_handed_on_keeps_its_cache_directives() {
+    check_default(
+        r#"
+        C: GET /a|Cache-Control: max-age=5, other="x, y"
+        O: GET /a|Cache-Control: max-age=5, other="x, y"
+        o: 200|Cache-Control: max-age=10, other|CDN-Cache-Control: max-age=10|Some-Cache-Control: no-store||one
+        S: 200|Cache-Control: max-age=10, other|CDN-Cache-Control: max-age=10|Some-Cache-Control: no-store||one
+        C: GET /a
+        S: 200|Cache-Control: max-age=10, other|CDN-Cache-Control: max-age=10|Some-Cache-Control: no-store||one
+        "#,
+    );
+}

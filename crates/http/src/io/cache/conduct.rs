@@ -69,7 +69,7 @@ impl Handler for Conductor {
         Taking::Stream
     }
 
-    fn takes_any_method(&self) -> bool {
+    fn is_intermediary(&self) -> bool {
         true
     }
 

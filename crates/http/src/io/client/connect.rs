@@ -45,12 +45,15 @@ pub(super) async fn connect(inner: &Inner, peer: &Peer, http1: bool) -> Result<C
             let found = addresses(inner, host).await;
             let found = found.map_err(|error| ClientError::Resolve(host.clone(), error))?;
             timing.resolve = world.now() - began;
+            let found = permitted(inner, found).ok_or_else(|| ClientError::Forbidden(host.clone()))?;
             let (stream, remote, took) = first(inner, &turns(found), *port).await.map_err(told)?;
             timing.connect = took;
             (stream, remote)
         }
         Place::Address(address) => {
-            let (stream, remote, took) = first(inner, &[address.ip()], address.port()).await.map_err(told)?;
+            let found = permitted(inner, vec![address.ip()]);
+            let found = found.ok_or_else(|| ClientError::Forbidden(address.to_string()))?;
+            let (stream, remote, took) = first(inner, &found, address.port()).await.map_err(told)?;
             timing.connect = took;
             (stream, remote)
         }
@@ -66,6 +69,15 @@ pub(super) async fn connect(inner: &Inner, peer: &Peer, http1: bool) -> Result<C
     let stream = tls.secure_for(stream, remote, Some(name), protocols).await.map_err(told)?;
     timing.tls = world.now() - connected;
     Ok(Connected { stream, remote, timing })
+}
+
+/// The addresses that may be connected to; `None` when others were all there was.
+fn permitted(inner: &Inner, mut addresses: Vec<IpAddr>) -> Option<Vec<IpAddr>> {
+    let found = addresses.len();
+    if let Some(destinations) = &inner.settings.destinations {
+        addresses.retain(|address| destinations.permits(*address));
+    }
+    (found == 0 || !addresses.is_empty()).then_some(addresses)
 }
 
 async fn addresses(inner: &Inner, host: &str) -> Result<Vec<IpAddr>, ResolveError> {

@@ -5,12 +5,13 @@ use std::io;
 use std::sync::Arc;
 
 use doorway_net::BoxFuture;
-use doorway_net::web::{Body, Fetch, Fields, Handler, Request, Response, Taking};
+use doorway_net::web::{Fetch, Fields, Handler, Request, Response, Taking};
 
-use super::super::client::{Answer, Tunnel};
+use super::super::client::Answer;
 use super::body::Content;
+use super::response::{Handed, UNASKED, failed, handed, joined, told};
 use super::servers::Busy;
-use super::tunnel::{TunnelLimits, relay};
+use super::tunnel::TunnelLimits;
 use super::upstream::{Asked, Upstream, answering};
 use crate::Status;
 use crate::proxy::balance::{Balance, hash};
@@ -99,36 +100,17 @@ impl Reverse {
 
     /// The response as the client gets it.
     fn hand_back(&self, method: Method, answer: Answer, busy: Busy, upgrades: bool) -> Response {
-        let Answer { response, version, tunnel, .. } = answer;
-        let version = version.strip_prefix("HTTP/").unwrap_or(version);
-        let length = response.fields.first("content-length").and_then(|length| length.parse().ok());
-        let status = Status::new(response.status);
-        let mut handed = Response {
-            status: response.status,
-            fields: forwarding::response_fields(&response.fields, version, &self.name),
-            ..Response::default()
-        };
-        if let Some(tunnel) = tunnel {
-            let Some(protocol) = response.fields.first("upgrade").filter(|_| upgrades) else {
-                return told(Status::BAD_GATEWAY, "the server changed to a protocol that nobody asked for");
-            };
-            handed.fields.add("Upgrade", protocol);
-            let world = self.upstream.world().clone();
-            let limits = TunnelLimits { idle: self.upstream.config().tunnel_timeout, octets: None };
-            handed.upgrade = Some(Box::new(move |ahead, stream| {
-                Box::pin(async move {
-                    relay(&world, Tunnel { ahead, stream }, tunnel, limits).await;
-                    drop(busy);
-                })
-            }));
-            return handed;
+        let world = self.upstream.world();
+        let limits = TunnelLimits { idle: self.upstream.config().tunnel_timeout, octets: None };
+        let Handed { mut response, tunnel } = handed(answer, method, &self.name);
+        match tunnel {
+            Some(tunnel) if upgrades => joined(response, world, tunnel, limits, move |_| drop(busy)),
+            Some(_) => told(Status::BAD_GATEWAY, UNASKED),
+            None => {
+                response.body = answering(response.body, busy);
+                response
+            }
         }
-        handed.body = match response.body {
-            _ if method == Method::Head => Body::announced(length),
-            _ if status == Status::NOT_MODIFIED && length.is_some() => Body::announced(length),
-            body => answering(body, busy),
-        };
-        handed
     }
 }
 
@@ -143,7 +125,7 @@ impl Handler for Reverse {
         Taking::Stream
     }
 
-    fn takes_any_method(&self) -> bool {
+    fn is_intermediary(&self) -> bool {
         true
     }
 
@@ -157,22 +139,6 @@ impl Handler for Reverse {
             })
         })
     }
-}
-
-/// The response to a request that got none from any server: 504 when it took too long, 503 when nobody could be
-/// asked, else 502 (RFC 9110 §15.6). Why is for the log.
-#[must_use]
-pub fn failed(error: &io::Error) -> Response {
-    let status = match error.kind() {
-        io::ErrorKind::TimedOut => Status::GATEWAY_TIMEOUT,
-        io::ErrorKind::AddrNotAvailable => Status::SERVICE_UNAVAILABLE,
-        _ => Status::BAD_GATEWAY,
-    };
-    told(status, status.reason())
-}
-
-fn told(status: Status, why: &str) -> Response {
-    Response::new(status.code(), "text/plain; charset=utf-8", format!("{why}\n"))
 }
 
 /// Path and query of a target as they came; `None` for a tunnel.
