@@ -446,6 +446,11 @@ impl UnderWay {
         }
     }
 
+    /// Whether nothing of the response is still to come, as far as that is known.
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Http1(link) if link.is_whole())
+    }
+
     fn remote(&self) -> SocketAddr {
         match self {
             Self::Http1(link) => link.remote(),
@@ -465,8 +470,8 @@ struct Received {
 }
 
 impl Received {
-    /// Keeps the connection of a response that is whole.
-    fn done(&mut self) {
+    /// Gives the connection back, for its next request.
+    fn let_go(&mut self) {
         if let Some(UnderWay::Http1(link)) = self.under_way.take() {
             self.client.done(*link, &self.peer);
         }
@@ -481,16 +486,14 @@ impl BodyStream for Received {
             Poll::Ready(Ok(Some(piece))) => {
                 this.timer = None;
                 this.left = this.left.map(|left| left.saturating_sub(piece.len() as u64));
-                // Nobody may ask for what is behind the last octet.
-                if this.left == Some(0)
-                    && matches!(under_way.poll_data(cx, &this.client.0), Poll::Ready(Ok(None)))
-                {
-                    this.done();
+                // Who knows the length does not ask for more than that.
+                if under_way.is_whole() {
+                    this.let_go();
                 }
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Ok(None)) => {
-                this.done();
+                this.let_go();
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) => {
