@@ -72,6 +72,11 @@ impl Dialogue {
         self.ahead.is_empty() && !matches!(self.stream.read(&mut [0; 1]), Ok(1))
     }
 
+    /// Says that nothing follows, to somebody who may be gone.
+    pub(crate) fn end_of_saying_in_vain(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
     pub(crate) fn end_of_saying(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

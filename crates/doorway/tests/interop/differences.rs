@@ -47,13 +47,13 @@ const RIGHT: &[&str] = &[
 ];
 
 /// A request as a parser reads it: method, target, octets of content, and whether its end was found.
-type Read = (String, String, u64, bool);
+pub(crate) type Read = (String, String, u64, bool);
 
 /// The requests that a parser reads in a message, and what it says at the end: nothing when it waits for more.
 #[derive(Debug, PartialEq, Eq)]
-struct Verdict {
-    requests: Vec<Read>,
-    said: String,
+pub(crate) struct Verdict {
+    pub(crate) requests: Vec<Read>,
+    pub(crate) said: String,
 }
 
 /// Every message, with its name.
@@ -93,7 +93,8 @@ fn changed(octets: &[u8], random: &mut Random) -> Vec<u8> {
     octets
 }
 
-fn ours(octets: &[u8]) -> Verdict {
+/// What our parser reads.
+pub(crate) fn ours(octets: &[u8]) -> Verdict {
     let (mut connection, limits, mut used) = (Connection::new(), Limits::default(), 0);
     let mut spans = FieldSpans::default();
     let mut requests: Vec<Read> = Vec::new();

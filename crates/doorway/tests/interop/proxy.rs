@@ -6,4 +6,5 @@ mod forward;
 mod in_front;
 mod neighbour;
 mod packages;
+mod smuggling;
 mod websocket;

@@ -228,7 +228,8 @@ impl Client {
             opened += u32::from(fresh);
             match self.over(carrier, &mut outgoing, timing, &peer).await {
                 Err(ClientError::Unseen) if outgoing.is_whole() && opened < FRESH_MAX => {}
-                Err(ClientError::Lost(_)) if !fresh && outgoing.is_repeatable() => {}
+                // What is broken there may be left over from a response before.
+                Err(ClientError::Lost(_) | ClientError::Broken(_)) if !fresh && outgoing.is_repeatable() => {}
                 done => return done,
             }
         }

@@ -238,9 +238,6 @@ async fn or_gone<T>(
         if let Poll::Ready(done) = poll(cx) {
             return Poll::Ready(Ok(done));
         }
-        if let Some(late) = &mut late {
-            return late.as_mut().poll(cx).map(|()| Err(Broken::Lost(io::ErrorKind::TimedOut.into())));
-        }
         if let Some(Pump { body, feed, server }) = pump.as_deref_mut()
             && !body.is_over()
         {
@@ -250,6 +247,10 @@ async fn or_gone<T>(
             if !body.is_over() && feed.is_asked(cx) {
                 return Poll::Pending;
             }
+        }
+        // What came before the end is read by the handler all the same.
+        if let Some(late) = &mut late {
+            return late.as_mut().poll(cx).map(|()| Err(Broken::Lost(io::ErrorKind::TimedOut.into())));
         }
         while talk.unused.len() < AHEAD_OCTETS_MAX {
             match poll_more(talk, cx) {

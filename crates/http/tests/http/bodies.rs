@@ -223,3 +223,24 @@ fn an_upgraded_connection_belongs_to_its_handler() {
         &[(head, "HTTP/1.1 101 Switching Protocols\r\n"), ("hello", "HELLO"), ("bye", "BYE")],
     );
 }
+
+#[test]
+fn a_client_that_has_finished_before_its_handler_asks_is_read_to_the_end() {
+    let (mut sim, _, client, read) = network(Way::Slowly);
+    let world = sim.world(client);
+    let answer = sim.run(client, async move {
+        let mut stream = dial(&world).await;
+        let head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        world.sleep(Duration::from_secs(5)).await;
+        // The handler has what came and asks again five seconds from here.
+        stream.write_all(b"5\r\nthere\r\n0\r\n\r\n").await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    let answer = answer.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\n\r\nread"), "{answer}");
+    assert_eq!(read.load(Relaxed), 10);
+}

@@ -42,7 +42,7 @@ server.listen(+process.argv[2], "127.0.0.1");
 "#;
 
 /// The same as a WSGI application.
-const GUNICORN: &str = r#"
+pub(crate) const GUNICORN: &str = r#"
 import os
 def app(environ, start_response):
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
@@ -65,7 +65,7 @@ def app(environ, start_response):
         start_response("200 OK", [("ETag", etag), ("Content-Length", str(size))])
         return [] if method == "HEAD" else [open(file, "rb").read()]
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [f"{method} {octets}\n".encode()]
+    return [] if method == "HEAD" else [f"{method} {octets}\n".encode()]
 "#;
 
 /// A server of ours that hands everything on.

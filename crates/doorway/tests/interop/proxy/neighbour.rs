@@ -162,7 +162,7 @@ impl Neighbour {
     pub(crate) fn haproxy(server: &str) -> Self {
         let (folder, port) = (folder(), free_port());
         let config = format!(
-            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 20s\n  timeout server 20s\n\
+            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 3s\n  timeout server 20s\n\
              frontend in\n  bind 127.0.0.1:{port}\n  default_backend out\nbackend out\n  {server}\n"
         );
         folder.write("haproxy.cfg", config);
