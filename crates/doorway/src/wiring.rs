@@ -621,8 +621,8 @@ impl Measured for HttpPart {
         let (http, proxies) = self.0.web_server();
         metrics::http::measure(&http, &self.0.logins, page);
         metrics::proxy::measure(&proxies, page);
-        metrics::cache::measure(&self.0.caches(), page);
         metrics::proxy::measure_forward(self.0.forward.counts(), page);
+        metrics::cache::measure(&self.0.caches(), page);
     }
 
     fn ready(&self) -> Option<(&'static str, bool)> {

@@ -17,8 +17,11 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     let mut has_others = false;
-    let upstreams = http.tables("upstream").iter().filter(|upstream| upstream.is_complete());
-    let upstreams: Vec<&str> = upstreams.map(|upstream| upstream.text("name")).collect();
+    let named = |key: &str| -> Vec<&str> {
+        let complete = http.tables(key).iter().filter(|table| table.is_complete());
+        complete.map(|table| table.text("name")).collect()
+    };
+    let (upstreams, caches) = (named("upstream"), named("cache"));
     for site in http.tables("site") {
         let hosts = site.texts("hosts");
         for host in &hosts {
@@ -48,12 +51,9 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
         }
         has_others |= hosts.is_empty();
         names.extend(hosts);
-        check_site(site, mounts, &upstreams, &mut wrongs);
-        for route in site.tables("route").iter().filter(|route| route.is_complete()) {
-            cache_of(route, http, &mut wrongs);
-        }
+        check_site(site, mounts, (&upstreams, &caches), &mut wrongs);
     }
-    caches(http, &mut wrongs);
+    each_cache(http, &mut wrongs);
     let upstreams = http.tables("upstream");
     for (place, upstream) in upstreams.iter().enumerate().filter(|(_, upstream)| upstream.is_complete()) {
         let name = upstream.text("name");
@@ -76,7 +76,7 @@ pub fn wrongs(http: &Values, mounts: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks the caches.
-fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
+fn each_cache(http: &Values, wrongs: &mut Vec<Wrong>) {
     let caches = http.tables("cache");
     for (place, cache) in caches.iter().enumerate().filter(|(_, cache)| cache.is_complete()) {
         let name = cache.text("name");
@@ -96,21 +96,6 @@ fn caches(http: &Values, wrongs: &mut Vec<Wrong>) {
             wrong(wrongs, cache, "disk_octets_max", what, "give it more, or 0 for none");
         }
     }
-}
-
-/// Checks that the cache of a route is there.
-fn cache_of(route: &Values, http: &Values, wrongs: &mut Vec<Wrong>) {
-    let Some(name) = route.optional("cache", Values::text) else { return };
-    let caches = http.tables("cache").iter().filter(|cache| cache.is_complete());
-    let known: Vec<&str> = caches.map(|cache| cache.text("name")).collect();
-    if known.contains(&name) {
-        return;
-    }
-    let fix = match known.as_slice() {
-        [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
-        known => format!("there is {}", known.join(", ")),
-    };
-    wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
 }
 
 /// Checks a list of addresses of servers.
@@ -136,7 +121,7 @@ fn servers(values: &Values, key: &str, wrongs: &mut Vec<Wrong>) {
 #[must_use]
 pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
-    who(forward, &mut wrongs);
+    users(forward, &mut wrongs);
     let everybody = |cidr: &Cidr| cidr.prefix_bits() == 0;
     let open = forward.cidrs("allow").iter().any(everybody);
     if open && forward.value("auth").is_some() && forward.texts("auth").is_empty() {
@@ -181,7 +166,7 @@ pub fn forward_wrongs(forward: &Values, caches: &[&str]) -> Vec<Wrong> {
 }
 
 /// Checks whom a route hands requests on to.
-fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn proxy(route: &Values, (upstreams, caches): (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     let Some(to) = route.optional("proxy", Values::texts) else {
         for key in ["cache", "buffering"].into_iter().filter(|key| route.at(key).is_some()) {
             wrong(
@@ -194,6 +179,15 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
         }
         return;
     };
+    if let Some(name) = route.optional("cache", Values::text)
+        && !caches.contains(&name)
+    {
+        let fix = match caches {
+            [] => format!("add [[http.cache]] with `name = \"{name}\"`"),
+            known => format!("there is {}", known.join(", ")),
+        };
+        wrong(wrongs, route, "cache", format!("there is no cache called `{name}`"), fix);
+    }
     match to.as_slice() {
         [name] if !ServerAddress::is_meant(name) => {
             if !upstreams.contains(name) {
@@ -209,7 +203,7 @@ fn proxy(route: &Values, upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
     }
 }
 
-fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut Vec<Wrong>) {
+fn check_site(site: &Values, mounts: &[&str], others: (&[&str], &[&str]), wrongs: &mut Vec<Wrong>) {
     if site.bool("write") && site.texts("auth").is_empty() {
         let what = "everybody could store files here";
         wrong(wrongs, site, "write", what, "add `auth = [\"name\"]` to say whose files are taken");
@@ -218,6 +212,7 @@ fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut V
         wrong(wrongs, site, "write", "there is no folder to store files in", "add `root = \"…\"`");
     }
     users(site, wrongs);
+    ways(site, wrongs);
     for (key, other) in [("certificate", "certificate_key"), ("certificate_key", "certificate")] {
         if site.value(key).is_some() && site.value(other).is_none() {
             wrong(wrongs, site, key, format!("`{key}` needs `{other}`"), format!("add `{other} = \"…\"`"));
@@ -254,7 +249,7 @@ fn check_site(site: &Values, mounts: &[&str], upstreams: &[&str], wrongs: &mut V
     }
     for route in site.tables("route").iter().filter(|route| route.is_complete()) {
         check_route(route, mounts, wrongs);
-        proxy(route, upstreams, wrongs);
+        proxy(route, others, wrongs);
     }
 }
 
@@ -262,6 +257,7 @@ fn check_route(route: &Values, mounts: &[&str], wrongs: &mut Vec<Wrong>) {
     pattern(route, wrongs);
     fields(route, wrongs);
     users(route, wrongs);
+    ways(route, wrongs);
     let does = ["root", "redirect", "respond", "mount", "proxy"];
     let written: Vec<&str> = does.into_iter().filter(|key| route.value(key).is_some()).collect();
     if let [first, second, ..] = written.as_slice() {
@@ -320,19 +316,18 @@ fn pattern(values: &Values, wrongs: &mut Vec<Wrong>) {
 }
 
 fn users(values: &Values, wrongs: &mut Vec<Wrong>) {
-    who(values, wrongs);
-    for way in values.optional("login", Values::texts).unwrap_or_default() {
-        if let Err(told) = Demand::read("", &[], &[way]) {
-            wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
-        }
-    }
-}
-
-fn who(values: &Values, wrongs: &mut Vec<Wrong>) {
     for who in values.optional("auth", Values::texts).unwrap_or_default() {
         if let Err(told) = Demand::read("", &[who], &[]) {
             let fix = "write names as `doorway user list` shows them, roles with an @ before them, or \"*\"";
             wrong(wrongs, values, "auth", told.to_string(), fix);
+        }
+    }
+}
+
+fn ways(values: &Values, wrongs: &mut Vec<Wrong>) {
+    for way in values.optional("login", Values::texts).unwrap_or_default() {
+        if let Err(told) = Demand::read("", &[], &[way]) {
+            wrong(wrongs, values, "login", told.to_string(), "write \"basic\", \"bearer\" or \"form\"");
         }
     }
 }
@@ -503,6 +498,8 @@ mod tests {
         check([("site", tables([to("http://10.0.0.5:8080 weight=3")]))], &[]);
         check([("site", tables([to("app")])), ("upstream", tables([upstream("app", "unix:/run/app")]))], &[]);
         check([("site", tables([to("app")]))], &["or add [[http.upstream]]"]);
+        let cached = [path(), ("proxy", texts(["http://a"])), ("cache", text("web"))];
+        check(route(cached), &["no cache called `web`"]);
         check(
             [("site", tables([to("ap")])), ("upstream", tables([upstream("app", "http://a")]))],
             &["there is app"],

@@ -62,7 +62,7 @@ const REFUSALS: &[(&str, &Rule, usize)] = &[
     ("GET /\u{e9} HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET, 5),
     ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
     ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
-    ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
+    ("GET 4tp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
     ("GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
     ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 4),
     ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", &TARGET_FORM, 8),

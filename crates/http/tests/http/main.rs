@@ -16,6 +16,7 @@ mod conduct_storm;
 mod content;
 mod files;
 mod forms;
+mod forward;
 mod h2;
 mod h2_floods;
 mod h2_frames;

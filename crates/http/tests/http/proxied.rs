@@ -51,6 +51,16 @@ struct Scripted {
     world: World,
 }
 
+/// Serves by a script at port 80 and others of this node.
+pub(crate) fn scripted(world: &World, address: &str, ports: &[u16], script: Script, heard: &Heard) {
+    let service = Arc::new(Scripted { script, heard: Arc::clone(heard), world: world.clone() });
+    let mut options = tcp::TcpOptions::new("server", "http", 80);
+    options.limits.idle = Duration::ZERO;
+    for port in ports {
+        tcp::serve(world, format!("{address}:{port}").parse().unwrap(), &options, &service).unwrap();
+    }
+}
+
 impl TcpService for Scripted {
     async fn serve(&self, mut connection: Connection) {
         let stream = &mut connection.stream;
@@ -69,6 +79,9 @@ impl TcpService for Scripted {
             }
             if reply.echoes {
                 let mut piece = vec![0; 1024];
+                if stream.write_all(&std::mem::take(&mut waiting).to_ascii_uppercase()).await.is_err() {
+                    return;
+                }
                 while let Ok(count @ 1..) = stream.read(&mut piece).await {
                     if stream.write_all(&piece[..count].to_ascii_uppercase()).await.is_err() {
                         return;
@@ -136,10 +149,7 @@ pub(crate) fn network(
         let node = sim.node(&format!("server-{place}"), &address);
         sim.link(gate, node, Link::default());
         if let Some(script) = script {
-            let world = sim.world(node);
-            let service = Arc::new(Scripted { script, heard: Arc::clone(heard), world: world.clone() });
-            let options = tcp::TcpOptions::new("server", "http", 80);
-            tcp::serve(&world, format!("{address}:80").parse().unwrap(), &options, &service).unwrap();
+            scripted(&sim.world(node), &address, &[80], script, heard);
         }
         addresses.push(format!("http://{address}"));
     }

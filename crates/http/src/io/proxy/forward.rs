@@ -106,16 +106,16 @@ impl Forward {
                 }
             }
         }
+        if let Some(other) = scheme.as_deref().filter(|scheme| !matches!(*scheme, "http" | "https")) {
+            let why = format!("this proxy fetches http and https; it does not know how to fetch {other}");
+            return told(Status::NOT_IMPLEMENTED, &why);
+        }
         if let Err(why) = self.access.target(&request.host, port, scheme.is_none()) {
             return self.counts.deny(why);
         }
-        match scheme.as_deref() {
+        match scheme {
             None => self.tunnel(&request.host, port).await,
-            Some("http" | "https") => self.plain(request).await,
-            Some(other) => {
-                let why = format!("this proxy fetches http and https; it does not know how to fetch {other}");
-                told(Status::NOT_IMPLEMENTED, &why)
-            }
+            Some(_) => self.plain(request).await,
         }
     }
 
