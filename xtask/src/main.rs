@@ -130,6 +130,7 @@ const HTTP: &[&str] = &[
     "logins::",
     "octets::",
     "proxy::",
+    "proxy_protocol::",
     "python::",
     "wget::",
 ];

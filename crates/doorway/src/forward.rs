@@ -69,7 +69,7 @@ impl ForwardPart {
         mut new: Settings,
         open: impl FnOnce(&TcpOptions, &Arc<Server>) -> Result<Vec<TcpDoor>, Failure>,
     ) -> Result<bool, Failure> {
-        new.web = of_messages(&new.web);
+        new.web = of_messages(&new.web, new.forward.cache.as_deref());
         let mut serving = self.serving();
         if serving.settings.as_ref() == Some(&new) {
             return Ok(false);
@@ -140,15 +140,16 @@ impl ForwardPart {
     }
 }
 
-/// The settings of the web server that are the proxy's too: bounds of messages, the log, and nothing to serve.
-fn of_messages(web: &http::Config) -> http::Config {
+/// The settings of the web server that are the proxy's too: bounds of messages, the log, its cache, and nothing
+/// to serve.
+fn of_messages(web: &http::Config, cache: Option<&str>) -> http::Config {
     http::Config {
         listen: Vec::new(),
         listen_tls: Vec::new(),
         root: None,
         sites: Vec::new(),
         upstreams: Vec::new(),
-        caches: Vec::new(),
+        caches: web.caches.iter().filter(|own| Some(own.name.as_str()) == cache).cloned().collect(),
         cache_octets_max: 0,
         trace: false,
         ..web.clone()

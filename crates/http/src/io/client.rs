@@ -446,6 +446,11 @@ impl UnderWay {
         }
     }
 
+    /// Whether nothing of the response is still to come, as far as that is known.
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Http1(link) if link.is_whole())
+    }
+
     fn remote(&self) -> SocketAddr {
         match self {
             Self::Http1(link) => link.remote(),
@@ -464,6 +469,15 @@ struct Received {
     timer: Option<(Instant, BoxFuture<'static, ()>)>,
 }
 
+impl Received {
+    /// Gives the connection back, for its next request.
+    fn let_go(&mut self) {
+        if let Some(UnderWay::Http1(link)) = self.under_way.take() {
+            self.client.done(*link, &self.peer);
+        }
+    }
+}
+
 impl BodyStream for Received {
     fn poll_piece(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = &mut *self;
@@ -472,12 +486,14 @@ impl BodyStream for Received {
             Poll::Ready(Ok(Some(piece))) => {
                 this.timer = None;
                 this.left = this.left.map(|left| left.saturating_sub(piece.len() as u64));
+                // Who knows the length does not ask for more than that.
+                if under_way.is_whole() {
+                    this.let_go();
+                }
                 Poll::Ready(Some(Ok(piece)))
             }
             Poll::Ready(Ok(None)) => {
-                if let Some(UnderWay::Http1(link)) = this.under_way.take() {
-                    this.client.done(*link, &this.peer);
-                }
+                this.let_go();
                 Poll::Ready(None)
             }
             Poll::Ready(Err(error)) => {

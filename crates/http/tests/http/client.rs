@@ -71,6 +71,25 @@ fn a_connection_is_used_again_and_one_that_ended_is_replaced() {
 }
 
 #[test]
+fn who_reads_as_many_octets_as_were_announced_has_read_to_the_end() {
+    let folder = Folder::new();
+    with(config(Some(&folder.public())), |client, _| async move {
+        let _folder = folder;
+        for reused in [false, true, true] {
+            let answer = client.send(ask("http://web.test/large.bin")).await.unwrap();
+            assert_eq!(answer.timing.reused, reused);
+            let Body::Stream(mut body) = answer.response.body else { panic!("it arrives in pieces") };
+            let mut left = body.octets().unwrap();
+            assert_eq!(left, large().len() as u64);
+            while left > 0 {
+                let piece = std::future::poll_fn(|cx| body.as_mut().poll_piece(cx)).await;
+                left -= piece.unwrap().unwrap().len() as u64;
+            }
+        }
+    });
+}
+
+#[test]
 fn a_server_that_ends_an_idle_connection_is_asked_again() {
     let mut quick = config(None);
     quick.keepalive = Duration::from_secs(5);

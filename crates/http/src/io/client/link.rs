@@ -277,6 +277,11 @@ impl Link {
         }
     }
 
+    /// Whether the response at hand is here to its end.
+    pub(super) const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Takes the end of a response that has no body.
     fn finish(&mut self, inner: &Inner) {
         let mut spans = FieldSpans::default();
