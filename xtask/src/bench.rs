@@ -5,9 +5,9 @@
 //! says little. A run with a wrong or missing answer is void.
 
 mod cost;
-mod dns;
+pub mod dns;
 mod http;
-mod measure;
+pub mod measure;
 mod resolver;
 mod table;
 
@@ -59,7 +59,8 @@ fn build() -> Outcome {
     cargo(&["build", "--quiet", "--profile", "bench", "-p", "doorway", "-p", "doorway-bench"])
 }
 
-fn target() -> PathBuf {
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
 }
 
@@ -70,7 +71,7 @@ fn program(name: &str) -> String {
 }
 
 /// An empty folder for the files of one benchmark.
-fn scratch(name: &str) -> Result<PathBuf, Failed> {
+pub fn scratch(name: &str) -> Result<PathBuf, Failed> {
     let folder = target().join("bench").join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)
@@ -80,7 +81,8 @@ fn scratch(name: &str) -> Result<PathBuf, Failed> {
     std::fs::canonicalize(&folder).map_err(|error| Failed(error.to_string()))
 }
 
-fn write(path: &Path, text: &str) -> Outcome {
+/// Writes a file.
+pub fn write(path: &Path, text: &str) -> Outcome {
     std::fs::write(path, text).map_err(|error| Failed(format!("cannot write {}: {error}", path.display())))
 }
 

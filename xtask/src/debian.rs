@@ -35,6 +35,12 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("h2load", "nghttp2-client"),
     ("ip", "iproute2"),
+    ("/usr/sbin/apache2", "apache2-bin"),
+    ("/usr/bin/gunicorn", "gunicorn"),
+    ("haproxy", "haproxy"),
+    ("npm", "npm"),
+    ("git", "git"),
+    ("/usr/lib/python3/dist-packages/pip", "python3-pip"),
 ];
 
 /// What benchmarks need.
@@ -119,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Packages that every Debian machine has.
-    const EVERYWHERE: [&str; 3] = ["libc-bin", "util-linux", "coreutils"];
+    const EVERYWHERE: [&str; 5] = ["apt", "coreutils", "dpkg", "libc-bin", "util-linux"];
 
     #[test]
     fn every_program_that_a_test_runs_is_installed_for_it() {

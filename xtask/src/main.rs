@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything this repository can do to itself.
 
 mod bench;
+mod conformance;
 mod debian;
 mod run;
 mod spec;
@@ -20,6 +21,7 @@ cargo xtask COMMAND
   sim [ROUNDS]     the simulation tests with ROUNDS fresh seeds (default 20)
   fuzz NAME [SEC]  one fuzz target for SEC seconds (default 60); needs a nightly toolchain and cargo-fuzz
   interop [NAME]   real clients and peers from Debian packages, on loopback; `http` stands for all of HTTP
+  conformance      the cache's dialogues through ours and through those of other people; writes the table of docs
   crash [ROUNDS]   kill -9 under load, ROUNDS times (default 200)
   bench NAME       dns | flood | http | cache | store | idle | slow | build: side by side with the peers
   docs             the generated reference pages
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         ["interop", "http"] => interop(HTTP),
         ["interop", name] => interop(&[name]),
         ["replay", ref files @ ..] => replay(files),
+        ["conformance"] => conformance::conformance(),
         ["crash"] => crash("200"),
         ["crash", rounds] => crash(rounds),
         ["bench", name] => bench::bench(name),
@@ -88,6 +91,9 @@ fn test() -> Outcome {
     run::step("interop", || {
         run::cargo_test(&["test", "-p", "doorway", "--test", "interop"], &[], &mut counts)
     })?;
+    run::step("conformance", || {
+        run::cargo_test(&["test", "-p", "doorway", "--test", "conformance"], &[], &mut counts)
+    })?;
     run::step("crash smoke", || {
         let rounds = [("DOORWAY_CRASH_ROUNDS", "10")];
         run::cargo_test(&["test", "-p", "doorway", "--test", "crash"], &rounds, &mut counts)
@@ -124,6 +130,7 @@ const HTTP: &[&str] = &[
     "logins::",
     "octets::",
     "proxy::",
+    "proxy_protocol::",
     "python::",
     "wget::",
 ];

@@ -222,12 +222,12 @@ impl Services {
         let forward = ForwardConfig::read(config.section("http.forward"));
         let listen = forward.listen.clone();
         let settings = Settings { forward, web: http_config(config), limits, proxies };
-        let (_, proxies) = self.web_server();
+        let name = Arc::clone(self.parts().proxies.name());
         let around = Surroundings {
             world: &self.world,
             names: Arc::clone(&self.names) as Arc<dyn Resolve>,
             logins: &self.logins,
-            name: Arc::clone(proxies.name()),
+            name,
             caching: Some(caching(&self.world, &self.caches(), Targets::Clients)),
         };
         let changed = self.forward.set(&around, settings, |options, server| {
@@ -477,21 +477,21 @@ fn caches(
     opened.map_err(|error| Failure::new(error.to_string()))
 }
 
-/// Puts caches in front of whom others ask.
+/// What routes of the web server can name.
+fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
+    let caching = caching(world, caches, Targets::Origin);
+    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(caching)
+}
+
+/// Puts caches in front of whom somebody asks.
 fn caching(world: &World, caches: &Caches, targets: Targets) -> Arc<http::Caching> {
     let (world, caches) = (world.clone(), caches.clone());
-    Arc::new(move |name: &str, origin| {
+    Arc::new(move |name, origin| {
         let cache = caches.find(name)?;
         let policy = Policy::of(cache.config(), targets);
         let conductor = Conductor::new(&world, Arc::clone(cache), policy.clone(), origin);
         Some((Arc::clone(cache), policy, Arc::new(conductor) as Arc<dyn Handler>))
     })
-}
-
-/// What routes of the web server can name.
-fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
-    let caching = caching(world, caches, Targets::Origin);
-    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(caching)
 }
 
 fn sites(config: &http::Config, handlers: &http::Handlers) -> Result<http::Sites, Failure> {

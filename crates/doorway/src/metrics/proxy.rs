@@ -11,6 +11,8 @@ use super::Page;
 pub(crate) fn measure(proxies: &Proxies, page: &mut Page) {
     for upstream in proxies.upstreams() {
         let name = upstream.config().name.as_str();
+        let (opened, help) = (upstream.connections_opened(), "Connections opened to an upstream's servers.");
+        page.counter("doorway_proxy_connections_opened", help, &[("upstream", name)], opened);
         for row in upstream.rows() {
             let (labels, counts) = ([("upstream", name), ("server", row.name.as_str())], row.counts);
             let up = f64::from(u8::from(row.up));

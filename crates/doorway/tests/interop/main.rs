@@ -24,6 +24,7 @@ mod octets;
 mod openssl;
 mod programs;
 mod proxy;
+mod proxy_protocol;
 mod python;
 mod questions;
 #[path = "../../../http/tests/http/refusal_table.rs"]

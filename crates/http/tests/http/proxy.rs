@@ -299,3 +299,20 @@ fn a_websocket_goes_through_and_each_side_ends_on_its_own() {
     );
     assert!(answer.ends_with("\r\n\r\nhi HELLO THEREBYE"), "{answer}");
 }
+
+#[test]
+fn a_connection_to_a_server_carries_one_request_after_the_other() {
+    let heard = Heard::default();
+    let opened = Arc::new(Mutex::new(0));
+    let Network { mut sim, client, proxies, .. } = network(vec![always(Reply::ok("x"))], &heard, |_| {});
+    let world = sim.world(client);
+    let count = Arc::clone(&opened);
+    sim.run(client, async move {
+        for _ in 0..5 {
+            talk(&world, get("/").as_bytes()).await;
+        }
+        *count.lock().unwrap() = proxies.upstreams().next().unwrap().connections_opened();
+    })
+    .unwrap();
+    assert_eq!((heard.lock().unwrap().len(), *opened.lock().unwrap()), (5, 1));
+}

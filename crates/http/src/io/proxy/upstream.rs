@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use doorway_net::World;
@@ -27,6 +28,8 @@ pub struct Upstream {
     config: UpstreamConfig,
     client: Client,
     servers: Arc<Servers>,
+    /// Connections that were opened.
+    opened: AtomicU64,
 }
 
 impl fmt::Debug for Upstream {
@@ -118,7 +121,13 @@ impl Upstream {
             ..Settings::default()
         };
         let client = Client::new(world, Arc::clone(resolver), tls, settings);
-        let upstream = Arc::new(Self { world: world.clone(), config: config.clone(), client, servers });
+        let upstream = Arc::new(Self {
+            world: world.clone(),
+            config: config.clone(),
+            client,
+            servers,
+            opened: AtomicU64::new(0),
+        });
         if let Some(health) = &config.health {
             checks::start(world, &upstream, health);
         }
@@ -135,6 +144,12 @@ impl Upstream {
     #[must_use]
     pub fn rows(&self) -> Vec<ServerRow> {
         self.servers.rows()
+    }
+
+    /// Connections that were opened to its servers so far.
+    #[must_use]
+    pub fn connections_opened(&self) -> u64 {
+        self.opened.load(Relaxed)
     }
 
     pub(super) const fn world(&self) -> &World {
@@ -199,6 +214,7 @@ impl Upstream {
             tried.push(busy.place());
             let error = match self.client.send(self.request(asked, &busy)).await {
                 Ok(answer) => {
+                    self.opened.fetch_add(u64::from(!answer.timing.reused), Relaxed);
                     busy.answered(answer.response.status, answer.timing.wait);
                     return Ok((answer, busy));
                 }
