@@ -60,12 +60,12 @@ async fn fetch(cache: &Arc<Cache>, world: &World, target: u64, slowly: bool) {
         Turn::Alone => return,
     };
     let whole = content(target, octets(target));
-    let stored = stored(world, &[("Surrogate-Key", if target % 2 == 0 { "even" } else { "odd" })]);
+    let stored = stored(world, &[("Surrogate-Key", if target.is_multiple_of(2) { "even" } else { "odd" })]);
     if !slowly {
         let _ = lead.keep(stored, whole);
         return;
     }
-    let announced = (target % 3 == 0).then_some(whole.len() as u64);
+    let announced = target.is_multiple_of(3).then_some(whole.len() as u64);
     let Ok(mut filling) = lead.begin(stored, announced) else { return };
     for part in 0..whole.len().div_ceil(50_000) {
         let part = whole.slice(part * 50_000..whole.len().min((part + 1) * 50_000));
