@@ -147,7 +147,7 @@ fn the_next_one_asks_when_one_fails_and_nobody_after_the_second() {
     assert!(poll(&mut waiting[5]).is_none());
     let Some(Outcome::Lead(second)) = poll(&mut waiting[0]) else { panic!("the first waits on") };
     assert!(waiting[1..].iter_mut().all(|wait| poll(wait).is_none()));
-    drop(second);
+    second.failed();
     assert!(waiting[1..].iter_mut().all(|wait| matches!(poll(wait), Some(Outcome::Failed))));
     lead(&cache, &url(1)).failed();
     assert_eq!(cache.counts().turns, 0);
