@@ -11,7 +11,7 @@
 //! ```
 //!
 //! An answer's status may be followed by words: `chunked`, `trailer`, `short` (ends before its length), `slow`,
-//! `slower`, `early` (103 before it). `fails` closes the connection. A 304 to a request without conditions is sent as
+//! `slower`, `early` (103 before it). `fails` closes the connection, each time. A 304 to a request without conditions is sent as
 //! the last 200 with the fields of the 304. An expectation's status (or `any`, or `5xx`) is
 //! followed by what the origin was asked: `hit` nothing, `asked` something, `valid` a conditional request, `once`
 //! exactly one request for all, `taken` something, unless the cache refuses the request, which ends the case;
