@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// Packages that every Debian machine has.
-    const EVERYWHERE: [&str; 5] = ["apt", "coreutils", "dpkg", "libc-bin", "util-linux"];
+    const EVERYWHERE: [&str; 6] = ["apt", "coreutils", "dpkg", "libc-bin", "tar", "util-linux"];
 
     #[test]
     fn every_program_that_a_test_runs_is_installed_for_it() {

@@ -222,12 +222,13 @@ impl Services {
         let forward = ForwardConfig::read(config.section("http.forward"));
         let listen = forward.listen.clone();
         let settings = Settings { forward, web: http_config(config), limits, proxies };
+        let name = Arc::clone(self.parts().proxies.name());
         let around = Surroundings {
             world: &self.world,
             names: Arc::clone(&self.names) as Arc<dyn Resolve>,
             logins: &self.logins,
-            name: Arc::clone(self.parts().proxies.name()),
-            caching: None,
+            name,
+            caching: Some(caching(&self.world, &self.caches(), Targets::Clients)),
         };
         let changed = self.forward.set(&around, settings, |options, server| {
             let addresses = listen.iter().flat_map(|listen| self.world.addresses(listen));
@@ -478,14 +479,19 @@ fn caches(
 
 /// What routes of the web server can name.
 fn handlers(world: &World, logins: &Logins, proxies: &Arc<Proxies>, caches: &Caches) -> http::Handlers {
+    let caching = caching(world, caches, Targets::Origin);
+    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(caching)
+}
+
+/// Puts caches in front of whom somebody asks.
+fn caching(world: &World, caches: &Caches, targets: Targets) -> Arc<http::Caching> {
     let (world, caches) = (world.clone(), caches.clone());
-    let caching = move |name: &str, origin| {
+    Arc::new(move |name, origin| {
         let cache = caches.find(name)?;
-        let policy = Policy::of(cache.config(), Targets::Origin);
+        let policy = Policy::of(cache.config(), targets);
         let conductor = Conductor::new(&world, Arc::clone(cache), policy.clone(), origin);
         Some((Arc::clone(cache), policy, Arc::new(conductor) as Arc<dyn Handler>))
-    };
-    logins.handlers().with_proxies(Arc::clone(proxies)).with_caching(Arc::new(caching))
+    })
 }
 
 fn sites(config: &http::Config, handlers: &http::Handlers) -> Result<http::Sites, Failure> {

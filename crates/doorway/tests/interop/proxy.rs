@@ -5,4 +5,5 @@ mod behind;
 mod forward;
 mod in_front;
 mod neighbour;
+mod packages;
 mod websocket;

@@ -99,14 +99,7 @@ impl fmt::Display for CacheStatus<'_> {
         }
         if let Some(key) = self.key {
             f.write_str("; key=\"")?;
-            // RFC 9651 §3.3.3: these two are escaped, and nothing but visible ASCII can stand in a string.
-            for letter in key.chars() {
-                match letter {
-                    '"' | '\\' => write!(f, "\\{letter}")?,
-                    ' '..='~' => write!(f, "{letter}")?,
-                    _ => f.write_str("?")?,
-                }
-            }
+            write_string(f, key)?;
             f.write_str("\"")?;
         }
         match self.detail {
@@ -114,6 +107,24 @@ impl fmt::Display for CacheStatus<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Writes what stands between the quotes of a string (RFC 9651 §3.3.3): two letters are escaped, and nothing but
+/// visible ASCII can stand there.
+fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let is_plain = |letter: char| matches!(letter, ' '..='~') && letter != '"' && letter != '\\';
+    let mut rest = text;
+    while let Some(at) = rest.find(|letter| !is_plain(letter)) {
+        let (plain, other) = rest.split_at(at);
+        f.write_str(plain)?;
+        let mut letters = other.chars();
+        match letters.next() {
+            Some(letter @ ('"' | '\\')) => write!(f, "\\{letter}")?,
+            _ => f.write_str("?")?,
+        }
+        rest = letters.as_str();
+    }
+    f.write_str(rest)
 }
 
 #[cfg(test)]

@@ -297,6 +297,12 @@ impl Cache {
         swept
     }
 
+    /// The same beside the workers, for whoever does not wait for it.
+    pub fn sweep_beside(self: &Arc<Self>) {
+        let cache = Arc::clone(self);
+        self.tiers.world.spawn_background("http", async move { _ = cache.sweep().await });
+    }
+
     /// The host with this name, which counts how requests were answered.
     #[must_use]
     pub fn host(&self, name: &str) -> Arc<Host> {

@@ -8,6 +8,7 @@ mod cache_disk;
 mod cache_memory;
 mod cache_purges;
 mod cache_support;
+mod cache_threads;
 mod cached;
 mod client;
 mod client_h2;

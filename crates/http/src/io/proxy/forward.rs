@@ -115,7 +115,11 @@ impl Forward {
         }
         match scheme {
             None => self.tunnel(&request.host, port).await,
-            Some(_) => self.plain(request).await,
+            Some(scheme) => {
+                // A cache goes by what is asked for, not by how the client came here.
+                request.secure = scheme == "https";
+                self.plain(request).await
+            }
         }
     }
 
