@@ -41,12 +41,12 @@ const OURS: &[(&str, &str)] = &[
          `no-store` and `only-if-cached` always count.",
     ),
     (
-        "validates-without-lifetime and other 304 without a validator",
+        "a 304 without a validator",
         "A 304 that names no validator is taken to be about what was asked for, since a server that leaves it out is \
          common and can mean nothing else.",
     ),
     (
-        "set-cookie-needs-leave",
+        "responses with Set-Cookie",
         "A response that sets a cookie is kept only where the origin speaks of shared caches (`public`, `s-maxage`, \
          a targeted field); the standard would allow more.",
     ),
@@ -139,9 +139,8 @@ fn page(columns: &[(String, Vec<Played>)]) -> String {
         let failed =
             played.iter().filter(|played| !played.wrong.is_empty() && played.case.kind != Kind::Optional);
         for Played { case, .. } in failed {
-            let plain = case.id.trim_end_matches(|letter: char| letter == '-' || letter.is_ascii_digit());
             let says = case.says.split(": ").next().unwrap_or(&case.says);
-            groups.entry((&case.section, case.kind, plain)).or_insert((0, says)).0 += 1;
+            groups.entry((&case.section, case.kind, &case.group)).or_insert((0, says)).0 += 1;
         }
         if groups.is_empty() {
             page.push_str("Nowhere.\n");
@@ -165,7 +164,10 @@ with no more settings than it takes to cache in front of one origin, and writes 
 
 Each cell has three numbers: required · recommended · optional; one where all went as they should, else how many of how
 many. A cache that keeps less than it may passes what forbids and fails what is optional. The page counts dialogues, not
-importance, and the dialogues were written here: whoever thinks one wrong finds its section beside it.
+importance, and the dialogues were written here: whoever thinks one wrong finds its section beside it. Some of what
+is otherwise is a setting that can be had: Varnish uses stale content for 10 s (`default_grace`) and keeps for 120 s
+what says nothing (`default_ttl`); nginx validates only with `proxy_cache_revalidate on`; Traffic Server answers from what
+is stale when its origin is down (`proxy.config.http.cache.max_stale_age`).
 
 ";
 

@@ -1,5 +1,7 @@
 //! What can be asked of the caches of the web server, with the answer in JSON.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use doorway_base::Instant;
@@ -99,16 +101,7 @@ impl Caching {
                 Ok(json!({ "url": url, "objects": objects }))
             }
             Self::Purge { cache, purge } => run_purge(caches, cache.as_deref(), purge).await,
-            Self::Warm { urls } => {
-                let mut told = Vec::new();
-                for url in urls {
-                    told.push(match fetch(server, url).await {
-                        Ok(fetched) => fetched,
-                        Err(failure) => json!({ "url": url, "failure": failure.what }),
-                    });
-                }
-                Ok(json!({ "urls": told }))
-            }
+            Self::Warm { urls } => Ok(json!({ "urls": fetch_all(server, urls).await })),
         }
     }
 }
@@ -200,6 +193,24 @@ async fn run_purge(caches: &Caches, name: Option<&str>, purge: &Purge) -> Result
         to_validate += swept.to_validate + marked;
     }
     Ok(json!({ "forgotten": forgotten, "to_validate": to_validate }))
+}
+
+// Four at a time.
+async fn fetch_all(server: &Server, urls: &[String]) -> Vec<Value> {
+    let told: Vec<_> = urls.iter().map(|_| OnceLock::new()).collect();
+    let next = AtomicUsize::new(0);
+    let lane = async || {
+        while let Some((url, told)) = {
+            let place = next.fetch_add(1, Relaxed);
+            urls.get(place).zip(told.get(place))
+        } {
+            let fetched = fetch(server, url).await;
+            let fetched = fetched.unwrap_or_else(|failure| json!({ "url": url, "failure": failure.what }));
+            let _ = told.set(fetched);
+        }
+    };
+    tokio::join!(lane(), lane(), lane(), lane());
+    told.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 async fn fetch(server: &Server, url: &str) -> Result<Value, Failure> {

@@ -18,6 +18,7 @@
 //! | `storable.rs` | [`store`]: what may be kept, and what of it |
 //! | `validation.rs` | what is asked about it, and what the answer changes |
 //! | `selection.rs` | what of it answers a request with conditions or ranges |
+//! | `slices.rs` | long contents in slices, for ranges far on |
 //! | `invalidation.rs` | what a change makes useless |
 //! | `status.rs` | [`CacheStatus`]: what is told about it |
 //! | `purges.rs` | [`purges`]: such orders, as they are carried out |
@@ -43,6 +44,7 @@ pub mod record;
 mod request;
 mod reuse;
 pub mod selection;
+pub mod slices;
 pub mod stale;
 mod status;
 mod storable;

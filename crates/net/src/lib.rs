@@ -63,6 +63,7 @@ pub mod door;
 pub mod echo;
 pub mod entropy;
 mod error;
+mod fields;
 pub mod ground;
 mod informational;
 pub mod limits;

@@ -2,7 +2,6 @@
 //! control socket, a tracker and DNS over HTTPS are [`Handler`]s; whoever needs the web as a client
 //! is given a [`Fetch`]. Neither side knows the HTTP engine.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,61 +11,11 @@ use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 
+pub use crate::fields::Fields;
 pub use crate::informational::Informational;
 
 use crate::ground::BoxFuture;
 use crate::stream::Stream;
-
-/// Field lines of a message, in order. Names are compared without regard to case (RFC 9110 §5.1); values are
-/// octets, which need not be text (§5.5), so that whoever hands them on changes nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Fields(Vec<(String, Vec<u8>)>);
-
-impl Fields {
-    /// No fields.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Adds a field line after the others.
-    pub fn add(&mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) {
-        self.0.push((name.into(), value.into()));
-    }
-
-    /// The value of the first line with this name; `None` too when it is not text in UTF-8.
-    #[must_use]
-    pub fn first(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        str::from_utf8(value).ok()
-    }
-
-    /// The values of all lines with this name, in order.
-    pub fn all<'f, 'n>(&'f self, name: &'n str) -> impl Iterator<Item = &'f [u8]> + use<'f, 'n> {
-        self.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// Every line, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
-    }
-
-    /// Every line as text, for people: what is not UTF-8 is shown as U+FFFD.
-    pub fn texts(&self) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-        self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))
-    }
-
-    /// Keeps the lines of which `keep` says so.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str, &[u8]) -> bool) {
-        self.0.retain(|(name, value)| keep(name, value));
-    }
-}
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.texts()).finish()
-    }
-}
 
 /// A body that arrives or leaves in pieces.
 pub trait BodyStream: Send {

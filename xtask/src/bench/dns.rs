@@ -133,7 +133,7 @@ pub fn version(line: &[&str]) -> String {
     let said = std::process::Command::new(line[0]).args(&line[1..]).output().ok();
     let said = said.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_default();
     String::from_utf8_lossy(&said)
-        .split(|c: char| c.is_whitespace() || c == '/' || c == ',')
+        .split(|c: char| c.is_whitespace() || c == '/' || c == ',' || c == '-')
         .map(|word| word.trim_start_matches('v'))
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
         .unwrap_or("")

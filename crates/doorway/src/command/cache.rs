@@ -85,7 +85,7 @@ fn summary(cache: &Value, screen: &mut Screen) {
     line("requests", format!("{}, {} under way", share(all), cache["fetching"]));
     line(
         "saved",
-        format!("{} octets and {} of waiting", octets(&all["cache_octets"]), span(&all["saved_seconds"])),
+        format!("{} octets and {} of waiting", octets(&all["cache_octets"]), waiting(&all["saved_seconds"])),
     );
 }
 
@@ -120,12 +120,18 @@ fn hosts(cache: &Value, screen: &mut Screen) {
             percent(hits, hits + asked),
             octets(&host["cache_octets"]),
             octets(&host["origin_octets"]),
-            span(&host["saved_seconds"]),
+            waiting(&host["saved_seconds"]),
         ]);
     }
     if any {
         screen.table(&table);
     }
+}
+
+// Short spans with a tenth of a second.
+fn waiting(seconds: &Value) -> String {
+    let short = seconds.as_f64().filter(|seconds| *seconds < 60.0);
+    short.map_or_else(|| span(seconds), |seconds| format!("{seconds:.1}s"))
 }
 
 fn number(value: &Value) -> u64 {
@@ -192,7 +198,8 @@ fn purge(client: &Client, args: WebPurgeArgs, screen: &mut Screen) -> Result<Exi
         } else {
             ("forgotten", &answer["forgotten"])
         };
-        screen.line(format!("{GREEN}{word}{PLAIN}  {count} responses"));
+        let noun = if *count == 1 { "response" } else { "responses" };
+        screen.line(format!("{GREEN}{word}{PLAIN}  {count} {noun}"));
     }
     Ok(Exit::Done)
 }

@@ -11,6 +11,7 @@
 #[path = "../interop/dialogue.rs"]
 #[allow(dead_code, reason = "more is needed to speak to a server than to see that it is there")]
 mod dialogue;
+mod fills;
 #[path = "../interop/folder.rs"]
 #[allow(dead_code, reason = "here, the server alone uses its folder")]
 mod folder;
@@ -37,6 +38,7 @@ use rustix::process::Signal;
 
 use dialogue::Dialogue;
 use doorway_base::Random;
+use fills::{Fills, Origin};
 use ledger::Ledger;
 use load::Load;
 use questions::{NOERROR, Questions};
@@ -221,6 +223,44 @@ fn a_file_that_is_stored_is_the_old_one_or_the_new_one_after_kill_9_and_never_ha
     assert!(!left.iter().any(unfinished), "SEED={seed}: {left:?}");
     println!("{acknowledged} versions were stored in {rounds} rounds");
     assert!(acknowledged > 0, "SEED={seed}: nothing was stored");
+}
+
+#[test]
+fn a_cache_never_serves_torn_content_and_never_what_was_purged_after_kill_9() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let origin = Origin::start();
+    let route = format!("{{ path = \"/\", proxy = [\"http://{}\"], cache = \"web\" }}", origin.address);
+    // Little memory, so that most lies on disk alone; little disk, so that segments go.
+    let mut setup =
+        Setup::new().key("http.site", &format!("[{{ hosts = [\"kept.example\"], route = [{route}] }}]")).key(
+            "http.cache",
+            "[{ name = \"web\", memory_octets_max = \"4MiB\", disk_octets_max = \"256MiB\" }]",
+        );
+    let (mut answers, mut survivors) = (0, 0);
+    for round in 0..rounds {
+        let server = setup.start();
+        let load = Fills::start(server.http(), &mut random);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        let (purged, version) = (random.below(fills::TARGETS), origin.next_version());
+        let url = format!("http://kept.example/{purged}");
+        server.doorway(&["cache", "purge", "--url", &url]).done();
+        std::thread::sleep(Duration::from_millis(random.below(most - least)));
+        setup = server.kill();
+        answers += load.finish();
+        let server = setup.start();
+        let kept = fills::kept(server.http());
+        survivors += kept.len();
+        let back = kept.get(&purged).is_some_and(|kept| *kept < version);
+        assert!(!back, "SEED={seed}, round {round}: {url} is back after its purge");
+        setup = server.kill();
+    }
+    println!("{answers} answers in {rounds} rounds; {survivors} responses were found whole after the kills");
+    assert!(survivors > rounds, "SEED={seed}: hardly anything was kept");
 }
 
 /// The value of Authorization for a name and a password (RFC 7617).

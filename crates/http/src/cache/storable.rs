@@ -4,7 +4,8 @@
 //! in so many words that a shared cache may have it, since most that set cookies mean one person. And what
 //! could never be used, having neither a lifetime nor a validator, is not stored.
 //!
-//! Parts (206) are not stored; a whole answers all ranges. That content is whole is for the store to see
+//! Parts (206) are not stored as they come; a whole answers all ranges, and slices (`slices.rs`) those of what is
+//! too long to be whole. That content is whole is for the store to see
 //! (RFC 9111 §3.3).
 
 use doorway_base::UnixTime;

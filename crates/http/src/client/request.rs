@@ -45,16 +45,19 @@ pub fn is_own_field(name: &str) -> bool {
     OWN_FIELDS.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
+/// Room for the head of a usual request.
+const HEAD_OCTETS_USUAL: usize = 1024;
+
 /// Checks a method and fields.
 ///
 /// # Errors
 /// [`Unwritable`] for the first that cannot go on the wire.
-pub fn check(method: &str, fields: &[(&str, &[u8])]) -> Result<(), Unwritable> {
+pub fn check<'f>(method: &str, fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<(), Unwritable> {
     let is_token = |text: &str| !text.is_empty() && scan::token_end(text.as_bytes(), 0) == text.len();
     if !is_token(method) {
         return Err(Unwritable::Method);
     }
-    for &(name, value) in fields {
+    for (name, value) in fields {
         if !is_token(name) || scan::value_end(value, 0) < value.len() {
             return Err(Unwritable::Field(name.to_owned()));
         }
@@ -85,15 +88,16 @@ pub struct Line<'l> {
 ///
 /// # Errors
 /// [`Unwritable`], and nothing is appended.
-pub fn write_head(
+pub fn write_head<'f>(
     out: &mut Vec<u8>,
     line: &Line<'_>,
-    fields: &[(&str, &[u8])],
+    fields: impl Iterator<Item = (&'f str, &'f [u8])> + Clone,
     content: Content,
 ) -> Result<(), Unwritable> {
     let &Line { method, url, absolute, minor, last, upgrade } = line;
-    check(method, fields)?;
-    check(method, &[("Upgrade", upgrade.unwrap_or_default().as_bytes())])?;
+    check(method, fields.clone())?;
+    check(method, std::iter::once(("Upgrade", upgrade.unwrap_or_default().as_bytes())))?;
+    out.reserve(HEAD_OCTETS_USUAL);
     let target = if absolute {
         format!("{}://{}{}", url.scheme, url.authority(), url.target())
     } else if Method::parse(method.as_bytes()) == Method::Connect {
@@ -103,7 +107,7 @@ pub fn write_head(
     };
     let head = format!("{method} {target} HTTP/1.{minor}\r\nHost: {}\r\n", url.authority());
     out.extend_from_slice(head.as_bytes());
-    for &(name, value) in fields.iter().filter(|(name, _)| !is_own_field(name)) {
+    for (name, value) in fields.filter(|(name, _)| !is_own_field(name)) {
         [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
     }
     let mut line = |text: &str| out.extend_from_slice(text.as_bytes());
@@ -190,7 +194,7 @@ mod tests {
         let url = Url::parse(url).unwrap();
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let line = Line { method, url: &url, absolute: false, minor: 1, last: false, upgrade: None };
-        write_head(&mut out, &line, &fields, content)?;
+        write_head(&mut out, &line, fields.into_iter(), content)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

@@ -34,7 +34,7 @@ pub(super) const CACHE_KEYS: &[Key] = &[
         name: "objects_max",
         kind: Kind::Integer { min: 1024, max: 1 << 28, unit: "objects" },
         default: Preset::Integer(4_000_000),
-        help: "Responses that are kept; each takes about 100 octets of memory, even if it lies on disk.",
+        help: "Responses that are kept; each takes about 300 octets of memory, even if it lies on disk.",
     },
     Key {
         name: "host_octets_max",

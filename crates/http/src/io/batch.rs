@@ -10,7 +10,7 @@ use std::sync::Arc;
 use doorway_base::trace::{Direction, EventId};
 use doorway_base::{Instant, Random};
 use doorway_net::tcp::Watching;
-use doorway_net::web::{Fields, Handler, Request};
+use doorway_net::web::{Handler, Request};
 
 use super::access_log::Lines;
 use super::body::FileStream;
@@ -454,10 +454,6 @@ impl Desk<'_> {
         let remote = self.watching.pulse().ends().remote;
         let told = self.lines.format.map(|_| Told::new(head, remote.ip(), user.clone()));
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        let mut fields = Fields::new();
-        for (name, value) in head.fields.iter() {
-            fields.add(text(name), value);
-        }
         let request = Request {
             method: text(head.method_name),
             target: text(head.target_octets),
@@ -470,7 +466,7 @@ impl Desk<'_> {
             query: head.target.resource().and_then(|resource| resource.query).map(text),
             host: text(head.host_name()),
             port: head.port(),
-            fields,
+            fields: head.fields.iter().collect(),
             body: doorway_net::web::Body::Empty,
             remote,
             secure: false,

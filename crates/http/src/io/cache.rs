@@ -56,6 +56,7 @@ use self::disk::{DiskTier, Job};
 use self::index::Index;
 use self::tiers::Tiers;
 use crate::cache::purges::Target;
+use crate::cache::slices::head_key;
 use crate::cache::{Key, Purge, PurgeWhat, Stored, host};
 use crate::config::CacheConfig;
 use crate::error::Error;
@@ -222,14 +223,18 @@ impl Cache {
     /// Forgets everything about a target, as after an unsafe request (RFC 9111 §4.4), also what is on its way
     /// now. Returns how many responses there were.
     pub fn invalidate(&self, key: &Key) -> usize {
-        let name = self.tiers.names().of(key.as_str());
-        let order = self.tiers.give_order(false, Target::Url(name));
-        let gone = self.tiers.index.change(name, |entries| entries.take(|_| true));
-        let count = gone.len();
-        let on_disk = gone.iter().any(|entry| entry.place.is_some());
-        self.tiers.bury(gone.into_iter().map(|entry| (name, entry)), false);
-        if on_disk {
-            self.tiers.leave(Job::Order(order, None));
+        let mut count = 0;
+        // What is said about its slices goes too, without which nobody finds them.
+        for key in [key, &head_key(key)] {
+            let name = self.tiers.names().of(key.as_str());
+            let order = self.tiers.give_order(false, Target::Url(name));
+            let gone = self.tiers.index.change(name, |entries| entries.take(|_| true));
+            count += gone.len();
+            let on_disk = gone.iter().any(|entry| entry.place.is_some());
+            self.tiers.bury(gone.into_iter().map(|entry| (name, entry)), false);
+            if on_disk {
+                self.tiers.leave(Job::Order(order, None));
+            }
         }
         count
     }
@@ -252,6 +257,10 @@ impl Cache {
         let order = self.tiers.give_order(purge.soft, target);
         if let PurgeWhat::Url(key) = &purge.what {
             self.purge_url(names.of(key.as_str()), purge.soft);
+            let slices = names.of(head_key(key).as_str());
+            let order = self.tiers.give_order(purge.soft, Target::Url(slices));
+            self.purge_url(slices, purge.soft);
+            self.tiers.leave(Job::Order(order, None));
         }
         let Some(_) = self.tiers.disk() else { return Ok(()) };
         let (promise, durable) = oneshot::channel();
@@ -286,6 +295,12 @@ impl Cache {
             }
         }
         swept
+    }
+
+    /// The same beside the workers, for whoever does not wait for it.
+    pub fn sweep_beside(self: &Arc<Self>) {
+        let cache = Arc::clone(self);
+        self.tiers.world.spawn_background("http", async move { _ = cache.sweep().await });
     }
 
     /// The host with this name, which counts how requests were answered.

@@ -214,6 +214,32 @@ fn a_full_disk_leaves_the_memory_alone_and_is_tried_again() {
 }
 
 #[test]
+fn a_disk_that_others_fill_gets_its_room_back() {
+    let mut place = Place::new(DISK);
+    let cache = place.open();
+    let disk = place.disk.clone();
+    for number in 0..500 {
+        keep(&cache, &place.world, number, 50_000).unwrap();
+    }
+    let before = cache.counts().disk.unwrap();
+    assert!(before.segments > 5 && before.alarm.is_none());
+    // 10 MiB less than what is to stay free, and then nothing at all.
+    disk.set_capacity(before.octets + (512 << 20) - (10 << 20) + SEGMENT_OCTETS);
+    for number in 500..700 {
+        keep(&cache, &place.world, number, 50_000).unwrap();
+    }
+    let after = cache.counts().disk.unwrap();
+    assert!(after.octets + (8 << 20) <= before.octets && after.alarm.is_none(), "{before:?} {after:?}");
+    disk.set_capacity(after.octets + (100 << 20));
+    for number in 700..900 {
+        keep(&cache, &place.world, number, 50_000).unwrap();
+    }
+    let last = cache.counts().disk.unwrap();
+    assert!(last.segments <= 1 && last.alarm.unwrap().contains("512 MiB"));
+    place.run(async move { assert!(look(&cache, 899, 50_000).await.is_some()) });
+}
+
+#[test]
 fn a_long_content_that_the_disk_stops_taking_still_reaches_its_readers() {
     let mut place = Place::new(DISK);
     let cache = place.open();

@@ -11,9 +11,11 @@
 //! ```
 //!
 //! An answer's status may be followed by words: `chunked`, `trailer`, `short` (ends before its length), `slow`,
-//! `early` (103 before it). `fails` closes the connection. An expectation's status (or `any`) is followed by what
-//! the origin was asked: `hit` nothing, `asked` something, `valid` a conditional request, `plain` one without
-//! conditions, `once` exactly one request for all. `C*5:` asks five times at once. `B:` in place of `O:` expects
+//! `slower`, `early` (103 before it). `fails` closes the connection, each time. A 304 to a request without conditions is sent as
+//! the last 200 with the fields of the 304. An expectation's status (or `any`, or `5xx`) is
+//! followed by what the origin was asked: `hit` nothing, `asked` something, `valid` a conditional request, `once`
+//! exactly one request for all, `taken` something, unless the cache refuses the request, which ends the case;
+//! `question` a conditional request, without which the case ends. `C*5:` asks five times at once. `B:` in place of `O:` expects
 //! the request within two seconds after the answer.
 
 /// How much a standard demands something.
@@ -45,6 +47,8 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct Case {
     pub id: String,
+    /// The same for all that differ in one value.
+    pub group: String,
     pub kind: Kind,
     /// Such as `RFC 9111 §4.1`.
     pub section: String,
@@ -164,6 +168,7 @@ fn case(lines: &[String], value: Option<(usize, &str)>) -> Case {
     let mut head = lines[0].trim_start_matches("== ").split(" | ").map(str::trim);
     let mut part = || head.next().unwrap_or_else(|| panic!("{} has four parts", lines[0])).to_owned();
     let (mut id, kind, section, mut says) = (part(), part(), part(), part());
+    let group = id.clone();
     if let Some((number, value)) = value {
         id.push_str(&format!("-{number}"));
         says.push_str(&format!(": {value}"));
@@ -200,7 +205,7 @@ fn case(lines: &[String], value: Option<(usize, &str)>) -> Case {
         }
     }
     assert!(steps.iter().all(|step| !step.expected.words.is_empty()), "every request of {id} has its S:");
-    Case { id, kind, section, says, steps }
+    Case { id, group, kind, section, says, steps }
 }
 
 impl Step {

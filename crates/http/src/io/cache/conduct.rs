@@ -9,11 +9,13 @@
 //! | --- | --- |
 //! | `ask.rs` | [`Ask`]: a request and what a cache makes of it |
 //! | `origin.rs` | requests to the origin, and what becomes of its responses |
+//! | `slices.rs` | ranges of what is not here as a whole |
 //! | `answer.rs` | responses out of what is stored |
 
 mod answer;
 mod ask;
 mod origin;
+mod slices;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -102,6 +104,7 @@ impl Parts {
             Ok(read) => read,
             Err(request) => return self.origin.fetch(*request).await.unwrap_or_else(|error| failed(&error)),
         };
+        let ask = Arc::new(ask);
         if ask.method() == purge_method::METHOD {
             return purge_method::answer(&self.cache, &ask.key, &ask.fields, ask.remote()).await;
         }
@@ -115,7 +118,7 @@ impl Parts {
             Verdict::Hit { variant, ttl_seconds, .. } => {
                 let object = &found[variant];
                 if object.is_filling() && is_far(&ask) {
-                    return self.pass(&ask, rest, Forward::Partial, None).await;
+                    return self.ranged(&ask, rest, Forward::Partial).await;
                 }
                 self.reuse(&ask, object, moment, None, ttl_seconds)
             }
@@ -123,7 +126,7 @@ impl Parts {
                 let object = &found[variant];
                 let response = self.reuse(&ask, object, moment, None, ttl_seconds);
                 if revalidate {
-                    self.revalidate(ask, object);
+                    self.revalidate(&ask, object);
                 }
                 response
             }
@@ -135,8 +138,11 @@ impl Parts {
                 self.turns(&ask, rest, Some(object), forward).await
             }
             Verdict::Miss(forward) => {
-                if ask.request.method == Method::Head || is_far(&ask) {
+                if ask.request.method == Method::Head {
                     return self.pass(&ask, rest, forward, None).await;
+                }
+                if is_far(&ask) {
+                    return self.ranged(&ask, rest, forward).await;
                 }
                 // What selects among the variants that there are will select among those to come.
                 let newest = found.first().map(|object| &object.stored().fields);
@@ -148,9 +154,17 @@ impl Parts {
         }
     }
 
+    /// The answer to a request for what is not here and will not be: out of slices, or by the origin.
+    async fn ranged(self: &Arc<Self>, ask: &Arc<Ask>, rest: Rest, forward: Forward) -> Response {
+        match self.sliced(ask).await {
+            Some(response) => response,
+            None => self.pass(ask, rest, forward, None).await,
+        }
+    }
+
     async fn turns(
         self: &Arc<Self>,
-        ask: &Ask,
+        ask: &Arc<Ask>,
         rest: Rest,
         object: Option<Arc<Object>>,
         forward: Forward,
@@ -163,7 +177,7 @@ impl Parts {
     /// validated.
     async fn turns_selecting(
         self: &Arc<Self>,
-        ask: &Ask,
+        ask: &Arc<Ask>,
         rest: Rest,
         mut object: Option<Arc<Object>>,
         mut selecting: Vec<(String, Option<String>)>,
@@ -210,7 +224,7 @@ impl Parts {
         }
         match object {
             Some(object) => self.ask_origin(ask, rest, None, Some(object), reason).await,
-            None => self.pass(ask, rest, reason.forward, None).await,
+            None => self.ranged(ask, rest, reason.forward).await,
         }
     }
 
@@ -309,7 +323,8 @@ impl Parts {
     }
 
     /// Validates what was used stale, beside the request that used it (RFC 5861 §3).
-    fn revalidate(self: &Arc<Self>, mut ask: Ask, object: &Arc<Object>) {
+    fn revalidate(self: &Arc<Self>, ask: &Ask, object: &Arc<Object>) {
+        let mut ask = ask.clone();
         ask.is_beside = true;
         if self.revalidations.fetch_add(1, Relaxed) >= REVALIDATIONS_MAX {
             self.revalidations.fetch_sub(1, Relaxed);

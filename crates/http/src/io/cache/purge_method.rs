@@ -5,6 +5,7 @@
 //! It is for the networks that the config lists; from elsewhere it is not allowed. It never reaches the origin.
 
 use core::net::IpAddr;
+use std::sync::Arc;
 
 use doorway_net::web::{Fields, Response};
 
@@ -18,7 +19,7 @@ pub(super) const METHOD: &str = "PURGE";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Answers PURGE for `key` from `remote`.
-pub(super) async fn answer(cache: &Cache, key: &Key, fields: &Fields, remote: IpAddr) -> Response {
+pub(super) async fn answer(cache: &Arc<Cache>, key: &Key, fields: &Fields, remote: IpAddr) -> Response {
     if !cache.config().purge_from.iter().any(|network| network.contains(remote)) {
         return Response::new(405, TEXT, "PURGE is not for you\n").with("Allow", "GET, HEAD");
     }
@@ -35,5 +36,6 @@ pub(super) async fn answer(cache: &Cache, key: &Key, fields: &Fields, remote: Ip
             return Response::new(500, TEXT, format!("purged, but not beyond the next start: {error}\n"));
         }
     }
+    cache.sweep_beside();
     Response::new(200, TEXT, "purged\n")
 }

@@ -467,14 +467,9 @@ pub(super) fn record(
 
 impl Head {
     pub(super) fn of(head: &ResponseHead<'_>) -> Self {
-        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        let mut fields = Fields::new();
-        for (name, value) in head.fields.iter() {
-            fields.add(text(name), value);
-        }
         Self {
             status: head.status.code(),
-            fields,
+            fields: head.fields.iter().collect(),
             version: match head.version {
                 Version::Http10 => "HTTP/1.0",
                 Version::Http2 => "HTTP/2",

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use doorway_net::web::{Body, BodyStream, Bytes, Informational};
+use doorway_net::web::{Body, BodyStream, Bytes, Fields, Informational};
 
 use super::{Ask, ClientError};
 use crate::client::request::{Content, Line, check, fields_h2, write_head};
@@ -20,7 +20,7 @@ pub(super) struct Outgoing {
     method_name: String,
     url: Url,
     absolute: bool,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Fields,
     body: Body,
     content: Content,
     http10: bool,
@@ -39,7 +39,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// A request; the connection ends after it unless it is to be `kept`.
     pub(super) fn new(ask: Ask, kept: bool) -> Result<Self, ClientError> {
-        let Ask { method: method_name, url, fields, body, length, http10, absolute, .. } = ask;
+        let Ask { method: method_name, url, mut fields, body, length, http10, absolute, .. } = ask;
         let (asks_first, upgrade, informational) = (ask.asks_first, ask.upgrade, ask.informational);
         let content = match (&body, length) {
             (Body::Empty, _) => Content::None,
@@ -47,8 +47,6 @@ impl Outgoing {
             (Body::Stream(_), Some(octets)) => Content::Length(octets),
             (Body::Stream(_), None) => Content::Chunked,
         };
-        let mut fields: Vec<(String, Vec<u8>)> =
-            fields.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let known = fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("expect"));
         let long = match &body {
             Body::Empty => false,
@@ -57,10 +55,9 @@ impl Outgoing {
         };
         let expects = !http10 && (known || (long && asks_first));
         if expects && !known {
-            fields.push(("Expect".to_owned(), b"100-continue".to_vec()));
+            fields.add("Expect", "100-continue");
         }
-        let borrowed: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-        check(&method_name, &borrowed).map_err(ClientError::Request)?;
+        check(&method_name, fields.iter()).map_err(ClientError::Request)?;
         let (method, last) = (Method::parse(method_name.as_bytes()), !kept || http10);
         Ok(Self {
             method,
@@ -87,8 +84,6 @@ impl Outgoing {
     /// The head as HTTP/1 has it, and whether the content goes in chunks.
     pub(super) fn head(&self) -> Result<(Vec<u8>, bool), ClientError> {
         let mut head = Vec::new();
-        let fields: Vec<_> =
-            self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         let line = Line {
             method: &self.method_name,
             url: &self.url,
@@ -97,14 +92,13 @@ impl Outgoing {
             last: self.last,
             upgrade: self.upgrade.as_deref(),
         };
-        write_head(&mut head, &line, &fields, self.content).map_err(ClientError::Request)?;
+        write_head(&mut head, &line, self.fields.iter(), self.content).map_err(ClientError::Request)?;
         Ok((head, self.content == Content::Chunked))
     }
 
     /// The fields as HTTP/2 has them. Nobody is asked beforehand there: a stream can be given up alone.
     pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
         let fields = self.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("expect"));
-        let fields = fields.map(|(name, value)| (name.as_str(), value.as_slice()));
         fields_h2((&self.method_name, &self.url), fields, self.content)
     }
 

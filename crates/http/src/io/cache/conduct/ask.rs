@@ -10,7 +10,7 @@ use crate::cache::{Key, Policy, Request, Target};
 use crate::wire::Method;
 
 /// A request, but for its content, and what a cache makes of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Ask {
     /// What of it decides.
     pub(super) request: Request,

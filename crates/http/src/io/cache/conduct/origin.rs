@@ -317,7 +317,10 @@ impl Parts {
 }
 
 /// Takes a content from the origin to its end, or until nobody wants it. Whatever breaks off is not kept.
-async fn fill(mut stream: std::pin::Pin<Box<dyn doorway_net::web::BodyStream>>, mut filling: Filling) {
+pub(super) async fn fill(
+    mut stream: std::pin::Pin<Box<dyn doorway_net::web::BodyStream>>,
+    mut filling: Filling,
+) {
     while let Some(piece) = poll_fn(|cx| stream.as_mut().poll_piece(cx)).await {
         let Ok(piece) = piece else { return };
         if filling.push(piece).await.is_err() {

@@ -191,6 +191,11 @@ impl Files {
         Ok(())
     }
 
+    /// Octets that are free on the disk.
+    pub(super) fn free_octets(&self) -> io::Result<u64> {
+        self.disk.free_octets(&self.folder)
+    }
+
     /// Makes the names of new files durable.
     pub(super) fn sync_names(&self) -> io::Result<()> {
         self.disk.sync_folder(&self.folder)

@@ -24,6 +24,11 @@ const LOG_OCTETS: u64 = 8 * 1024 * 1024;
 /// Of a segment that goes, so much is written anew because it was asked for: one octet in so many.
 const AGAIN_PART: u64 = 4;
 
+/// What stays free on the disk, beyond the room of the next segment: more than the store wants for itself.
+const FREE_OCTETS_MIN: u64 = 512 * 1024 * 1024;
+/// Most segments that go at once for what others have written.
+const EVICTED_FOR_OTHERS_MAX: usize = 16;
+
 /// Something to be written.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -334,6 +339,7 @@ impl Writer {
         {
             again.extend(self.evict(tiers, oldest));
         }
+        self.leave_room_for_others(tiers)?;
         let (segment, file) = self.files.create()?;
         self.current = Some(Current { segment, file, at: 0, list: Catalogue::default() });
         for Again { row, host, octets } in again {
@@ -347,6 +353,23 @@ impl Writer {
             self.list(Row { at, oldest: segment, ..row }, &host);
         }
         Ok(())
+    }
+
+    // Mailboxes and zones may lie on the same disk, and they cannot be fetched again.
+    fn leave_room_for_others(&mut self, tiers: &Tiers) -> io::Result<()> {
+        let least = FREE_OCTETS_MIN + self.segment_octets;
+        for _ in 0..EVICTED_FOR_OTHERS_MAX {
+            if self.files.free_octets()? >= least {
+                return Ok(());
+            }
+            let Some(oldest) = self.full.keys().next().copied() else { break };
+            self.evict(tiers, oldest);
+        }
+        if self.files.free_octets()? >= least {
+            return Ok(());
+        }
+        let what = format!("less than {} MiB of the disk are free", FREE_OCTETS_MIN >> 20);
+        Err(io::Error::new(io::ErrorKind::StorageFull, what))
     }
 
     // Lets a segment go. What was asked for while it lay there is handed back, to be written anew.
