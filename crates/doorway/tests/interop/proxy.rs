@@ -2,6 +2,7 @@
 //! us, programs that fetch through us, and messages that two of them could count differently.
 
 mod behind;
+mod chromium;
 mod forward;
 mod in_front;
 mod neighbour;
