@@ -1,5 +1,5 @@
-//! Addresses of the hosts that proxies ask: by this machine's table of hosts, then by the name server in process
-//! if it looks names up, else by the name servers that this machine uses.
+//! Addresses of the hosts that proxies ask: by this machine's table of hosts, then by the name server in process;
+//! where that looks nothing up beyond its own zones, by the name servers that this machine uses.
 
 use core::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +23,9 @@ pub(crate) struct Names {
 #[derive(Clone)]
 struct Sources {
     hosts: std::sync::Arc<str>,
-    in_process: Option<InProcess>,
+    in_process: InProcess,
+    /// Whether the name server in process looks up what it does not serve.
+    recursive: bool,
 }
 
 impl Names {
@@ -41,7 +43,8 @@ impl Sources {
     fn read(server: &Server) -> Self {
         Self {
             hosts: std::fs::read_to_string(HOSTS_FILE).unwrap_or_default().into(),
-            in_process: server.recursion().is_some().then(|| server.names()),
+            in_process: server.names(),
+            recursive: server.recursion().is_some(),
         }
     }
 }
@@ -54,9 +57,9 @@ impl Resolve for Names {
             if !known.is_empty() {
                 return Ok(known);
             }
-            match &sources.in_process {
-                Some(names) => names.addresses(name).await,
-                None => OfMachine::of_machine(&self.world).addresses(name).await,
+            match sources.in_process.addresses(name).await {
+                Err(_) if !sources.recursive => OfMachine::of_machine(&self.world).addresses(name).await,
+                found => found,
             }
         })
     }

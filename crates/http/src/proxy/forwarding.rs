@@ -205,6 +205,7 @@ fn forwarded(client: &Client<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn fields(lines: &str) -> Fields {
         let mut fields = Fields::new();
@@ -329,5 +330,41 @@ mod tests {
         check("Upgrade: websocket", None);
         check("Connection: upgrade", None);
         check("Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c", None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_only_fields_for_everybody_go_on_and_unchanged(
+            lines in proptest::collection::vec((
+                prop_oneof![
+                    "[A-Za-z-]{1,12}",
+                    proptest::sample::select(&HOP_BY_HOP[..]).prop_map(str::to_owned),
+                    proptest::sample::select(&ABOUT_CLIENT[..]).prop_map(str::to_owned),
+                    Just("Connection".to_owned()),
+                ],
+                prop_oneof![
+                    proptest::collection::vec(any::<u8>(), 0..20),
+                    "[a-z-]{1,12}(, ?[a-z-]{1,12}){0,3}".prop_map(String::into_bytes),
+                ],
+            ), 0..12),
+            trusted: bool,
+        ) {
+            let mut fields = Fields::new();
+            lines.iter().for_each(|(name, value)| fields.add(name.as_str(), value.as_slice()));
+            let hop = Hop { name: "gate", version: "1.1", client: Some(Client { trusted, ..CLIENT }) };
+            let Ok(kept) = request_fields(&fields, &hop) else { return Ok(()) };
+            let named: Vec<Vec<u8>> = fields.all("connection").flat_map(elements).map(<[u8]>::to_vec).collect();
+            let is = |name: &str, known: &[&str]| known.iter().any(|known| name.eq_ignore_ascii_case(known));
+            let goes = |name: &str| {
+                !is(name, &HOP_BY_HOP) && !named.iter().any(|option| name.as_bytes().eq_ignore_ascii_case(option))
+            };
+            let plain = |name: &str| goes(name) && !is(name, &ABOUT_CLIENT);
+            let before: Vec<_> = fields.iter().filter(|(name, _)| plain(name)).collect();
+            let mut after: Vec<_> = kept.iter().filter(|(name, _)| !is(name, &ABOUT_CLIENT)).collect();
+            prop_assert_eq!(after.pop(), Some(("Via", &b"1.1 gate"[..])));
+            prop_assert_eq!(before, after);
+            let own = if trusted { 4..=5 } else { 4..=4 };
+            prop_assert!(own.contains(&kept.iter().filter(|(name, _)| is(name, &ABOUT_CLIENT)).count()));
+        }
     }
 }

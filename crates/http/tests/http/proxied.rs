@@ -163,7 +163,9 @@ pub(crate) fn network(
 
 /// A proxy for every path.
 fn serve(world: &World, upstream: UpstreamConfig) -> Arc<Proxies> {
-    let to = ProxyConfig { to: vec![upstream.name.clone()], cache: None, buffers: false };
+    // A test of what is collected first says so by the name.
+    let buffers = upstream.name == "buffered";
+    let to = ProxyConfig { to: vec![upstream.name.clone()], cache: None, buffers };
     let mut site = SiteConfig::plain(None);
     site.routes = vec![RouteConfig::plain("/", RouteDoes::Proxy(to))];
     let config = Config { sites: vec![site], upstreams: vec![upstream], ..config(None) };

@@ -316,3 +316,106 @@ fn a_connection_to_a_server_carries_one_request_after_the_other() {
     .unwrap();
     assert_eq!((heard.lock().unwrap().len(), *opened.lock().unwrap()), (5, 1));
 }
+
+#[test]
+fn a_client_that_goes_away_takes_its_request_along() {
+    let heard = Heard::default();
+    let slow = Reply { octets: vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec(); 1000], ..Reply::default() };
+    let Network { mut sim, client, proxies, .. } = network(vec![always(slow)], &heard, |_| {});
+    let world = sim.world(client);
+    let active = sim
+        .run(client, async move {
+            let mut stream = dial(&world).await;
+            stream.write_all(get("/").as_bytes()).await.unwrap();
+            let mut piece = [0; 64];
+            let _ = stream.read(&mut piece).await.unwrap();
+            let busy = proxies.upstreams().next().unwrap().rows()[0].active;
+            drop(stream);
+            world.sleep(Duration::from_secs(5)).await;
+            (busy, proxies.upstreams().next().unwrap().rows()[0].active)
+        })
+        .unwrap();
+    assert_eq!(active, (1, 0));
+}
+
+#[test]
+fn a_server_gets_no_more_at_a_time_than_it_may() {
+    let heard = Heard::default();
+    let silent = || always(Reply::default());
+    let Network { mut sim, client, .. } =
+        network(vec![silent(), silent()], &heard, |upstream| upstream.connections_max = 2);
+    let world = sim.world(client);
+    let last = sim
+        .run(client, async move {
+            let mut waiting = Vec::new();
+            for _ in 0..4 {
+                let mut stream = dial(&world).await;
+                stream.write_all(get("/").as_bytes()).await.unwrap();
+                waiting.push(stream);
+            }
+            world.sleep(Duration::from_secs(1)).await;
+            talk(&world, get("/").as_bytes()).await
+        })
+        .unwrap();
+    assert!(last.starts_with(b"HTTP/1.1 503 "), "{}", last.escape_ascii());
+    assert_eq!(heard.lock().unwrap().len(), 4);
+}
+
+#[test]
+fn turns_are_taken_and_a_backup_stands_in() {
+    let heard = Heard::default();
+    let named = |name: &'static str| always(Reply::ok(name));
+    let scripts = vec![named("one"), None, named("three")];
+    let Network { mut sim, client, proxies, .. } = network(scripts, &heard, |upstream| {
+        upstream.servers[0].push_str(" weight=3");
+        upstream.servers[2].push_str(" backup");
+        upstream.failures_max = 1;
+    });
+    let world = sim.world(client);
+    let told = sim
+        .run(client, async move {
+            let mut told = Vec::new();
+            for _ in 0..4 {
+                let answer = talk(&world, get("/").as_bytes()).await;
+                told.push(String::from_utf8_lossy(&answer).rsplit('\n').next().unwrap().to_owned());
+            }
+            told
+        })
+        .unwrap();
+    assert_eq!(told, ["one", "one", "one", "one"], "the backup is not asked while another can be");
+    let requests: Vec<u64> =
+        proxies.upstreams().next().unwrap().rows().iter().map(|row| row.counts.requests).collect();
+    assert_eq!(requests, [4, 1, 0]);
+}
+
+#[test]
+fn content_is_collected_before_a_server_is_asked_where_that_is_wanted() {
+    let check = |name: &str, expected: (usize, usize)| {
+        let heard = Heard::default();
+        let echo = script(|request| Reply::ok(request.split("\r\n\r\n").nth(1).unwrap_or_default()));
+        let name = name.to_owned();
+        let Network { mut sim, client, proxies, .. } =
+            network(vec![echo], &heard, |upstream| upstream.name = name);
+        let world = sim.world(client);
+        let asked = sim
+            .run(client, async move {
+                let mut stream = dial(&world).await;
+                let head =
+                    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.unwrap();
+                stream.write_all(b"5\r\nhello\r\n").await.unwrap();
+                world.sleep(Duration::from_secs(5)).await;
+                let before = proxies.upstreams().next().unwrap().rows()[0].active as usize;
+                stream.write_all(b"0\r\n\r\n").await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                assert!(answer.contains("hello"), "{answer}");
+                before
+            })
+            .unwrap();
+        let lengths = heard.lock().unwrap()[0].matches("Content-Length: 5\r\n").count();
+        assert_eq!((asked, lengths), expected);
+    };
+    check("app", (1, 0));
+    check("buffered", (0, 1));
+}
