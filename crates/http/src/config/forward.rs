@@ -31,7 +31,8 @@ pub const SECTION: Section = Section {
             kind: Kind::List(&Kind::Text),
             default: Preset::Unset,
             help: "Users, @roles, or \"*\" for every user, who may use it, by name and password; an empty list for \
-                   everybody of `allow`. Unset: every user, and programs on this machine without a login.",
+                   everybody of `allow`. Unset: every user, and programs on this machine without a login. From \
+                   other machines passwords are taken only with `http.login.cleartext`, or over TLS.",
         },
         Key {
             name: "realm",

@@ -13,6 +13,7 @@
 //! | `response.rs` | what the client gets |
 //! | `body.rs` | content on its way through: lent, collected, counted |
 //! | `tunnel.rs` | octets between two connections that are no longer HTTP |
+//! | `through.rs` | the same on a stream of HTTP/2 |
 //!
 //! What may be said and who is asked is decided in [`crate::proxy`].
 
@@ -24,6 +25,7 @@ mod outbound;
 mod response;
 mod reverse;
 mod servers;
+mod through;
 mod tunnel;
 mod upstream;
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorway_http::Config;
 use doorway_http::config::{ForwardConfig, ParentConfig};
+use doorway_http::h2::frame::{END_HEADERS, END_STREAM};
 use doorway_http::io::proxy::{Forward, ForwardCounts, Outbound};
 use doorway_http::proxy::access::Domain;
 use doorway_http::proxy::profile::Profile;
@@ -13,6 +15,7 @@ use doorway_net::tcp;
 use doorway_sim::{Link, Node, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::h2_frames::{Frames, block, data, headers};
 use crate::proxied::{Heard, Reply, Script, scripted};
 use crate::support::{SERVER, config, dial, talk};
 
@@ -64,7 +67,7 @@ fn network(edit: impl FnOnce(&mut ForwardConfig)) -> Network {
     let outbound = Arc::new(Outbound::open(&world, &resolver, "gate".into(), &forward).unwrap());
     let counts = Arc::new(ForwardCounts::default());
     let handler = Forward::new(&forward, outbound, None, None, Arc::clone(&counts)).unwrap();
-    let config = config(None);
+    let config = Config { h2c: true, ..config(None) };
     let server = Arc::new(Server::new(&world, &config, Sites::default().mount("/", Arc::new(handler))));
     tcp::serve(&world, SERVER.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
     Network { sim, client, heard, counts }
@@ -235,4 +238,26 @@ fn browsers_are_told_to_use_it() {
     let (answer, _, _) =
         ask(|forward| forward.pac = None, "GET /proxy.pac HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[test]
+fn a_tunnel_is_a_stream_of_http_2() {
+    let Network { mut sim, client, counts, .. } = network(|_| {});
+    let world = sim.world(client);
+    let content = sim
+        .run(client, async move {
+            let mut frames = Frames::open(&world).await;
+            let head = block(&[(":method", "CONNECT"), (":authority", "web.test:443")]);
+            frames.send(&headers(1, END_HEADERS, &head)).await;
+            assert_eq!(frames.next().await.unwrap(), "HEADERS 1 200");
+            frames.send(&data(1, 0, b"get / http/1.1\r\n\r\n")).await;
+            assert_eq!(frames.next().await.unwrap(), "DATA 1 18");
+            frames.send(&data(1, END_STREAM, b"more")).await;
+            frames.read_to("DATA 1 0 end").await;
+            String::from_utf8(frames.content).unwrap()
+        })
+        .unwrap();
+    assert_eq!(content, "GET / HTTP/1.1\r\n\r\nMOREBYE");
+    assert_eq!(counts.octets_there.load(std::sync::atomic::Ordering::Relaxed), 22);
+    assert_eq!(counts.tunnels_open.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -248,3 +248,27 @@ fn a_server_that_goes_and_comes_back_is_told_of() {
     assert_ne!(server.doorway(&["proxy", "test", &server.url("/page.txt")]).status.code(), Some(0));
     server.stop();
 }
+
+#[test]
+fn a_server_with_tls_has_to_show_a_certificate_for_its_name() {
+    let origin = Setup::new().file("public/large.bin", large()).start();
+    let (port, ca) = (origin.https().port(), origin.folder().word("data/tls/ca.pem"));
+    let site = "[{ route = [{ path = \"/\", proxy = [\"app\"] }] }]";
+    for (host, more, expected) in [
+        ("localhost", format!("tls_ca = \"{ca}\""), "200"),
+        ("127.0.0.1", format!("tls_ca = \"{ca}\", tls_name = \"localhost\""), "200"),
+        ("127.0.0.1", format!("tls_ca = \"{ca}\", tls_name = \"example.org\""), "502"),
+        ("localhost", String::new(), "502"),
+    ] {
+        let comma = if more.is_empty() { "" } else { ", " };
+        let upstream = format!("[{{ name = \"app\", servers = [\"https://{host}:{port}\"]{comma}{more} }}]");
+        let setup = Setup::new().without("http.root").key("http.site", site).key("http.upstream", &upstream);
+        let server = setup.start();
+        let file = server.folder().word("got.bin");
+        let status = curl(&["--output", &file, "--write-out", "%{http_code}", &server.url("/large.bin")]);
+        assert_eq!(status, expected, "{upstream}\n{}", server.log());
+        assert!(expected != "200" || server.folder().read("got.bin") == large());
+        server.stop();
+    }
+    origin.stop();
+}

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorway_net::BoxFuture;
-use doorway_net::web::{Fetch, Handler, Request, Response, Taking};
+use doorway_net::web::{Body, Fetch, Handler, Request, Response, Taking};
 
 use super::super::authenticator::Authenticator;
 use super::super::client::ClientError;
 use super::gate::Gate;
 use super::outbound::{Outbound, place};
 use super::response::{failed, joined, told};
+use super::through::Through;
 use super::tunnel::Relayed;
 use crate::Status;
 use crate::config::ForwardConfig;
@@ -114,7 +115,7 @@ impl Forward {
             return self.counts.deny(why);
         }
         match scheme {
-            None => self.tunnel(&request.host, port).await,
+            None => self.tunnel(request, port).await,
             Some(scheme) => {
                 // A cache goes by what is asked for, not by how the client came here.
                 request.secure = scheme == "https";
@@ -139,9 +140,9 @@ impl Forward {
         }
     }
 
-    async fn tunnel(&self, host: &str, port: u16) -> Response {
+    async fn tunnel(&self, request: Request, port: u16) -> Response {
         let counts = Arc::clone(&self.counts);
-        match self.outbound.tunnel(host, port).await {
+        match self.outbound.tunnel(&request.host, port).await {
             Ok(tunnel) => {
                 counts.tunnels.fetch_add(1, Relaxed);
                 counts.tunnels_open.fetch_add(1, Relaxed);
@@ -150,11 +151,17 @@ impl Forward {
                     counts.octets_there.fetch_add(there, Relaxed);
                     counts.octets_back.fetch_add(back, Relaxed);
                 };
-                let response = Response { status: Status::OK.code(), ..Response::default() };
-                joined(response, self.outbound.world(), tunnel, self.outbound.limits(), done)
+                let mut response = Response { status: Status::OK.code(), ..Response::default() };
+                let (world, limits) = (self.outbound.world(), self.outbound.limits());
+                if request.version == "2" {
+                    let through = Through::new(world, request.body, tunnel, limits, done);
+                    response.body = Body::Stream(Box::pin(through));
+                    return response;
+                }
+                joined(response, world, tunnel, limits, done)
             }
             Err(ClientError::Forbidden(_)) => self.counts.deny(Denied::Private),
-            Err(error) => self.failed(host, error.into()),
+            Err(error) => self.failed(&request.host, error.into()),
         }
     }
 
