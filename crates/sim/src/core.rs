@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use doorway_base::{Instant, Random};
+use doorway_base::{Instant, Random, UnixTime};
 
 use crate::link::{Link, Way};
 use crate::tcp::{Endpoint, Segment, TcpListenerState};
@@ -67,8 +67,13 @@ pub(crate) struct Host {
     next_port: u16,
 }
 
+/// What wall clocks show when a simulation begins: 2026-01-01T00:00:00Z.
+const EPOCH: UnixTime = UnixTime::from_secs(1_767_225_600);
+
 pub(crate) struct Core {
     pub(crate) now: Instant,
+    /// What the wall clocks showed, or would have, when `now` was 0.
+    pub(crate) wall_at_zero: UnixTime,
     next_event: u64,
     events: BTreeMap<(Instant, u64), Event>,
     pub(crate) random: Random,
@@ -92,6 +97,7 @@ impl Core {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             now: Instant::ZERO,
+            wall_at_zero: EPOCH,
             next_event: 0,
             events: BTreeMap::new(),
             random: Random::new(seed),

@@ -20,9 +20,6 @@ use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, UdpSt
 use crate::executor::Executor as Tasks;
 use crate::tcp::TcpListenerState;
 
-/// Wall-clock time at which every simulation begins: 2026-01-01T00:00:00Z.
-const EPOCH: UnixTime = UnixTime::from_secs(1_767_225_600);
-
 /// The ground of one host.
 #[derive(Clone)]
 pub(crate) struct Ground {
@@ -37,7 +34,8 @@ impl Clock for Ground {
     }
 
     fn wall(&self) -> UnixTime {
-        EPOCH + lock(&self.core).now.since(Instant::ZERO)
+        let core = lock(&self.core);
+        core.wall_at_zero + core.now.since(Instant::ZERO)
     }
 
     fn sleep_until(&self, at: Instant) -> BoxFuture<'static, ()> {

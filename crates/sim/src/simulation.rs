@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use doorway_base::{Instant, Random, Trace};
+use doorway_base::{Instant, Random, Trace, UnixTime};
 use doorway_net::World;
 
 use crate::core::{Core, Event, NodeId, lock};
@@ -197,6 +197,12 @@ impl Simulation {
     #[must_use]
     pub fn now(&self) -> Instant {
         lock(&self.core).now
+    }
+
+    /// Sets the wall clocks of all hosts, as an administrator or NTP does; time goes on as before.
+    pub fn set_wall(&mut self, wall: UnixTime) {
+        let mut core = lock(&self.core);
+        core.wall_at_zero = UnixTime::from_nanos(wall.as_nanos().saturating_sub(core.now.as_nanos()));
     }
 
     /// Every message of every host, and the hash over them.

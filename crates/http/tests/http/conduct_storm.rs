@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use doorway_base::UnixTime;
 use doorway_http::cache::Policy;
 use doorway_http::config::CacheConfig;
 use doorway_http::io::cache::{Cache, Conductor, Verdict};
@@ -241,4 +242,26 @@ fn an_origin_that_comes_and_goes_is_asked_once_at_a_time() {
         // 6000 requests in a minute, and never two to the origin at once, each of which takes a second.
         assert!(play.asked() - before <= 60, "{}", play.asked() - before);
     });
+}
+
+#[test]
+fn setting_the_clock_makes_nothing_fresh_or_stale() {
+    for year in [2040, 2025, 1970] {
+        let wall = UnixTime::from_civil(year, 12, 31, 0, 0, 0).unwrap();
+        let mut sim = Simulation::new(1);
+        let node = sim.node("cache", "10.0.0.1");
+        let play = Arc::new(Play::new(&sim.world(node), 0, "max-age=60", 10));
+        let mut asked_after = |seconds| {
+            let play = Arc::clone(&play);
+            let asked = sim.run(node, async move {
+                play.world.sleep(Duration::from_secs(seconds)).await;
+                play.storm(1).await;
+                play.asked()
+            });
+            sim.set_wall(wall);
+            asked.unwrap()
+        };
+        // It takes eleven seconds to come, and the first of them count as age.
+        assert_eq!([asked_after(0), asked_after(30), asked_after(15), asked_after(10)], [1, 1, 1, 2]);
+    }
 }
