@@ -201,9 +201,14 @@ impl Tiers {
         lock(&self.orders).judge(&Subject { since, name, variant, host, tags: object.tags(), url })
     }
 
+    /// Whether there are as many responses as there may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.index.len() >= self.config.objects_max
+    }
+
     /// Takes up a response that begins to arrive.
     pub(super) fn begin(&self, object: &Arc<Object>) {
-        while self.index.len() >= self.config.objects_max {
+        while self.is_crowded() {
             let mut gone = Vec::new();
             let evicted = self.memory.evict_one(&self.index, &mut gone);
             let freed = !gone.is_empty();
