@@ -161,8 +161,9 @@ impl Writer {
                     if self.full.is_empty() {
                         self.seal();
                     }
-                    let oldest = self.full.keys().next().copied();
-                    oldest.map(|oldest| self.evict(tiers, oldest));
+                    if let Some(oldest) = self.full.keys().next().copied() {
+                        self.evict(tiers, oldest);
+                    }
                 }
                 Ok(())
             }
