@@ -32,7 +32,7 @@
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
 //! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), HTTP/3, WebDAV,
-//! Digest authentication (see DESIGN.md), and so far the cache and proxies, which stand on the client here.
+//! Digest authentication (see DESIGN.md).
 
 #![forbid(unsafe_code)]
 

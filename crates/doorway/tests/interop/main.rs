@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_types, reason = "clients stand outside of the program, on the system's sockets")]
 #![allow(clippy::disallowed_methods, reason = "the real program is measured with the real clock")]
 
+mod caching;
 mod curl;
 mod dialogue;
 mod difference_reasons;

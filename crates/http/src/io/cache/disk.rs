@@ -216,18 +216,20 @@ impl DiskTier {
     }
 
     fn work(&self, tiers: &Tiers, job: Job, is_last: bool) {
+        let is_content = !matches!(job, Job::Order(..) | Job::Evict | Job::Flush(_));
         let mut writer = lock(&self.writer);
         let done = writer.run(tiers, job, is_last);
         self.octets.store(writer.octets(), Relaxed);
         self.segments.store(writer.segments() as u64, Relaxed);
         drop(writer);
         match done {
-            Ok(()) => {
+            Ok(()) if is_content => {
                 self.written.fetch_add(1, Relaxed);
                 if lock(&self.alarm).take().is_some() {
                     tracing::info!(cache = tiers.config().name, "the disk of the cache takes contents again");
                 }
             }
+            Ok(()) => {}
             Err(error) => self.fail(tiers, &error),
         }
     }
