@@ -74,10 +74,6 @@ pub fn decide<'s>(
         return Verdict::Bypass(Forward::Method);
     }
     let only_if_cached = request.control.only_if_cached;
-    if request.guarded && !only_if_cached {
-        // If-Match and If-Unmodified-Since are for the origin (RFC 9111 §4.3.2).
-        return Verdict::Bypass(Forward::Request);
-    }
     let mut found: Option<(usize, Candidate<'_>)> = None;
     let mut reason = Forward::UriMiss;
     for (place, candidate) in candidates.enumerate() {
@@ -95,7 +91,15 @@ pub fn decide<'s>(
     };
     match verdict {
         Verdict::Miss(_) | Verdict::Validate { .. } if only_if_cached => Verdict::GatewayTimeout,
-        Verdict::Hit { .. } | Verdict::Stale { .. } if request.guarded => Verdict::GatewayTimeout,
+        // If-Match and If-Unmodified-Since are for the origin (RFC 9111 §4.3.2).
+        Verdict::Hit { .. } | Verdict::Stale { .. } if request.guarded && only_if_cached => {
+            Verdict::GatewayTimeout
+        }
+        Verdict::Hit { .. } if request.guarded => Verdict::Bypass(Forward::Request),
+        Verdict::Stale { .. } if request.guarded => Verdict::Bypass(Forward::Stale),
+        Verdict::Miss(forward) | Verdict::Validate { forward, .. } if request.guarded => {
+            Verdict::Bypass(forward)
+        }
         verdict => verdict,
     }
 }
@@ -119,7 +123,9 @@ fn judge(
     let fresh = freshness.is_fresh() && !marked_stale;
     let age = freshness.age;
     if policy.obeys_clients && refuses(request, terms.immutable && fresh, &freshness) {
-        return Verdict::Validate { variant, forward: Forward::Request };
+        // RFC 9211 §2.2: the request is the reason only where nothing else is.
+        let forward = if fresh { Forward::Request } else { Forward::Stale };
+        return Verdict::Validate { variant, forward };
     }
     if terms.no_cache {
         return Verdict::Validate { variant, forward: Forward::Stale };

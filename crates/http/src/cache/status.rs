@@ -56,8 +56,8 @@ pub struct CacheStatus<'a> {
     pub ttl_seconds: Option<i64>,
     /// Whether the response was stored.
     pub stored: bool,
-    /// Whether the request waited for that of another client.
-    pub collapsed: bool,
+    /// Whether what another client's request brought could be used, where the request waited for that.
+    pub collapsed: Option<bool>,
     /// The key it is stored under.
     pub key: Option<&'a str>,
     /// What else there is to say, a token.
@@ -94,8 +94,10 @@ impl fmt::Display for CacheStatus<'_> {
         if self.stored {
             f.write_str("; stored")?;
         }
-        if self.collapsed {
-            f.write_str("; collapsed")?;
+        match self.collapsed {
+            Some(true) => f.write_str("; collapsed")?,
+            Some(false) => f.write_str("; collapsed=?0")?,
+            None => {}
         }
         if let Some(key) = self.key {
             f.write_str("; key=\"")?;
@@ -145,8 +147,11 @@ mod tests {
         let hit = CacheStatus { cache: "doorway", ttl_seconds: Some(376), ..CacheStatus::default() };
         check(&hit, "doorway; hit; ttl=376");
         check(&CacheStatus { ttl_seconds: Some(-412), ..hit }, "doorway; hit; ttl=-412");
-        let miss = CacheStatus { forward: Some(Forward::UriMiss), stored: true, collapsed: true, ..hit };
+        let miss =
+            CacheStatus { forward: Some(Forward::UriMiss), stored: true, collapsed: Some(true), ..hit };
         check(&miss, "doorway; fwd=uri-miss; ttl=376; stored; collapsed");
+        let alone = CacheStatus { stored: false, collapsed: Some(false), ..miss };
+        check(&alone, "doorway; fwd=uri-miss; ttl=376; collapsed=?0");
         let validated = CacheStatus {
             forward: Some(Forward::Stale),
             forward_status: Some(304),

@@ -8,7 +8,7 @@
 //! | `heads.rs` | [`Heads`](heads::Heads): the head of a response that is kept, ready to be sent |
 //! | `fill.rs` | [`Filling`]: a content that arrives, and is read along |
 //! | `turn.rs` | [`Turn`]: who asks the origin, and who waits for what that brings |
-//! | `tiers.rs` | memory and disk together: how a response comes in, moves and leaves |
+//! | `tiers.rs`, `tiers/` | memory and disk together: how a response comes in, moves and leaves |
 //! | `index.rs` | where everything is |
 //! | `memory.rs` | what is in memory, and what has to go |
 //! | `disk.rs`, `disk/` | what is on disk |

@@ -369,6 +369,17 @@ fn what_is_stale_is_validated_beside_the_request_if_it_may() {
         S: 200|Age: 15|Cache-Status: doorway; hit; ttl=-5; key="http://a/a"||one
         C: GET /a
         S: 200|Age: 0||two
+        C: GET /b
+        O: GET /b
+        o: 200|Cache-Control: max-age=10, stale-while-revalidate=10||one
+        S: 200||one
+        T+15s
+        C: HEAD /b
+        O: GET /b
+        o: 200|Cache-Control: max-age=10||two
+        S: 200|Age: 15
+        C: GET /b
+        S: 200|Age: 0||two
         "#,
     );
 }
@@ -432,7 +443,7 @@ fn clients_can_ask_for_what_is_stored_or_for_the_origin() {
     check_default(
         r#"
         C: GET /a|Cache-Control: only-if-cached
-        S: 504
+        S: 504|-Cache-Status
         C: GET /a|Cache-Control: no-store
         O: GET /a|Cache-Control: no-store
         o: 200|Cache-Control: max-age=10||one
@@ -528,6 +539,24 @@ fn what_is_handed_on_keeps_its_cache_directives() {
         S: 200|Cache-Control: max-age=10, other|CDN-Cache-Control: max-age=10|Some-Cache-Control: no-store||one
         C: GET /a
         S: 200|Cache-Control: max-age=10, other|CDN-Cache-Control: max-age=10|Some-Cache-Control: no-store||one
+        "#,
+    );
+}
+
+#[test]
+fn what_caches_nearer_to_the_origin_said_stands_before_our_own_word() {
+    check_default(
+        r#"
+        C: GET /a
+        O: GET /a
+        o: 200|Cache-Control: max-age=10|Cache-Status: Other; hit; ttl=5||one
+        S: 200|Cache-Status: Other; hit; ttl=5|Cache-Status: doorway; fwd=uri-miss; fwd-status=200; ttl=10; stored; key="http://a/a"||one
+        C: GET /a
+        S: 200|Cache-Status: Other; hit; ttl=5|Cache-Status: doorway; hit; ttl=10; key="http://a/a"||one
+        C: GET /b
+        O: GET /b
+        o: fails
+        S: 502|-Cache-Status
         "#,
     );
 }

@@ -13,6 +13,7 @@ mod cached;
 mod client;
 mod client_h2;
 mod conduct;
+mod conduct_model;
 mod conduct_slices;
 mod conduct_storm;
 mod content;

@@ -63,6 +63,8 @@ fn a_response_that_must_be_validated_is_never_used_at_once() {
 fn conditions_that_only_an_origin_can_judge_go_to_the_origin() {
     check(&[TEN], "GET|If-Match: \"a\"", 0, "bypass request");
     check(&[TEN], "GET|If-Unmodified-Since: -5", 0, "bypass request");
+    check(&[TEN], "GET|If-Match: \"a\"", 10, "bypass stale");
+    check(&[], "GET|If-Match: \"a\"", 0, "bypass uri-miss");
     check(&[TEN], "GET|If-Match: \"a\"|Cache-Control: only-if-cached", 0, "504");
     check(&[TEN], "GET|If-None-Match: \"a\"", 0, "hit 0 0 10");
 }
@@ -110,7 +112,7 @@ fn clients_are_obeyed_where_the_policy_says_so() {
     check_both("GET|Cache-Control: max-stale", 60, "stale 0 -50", "validate 0 stale");
     check_both("GET|Cache-Control: max-stale=50", 60, "stale 0 -50", "validate 0 stale");
     check_both("GET|Cache-Control: max-stale=49", 60, "validate 0 stale", "validate 0 stale");
-    check_both("GET|Cache-Control: max-stale=50, min-fresh=5", 60, "validate 0 request", "validate 0 stale");
+    check_both("GET|Cache-Control: max-stale=50, min-fresh=5", 60, "validate 0 stale", "validate 0 stale");
     check_both("GET|Cache-Control: no-store", 0, "hit 0 0 10", "hit 0 0 10");
 }
 
@@ -119,7 +121,7 @@ fn a_reload_of_what_does_not_change_needs_no_asking() {
     let immutable = &["200|Cache-Control: max-age=10, immutable"];
     let forward = &Policy::forward();
     check_with(immutable, "GET|Cache-Control: max-age=0", 5, forward, "hit 0 5 5");
-    check_with(immutable, "GET|Cache-Control: max-age=0", 10, forward, "validate 0 request");
+    check_with(immutable, "GET|Cache-Control: max-age=0", 10, forward, "validate 0 stale");
     check_with(immutable, "GET|Cache-Control: no-cache", 5, forward, "validate 0 request");
 }
 

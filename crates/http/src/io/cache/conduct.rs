@@ -85,12 +85,12 @@ impl Handler for Conductor {
 struct Reason {
     forward: Forward,
     /// Whether it was first waited for what another request brings.
-    collapsed: bool,
+    waited: bool,
 }
 
 impl Reason {
     const fn new(forward: Forward) -> Self {
-        Self { forward, collapsed: false }
+        Self { forward, waited: false }
     }
 }
 
@@ -109,7 +109,7 @@ impl Parts {
             return purge_method::answer(&self.cache, &ask.key, &ask.fields, ask.remote()).await;
         }
         if !matches!(rest.body, Body::Empty) && ask.request.reads() || upgrades(&ask.fields) {
-            return self.pass(&ask, rest, Forward::Bypass, None).await;
+            return self.pass(&ask, rest, Reason::new(Forward::Bypass), None).await;
         }
         let found = self.cache.load(&ask.key).await;
         let moment = self.moment();
@@ -118,7 +118,7 @@ impl Parts {
             Verdict::Hit { variant, ttl_seconds, .. } => {
                 let object = &found[variant];
                 if object.is_filling() && is_far(&ask) {
-                    return self.ranged(&ask, rest, Forward::Partial).await;
+                    return self.ranged(&ask, rest, Reason::new(Forward::Partial)).await;
                 }
                 self.reuse(&ask, object, moment, None, ttl_seconds)
             }
@@ -133,32 +133,32 @@ impl Parts {
             Verdict::Validate { variant, forward } => {
                 let object = Arc::clone(&found[variant]);
                 if ask.request.method == Method::Head {
-                    return self.pass(&ask, rest, forward, Some(&object)).await;
+                    return self.pass(&ask, rest, Reason::new(forward), Some(&object)).await;
                 }
                 self.turns(&ask, rest, Some(object), forward).await
             }
             Verdict::Miss(forward) => {
                 if ask.request.method == Method::Head {
-                    return self.pass(&ask, rest, forward, None).await;
+                    return self.pass(&ask, rest, Reason::new(forward), None).await;
                 }
                 if is_far(&ask) {
-                    return self.ranged(&ask, rest, forward).await;
+                    return self.ranged(&ask, rest, Reason::new(forward)).await;
                 }
                 // What selects among the variants that there are will select among those to come.
                 let newest = found.first().map(|object| &object.stored().fields);
                 let selecting = newest.and_then(|fields| vary::selecting(fields, &ask.fields));
                 self.turns_selecting(&ask, rest, None, selecting.unwrap_or_default(), forward).await
             }
-            Verdict::Bypass(forward) => self.pass(&ask, rest, forward, None).await,
+            Verdict::Bypass(forward) => self.pass(&ask, rest, Reason::new(forward), None).await,
             Verdict::GatewayTimeout => self.gave_up(&ask, 504),
         }
     }
 
     /// The answer to a request for what is not here and will not be: out of slices, or by the origin.
-    async fn ranged(self: &Arc<Self>, ask: &Arc<Ask>, rest: Rest, forward: Forward) -> Response {
+    async fn ranged(self: &Arc<Self>, ask: &Arc<Ask>, rest: Rest, reason: Reason) -> Response {
         match self.sliced(ask).await {
             Some(response) => response,
-            None => self.pass(ask, rest, forward, None).await,
+            None => self.pass(ask, rest, reason, None).await,
         }
     }
 
@@ -190,7 +190,7 @@ impl Parts {
                 Turn::Alone => break,
                 Turn::Wait(wait) => wait,
             };
-            reason.collapsed = true;
+            reason.waited = true;
             let brought = match wait.await {
                 Outcome::Object(brought) => brought,
                 Outcome::NotKept => break,
@@ -224,7 +224,7 @@ impl Parts {
         }
         match object {
             Some(object) => self.ask_origin(ask, rest, None, Some(object), reason).await,
-            None => self.ranged(ask, rest, reason.forward).await,
+            None => self.ranged(ask, rest, reason).await,
         }
     }
 
@@ -239,7 +239,7 @@ impl Parts {
     ) -> Response {
         let status = CacheStatus {
             forward: reason.map(|reason| reason.forward),
-            collapsed: reason.is_some_and(|reason| reason.collapsed),
+            collapsed: reason.map(|_| true),
             ttl_seconds: Some(ttl_seconds),
             ..CacheStatus::default()
         };
@@ -314,7 +314,7 @@ impl Parts {
         let status = CacheStatus {
             forward: Some(reason.forward),
             forward_status,
-            collapsed: reason.collapsed,
+            collapsed: reason.waited.then_some(false),
             ttl_seconds: Some(stored.freshness(moment.now, &self.policy).ttl_seconds()),
             detail: Some("stale-if-error"),
             ..CacheStatus::default()
@@ -326,6 +326,8 @@ impl Parts {
     fn revalidate(self: &Arc<Self>, ask: &Ask, object: &Arc<Object>) {
         let mut ask = ask.clone();
         ask.is_beside = true;
+        // What a HEAD found stale is validated as it was fetched.
+        ask.request.method = Method::Get;
         if self.revalidations.fetch_add(1, Relaxed) >= REVALIDATIONS_MAX {
             self.revalidations.fetch_sub(1, Relaxed);
             return;

@@ -1,26 +1,33 @@
 //! Memory and disk together, and the index over both: how a response comes in, moves between them and leaves.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `loading.rs` | what is on disk alone comes into memory |
+//! | `placing.rs` | where responses lie on disk |
 
-use std::io;
+mod loading;
+mod placing;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use doorway_base::Instant;
 use doorway_net::World;
+use tokio::sync::oneshot;
 
-use super::disk::{DiskContent, DiskTier, Files, Job, Loaded};
+use super::disk::{DiskTier, Job};
 use super::fill::Refused;
 use super::hosts::{Host, Hosts};
-use super::index::{Entry, Index, Place};
+use super::index::{Entry, Index};
 use super::lock;
 use super::memory::Memory;
-use super::object::{Content, Id, Object, Parts};
+use super::object::{Id, Object, Parts};
 use super::{VARIANTS_MAX, Variants};
 use crate::cache::admission::{FREQUENCY_MAX, Item};
-use crate::cache::catalogue::Catalogue;
 use crate::cache::purges::{Order, Purges, Sentence, Subject, Target};
-use crate::cache::record::{Header, Kind, Layout, ObjectHead, PIECE_OCTETS};
 use crate::cache::tags::tags;
-use crate::cache::{Key, Moment, Names, Stored};
+use crate::cache::{Key, Names, Stored};
 use crate::config::CacheConfig;
 
 /// Orders to forget that are told apart; older ones forget more than they say.
@@ -45,6 +52,8 @@ pub(super) struct Tiers {
     /// The number of the last order that responses have to be asked about when they are looked at.
     last_lazy: AtomicU64,
     next_number: AtomicU64,
+    /// Who waits for what is being read from disk.
+    loading: Mutex<BTreeMap<u64, Vec<oneshot::Sender<()>>>>,
     /// Which run of the program this is: moments on the monotonic clock of another one mean nothing.
     run: u64,
 }
@@ -70,6 +79,7 @@ impl Tiers {
             last_order: AtomicU64::new(0),
             last_lazy: AtomicU64::new(0),
             next_number: AtomicU64::new(1),
+            loading: Mutex::default(),
             run: world.random().next_u64(),
         }
     }
@@ -191,9 +201,14 @@ impl Tiers {
         lock(&self.orders).judge(&Subject { since, name, variant, host, tags: object.tags(), url })
     }
 
+    /// Whether there are as many responses as there may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.index.len() >= self.config.objects_max
+    }
+
     /// Takes up a response that begins to arrive.
     pub(super) fn begin(&self, object: &Arc<Object>) {
-        while self.index.len() >= self.config.objects_max {
+        while self.is_crowded() {
             let mut gone = Vec::new();
             let evicted = self.memory.evict_one(&self.index, &mut gone);
             let freed = !gone.is_empty();
@@ -374,82 +389,6 @@ impl Tiers {
         self.bury(purged.into_iter().map(|entry| (name, entry)), false);
     }
 
-    /// Everything that is kept for `key`; what is on disk alone comes into memory first.
-    pub(super) async fn load(self: &Arc<Self>, key: &Key) -> Variants {
-        let (found, on_disk) = self.find(key.as_str());
-        let Some(disk) = self.disk().filter(|_| on_disk) else { return found };
-        let name = self.names.of(key.as_str());
-        let place =
-            |entry: &Entry| entry.place.filter(|_| entry.object.is_none()).map(|at| (entry.number, at));
-        let places = self.index.look(name, |entries| entries.iter().filter_map(place).collect::<Vec<_>>());
-        for (number, place) in places.unwrap_or_default() {
-            match disk.read(place, PIECE_OCTETS as u64).await {
-                Ok(Ok(loaded)) => self.take_in(key, name, number, place, loaded),
-                Ok(Err(error)) => self.lose(name, number, place, &error),
-                // Too many reads wait; this request goes without.
-                Err(_) => {}
-            }
-        }
-        self.find(key.as_str()).0
-    }
-
-    // Something was read from disk: it comes into memory, unless it is meanwhile gone, or another's.
-    fn take_in(self: &Arc<Self>, key: &Key, name: u64, number: u64, place: Place, loaded: Loaded) {
-        let Loaded { header, head, disk, content } = loaded;
-        if head.url != key.as_str() {
-            return;
-        }
-        let mut weight = 0;
-        self.index.look(name, |entries| {
-            let entry = entries.iter_mut().find(|entry| entry.number == number)?;
-            if entry.object.is_some() || entry.place != Some(place) {
-                return None;
-            }
-            let (stored, is_dated) = self.stored_now(&header, &head);
-            entry.must_validate |= !is_dated;
-            let parts = Parts {
-                id: Id { number, name, variant: entry.variant, purges: entry.purges },
-                key: key.clone(),
-                stored,
-                host: Arc::clone(&entry.host),
-                tags: entry.tags.clone(),
-                must_validate: entry.must_validate || head.must_validate,
-            };
-            let content = content.map_or_else(|| Content::Disk(Arc::new(disk)), Content::Memory);
-            let object = Arc::new(Object::new(self, parts, Some(head.octets), content));
-            weight = object.weight();
-            entry.object = Some(object);
-            entry.frequency = 0;
-            Some(())
-        });
-        if weight > 0 {
-            self.admit(name, number, weight);
-        }
-    }
-
-    // Something on disk cannot be read, or is not what was written.
-    fn lose(&self, name: u64, number: u64, place: Place, error: &io::Error) {
-        let is_it = |entry: &mut Entry| entry.number == number && entry.place == Some(place);
-        let lost = self.index.change(name, |entries| entries.take(is_it));
-        // A segment that went meanwhile is no damage.
-        if !lost.is_empty() && error.kind() != io::ErrorKind::NotFound {
-            self.count_damaged();
-            tracing::warn!(cache = self.config.name, %error, "a response on disk cannot be used");
-        }
-        self.bury(lost.into_iter().map(|entry| (name, entry)), false);
-    }
-
-    // The times of a response on the clocks of this run; false when its age is not known.
-    fn stored_now(&self, header: &Header, head: &ObjectHead) -> (Stored, bool) {
-        let stored = head.stored.clone();
-        if header.mark.run == self.run {
-            return (stored, true);
-        }
-        let now = Moment { now: self.world.now(), wall: self.world.wall() };
-        let is_dated = now.wall >= stored.received.wall;
-        (stored.carried_over(now), is_dated)
-    }
-
     /// Gives a response other fields and times.
     pub(super) fn refresh(&self, object: &Object, stored: Stored) -> Arc<Object> {
         let old = *object.id();
@@ -527,152 +466,5 @@ impl Tiers {
         let forgotten = gone.len() as u64;
         self.bury(gone, false);
         (forgotten, validate)
-    }
-}
-
-/// What the writer asks for.
-impl Tiers {
-    /// How many orders a response has heard of, if it is still to be kept.
-    pub(super) fn still_wanted(&self, object: &Object) -> Option<u64> {
-        let Id { number, name, .. } = *object.id();
-        let last = self.orders_so_far();
-        let since = self.index.look(name, |entries| {
-            entries.iter().find(|entry| entry.number == number).map(|entry| entry.purges)
-        })??;
-        match self.judge(since, object) {
-            Sentence::Keep => Some(last),
-            // The order stays in the log for it.
-            Sentence::Validate => Some(since),
-            Sentence::Forget | Sentence::NeedsUrl => None,
-        }
-    }
-
-    /// Where the content of a response lies on disk, and the oldest segment that has some of it.
-    pub(super) fn layout_on_disk(&self, files: &Files, object: &Object) -> Option<(Layout, u32)> {
-        let Id { number, name, .. } = *object.id();
-        if let Content::Disk(content) = object.content() {
-            return Some(content.layout());
-        }
-        let place = self.index.look(name, |entries| {
-            entries.iter().find(|entry| entry.number == number).and_then(|entry| entry.place)
-        })??;
-        let content = DiskContent::at(files, place.segment, place.at, place.head_octets)?;
-        Some(content.layout())
-    }
-
-    /// A response was written; false when it was forgotten meanwhile. `content` is where that is, when it is
-    /// nowhere else.
-    pub(super) fn placed(&self, object: &Object, place: Place, content: Option<DiskContent>) -> bool {
-        let Id { number, name, .. } = *object.id();
-        let mut weight = 0;
-        let placed = self.index.look(name, |entries| {
-            let entry = entries.iter_mut().find(|entry| entry.number == number)?;
-            entry.place = Some(place);
-            entry.asked = false;
-            if let Some(content) = content {
-                let octets = content.octets();
-                let kept = object.with_content(octets, Content::Disk(Arc::new(content)));
-                weight = kept.weight();
-                entry.object = Some(Arc::new(kept));
-            }
-            Some(())
-        });
-        if weight > 0 {
-            self.admit(name, number, weight);
-        }
-        placed.flatten().is_some()
-    }
-
-    /// A segment goes, and with it what a response has there. True when the response lies there as a whole,
-    /// was asked for, and may stay: it is going to be [moved](Tiers::moved).
-    pub(super) fn leave_segment(&self, name: u64, variant: u64, segment: u32, may_stay: bool) -> bool {
-        let mut stays = false;
-        let gone = self.index.change(name, |entries| {
-            entries.take(|entry| {
-                let Some(place) = entry.place.filter(|place| place.oldest <= segment) else { return false };
-                if entry.variant != variant {
-                    return false;
-                }
-                if may_stay && entry.asked && place.segment == segment {
-                    stays = true;
-                    return false;
-                }
-                entry.place = None;
-                !matches!(entry.object.as_ref().map(|object| object.content()), Some(Content::Memory(_)))
-            })
-        });
-        self.bury(gone.into_iter().map(|entry| (name, entry)), false);
-        stays
-    }
-
-    /// A response that lay in the segment `from` lies at `place` now.
-    pub(super) fn moved(&self, name: u64, variant: u64, from: u32, place: Place) {
-        let mut weight = 0;
-        self.index.look(name, |entries| {
-            let moved = entries.iter_mut().find(|entry| {
-                entry.variant == variant && entry.place.is_some_and(|place| place.segment == from)
-            })?;
-            moved.place = Some(place);
-            moved.asked = false;
-            if let Some(object) = moved.object.take_if(|object| matches!(object.content(), Content::Disk(_)))
-            {
-                weight = object.weight();
-            }
-            Some(())
-        });
-        if weight > 0 {
-            self.memory.leave(weight);
-        }
-    }
-
-    /// Takes up what a segment holds that was written before a restart. Segments before `oldest` are gone.
-    pub(super) fn take_up(&self, segment: u32, list: Catalogue, purges: &Purges, oldest: u32) {
-        let hosts: Vec<Arc<Host>> = list.hosts.iter().map(|host| self.host(host)).collect();
-        for row in list.rows {
-            let Some(host) = hosts.get(row.host as usize) else { continue };
-            if row.kind == Kind::Piece || row.oldest < oldest {
-                continue;
-            }
-            let (name, variant) = (row.name, row.variant);
-            let sentence = purges.judge(&Subject {
-                since: row.purges,
-                name,
-                variant,
-                host: host.short(),
-                tags: &row.tags,
-                url: None,
-            });
-            let entry = Entry {
-                number: self.next_number.fetch_add(1, Relaxed),
-                variant,
-                purges: row.purges,
-                host: Arc::clone(host),
-                tags: (!row.tags.is_empty()).then(|| row.tags.into()),
-                octets: row.octets,
-                object: None,
-                place: Some(Place { segment, at: row.at, head_octets: row.head_octets, oldest: row.oldest }),
-                frequency: 0,
-                asked: false,
-                must_validate: row.must_validate || sentence == Sentence::Validate,
-            };
-            let forgotten = sentence == Sentence::Forget;
-            let superseded = self.index.change(name, |entries| {
-                let superseded = entries.take(|other| other.variant == variant);
-                if !forgotten {
-                    host.objects.fetch_add(1, Relaxed);
-                    host.octets.fetch_add(entry.octets, Relaxed);
-                    entries.add_first(entry);
-                }
-                superseded
-            });
-            self.bury(superseded.into_iter().map(|entry| (name, entry)), false);
-        }
-    }
-
-    /// Remembers an order of a run before, which only the URL of a response can settle.
-    pub(super) fn remember_order(&self, order: &Order) {
-        if matches!(order.target, Target::Prefix(..)) {
-            lock(&self.orders).add(order);
-        }
     }
 }

@@ -15,7 +15,7 @@ use crate::cache::stale::is_error;
 use crate::cache::validation::{
     Freshened, conditions, freshen, is_about, is_same_representation, unconditional,
 };
-use crate::cache::{CacheStatus, FieldLines, Forward, Moment, NotStored, Received, Stored, store, vary};
+use crate::cache::{CacheStatus, FieldLines, Moment, NotStored, Received, Stored, store, vary};
 use crate::io::proxy::failed;
 use crate::wire::Method;
 
@@ -43,10 +43,9 @@ impl Parts {
         &self,
         ask: &Ask,
         rest: Rest,
-        forward: Forward,
+        reason: Reason,
         object: Option<&Arc<Object>>,
     ) -> Response {
-        let reason = Reason::new(forward);
         let requested = self.moment();
         let fetched = self.origin.fetch(ask.whole(rest)).await;
         let fails = fetched.as_ref().map_or(true, |response| is_error(response.status));
@@ -205,7 +204,7 @@ impl Parts {
         let status = CacheStatus {
             forward: Some(reason.forward),
             forward_status: Some(304),
-            collapsed: reason.collapsed,
+            collapsed: reason.waited.then_some(false),
             ttl_seconds: Some(stored.freshness(moment.now, &self.policy).ttl_seconds()),
             stored: not_stored.is_none(),
             detail: not_stored.map(NotStored::token),
@@ -266,7 +265,7 @@ impl Parts {
         let told = CacheStatus {
             forward: Some(reason.forward),
             forward_status: Some(status),
-            collapsed: reason.collapsed,
+            collapsed: reason.waited.then_some(false),
             ttl_seconds: Some(stored.freshness(received.now, &self.policy).ttl_seconds()),
             stored: true,
             key: Some(ask.key.as_str()),
@@ -306,7 +305,7 @@ impl Parts {
         let status = CacheStatus {
             forward: Some(reason.forward),
             forward_status: Some(response.status),
-            collapsed: false,
+            collapsed: reason.waited.then_some(false),
             key: Some(ask.key.as_str()),
             detail,
             ..CacheStatus::default()

@@ -156,11 +156,16 @@ impl Writer {
                 }
             }
             Job::Evict => {
-                let oldest = self.full.keys().next().copied();
-                oldest.map_or(Ok(()), |oldest| {
-                    self.evict(tiers, oldest);
-                    Ok(())
-                })
+                // Several may have asked before the first was heard.
+                if tiers.is_crowded() {
+                    if self.full.is_empty() {
+                        self.seal();
+                    }
+                    if let Some(oldest) = self.full.keys().next().copied() {
+                        self.evict(tiers, oldest);
+                    }
+                }
+                Ok(())
             }
             Job::Flush(promise) => {
                 let _ = promise.send(());
