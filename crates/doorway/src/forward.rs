@@ -113,7 +113,13 @@ impl ForwardPart {
         config: &ForwardConfig,
     ) -> Result<Arc<dyn Handler>, Failure> {
         let told = |error: http::Error| Failure::new(error.to_string());
-        let outbound = Outbound::open(around.world, &around.names, Arc::clone(&around.name), config);
+        let outbound = Outbound::open(
+            around.world,
+            &around.names,
+            Arc::clone(&around.name),
+            config,
+            Arc::clone(&self.counts),
+        );
         let outbound = Arc::new(outbound.map_err(told)?);
         let cached = match &config.cache {
             None => None,
@@ -125,7 +131,7 @@ impl ForwardPart {
             }
         };
         let authenticator = Some(&around.logins.authenticator);
-        let forward = Forward::new(config, outbound, authenticator, cached, Arc::clone(&self.counts));
+        let forward = Forward::new(config, outbound, authenticator, cached);
         Ok(Arc::new(forward.map_err(told)?))
     }
 

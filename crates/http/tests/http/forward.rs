@@ -64,9 +64,9 @@ fn network(edit: impl FnOnce(&mut ForwardConfig)) -> Network {
     forward.access.clients = vec!["10.0.0.0/24".parse().unwrap()];
     edit(&mut forward);
     let resolver: Arc<dyn Resolve> = Arc::new(names);
-    let outbound = Arc::new(Outbound::open(&world, &resolver, "gate".into(), &forward).unwrap());
     let counts = Arc::new(ForwardCounts::default());
-    let handler = Forward::new(&forward, outbound, None, None, Arc::clone(&counts)).unwrap();
+    let outbound = Outbound::open(&world, &resolver, "gate".into(), &forward, Arc::clone(&counts)).unwrap();
+    let handler = Forward::new(&forward, Arc::new(outbound), None, None).unwrap();
     let config = Config { h2c: true, ..config(None) };
     let server = Arc::new(Server::new(&world, &config, Sites::default().mount("/", Arc::new(handler))));
     tcp::serve(&world, SERVER.parse().unwrap(), &server.tcp_options(false), &server).unwrap();
@@ -114,7 +114,7 @@ fn no_name_leads_into_the_proxys_own_network() {
         "http://localhost/",
         "http://127.0.0.1/",
     ] {
-        refused(&get(url), "403", "");
+        refused(&get(url), "403", "no address of the public internet");
     }
     refused(
         "CONNECT rebound.test:443 HTTP/1.1\r\nHost: x\r\n\r\n",

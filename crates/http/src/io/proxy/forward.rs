@@ -60,7 +60,7 @@ impl ForwardCounts {
         Denied::ALL.iter().map(|why| (why.name(), denied.get(why).copied().unwrap_or_default())).collect()
     }
 
-    fn deny(&self, why: Denied) -> Response {
+    pub(super) fn deny(&self, why: Denied) -> Response {
         *self.denied.lock().unwrap_or_else(PoisonError::into_inner).entry(why).or_default() += 1;
         told(Status::FORBIDDEN, &why.to_string())
     }
@@ -77,8 +77,8 @@ impl Forward {
         outbound: Arc<Outbound>,
         authenticator: Option<&Arc<Authenticator>>,
         cached: Option<Arc<dyn Handler>>,
-        counts: Arc<ForwardCounts>,
     ) -> Result<Self, Error> {
+        let counts = Arc::clone(outbound.counts());
         let gate = Gate::open(config, authenticator, outbound.world())?;
         Ok(Self { access: config.access.clone(), gate, pac: config.pac.clone(), outbound, cached, counts })
     }
@@ -173,9 +173,6 @@ impl Forward {
         }
         match self.outbound.fetch(request).await {
             Ok(response) => response,
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                self.counts.deny(Denied::Private)
-            }
             Err(error) => self.failed(&host, error),
         }
     }

@@ -11,13 +11,14 @@ use doorway_net::web::{Fetch, Request, Response};
 use doorway_net::{BoxFuture, World};
 
 use super::super::client::{Ask, Client, ClientError, Peer, Settings, Tunnel};
+use super::forward::ForwardCounts;
 use super::response::{Handed, UNASKED, handed, joined, told};
 use super::tunnel::TunnelLimits;
 use crate::Status;
 use crate::client::request::basic;
 use crate::config::{ForwardConfig, ParentConfig};
 use crate::error::Error;
-use crate::proxy::access::Domain;
+use crate::proxy::access::{Denied, Domain};
 use crate::proxy::forwarding::{self, Hop};
 use crate::proxy::profile::{Profile, lifetime};
 use crate::url::{Url, default_port};
@@ -38,6 +39,7 @@ pub struct Outbound {
     to_parents: Client,
     profiles: Vec<Profile>,
     limits: TunnelLimits,
+    counts: Arc<ForwardCounts>,
 }
 
 /// A proxy that is asked in turn.
@@ -59,6 +61,7 @@ impl Outbound {
         resolver: &Arc<dyn Resolve>,
         name: Arc<str>,
         config: &ForwardConfig,
+        counts: Arc<ForwardCounts>,
     ) -> Result<Self, Error> {
         let parents = config.parents.iter().map(Parent::open).collect::<Result<_, _>>()?;
         let tls = TlsDialler::new(None, &["h2", "http/1.1"]).map(Arc::new);
@@ -80,7 +83,13 @@ impl Outbound {
             to_parents: client(settings),
             profiles: config.profiles.clone(),
             limits: TunnelLimits { idle: config.tunnel_timeout, octets: config.tunnel_octets_max },
+            counts,
         })
+    }
+
+    /// What the proxy has done.
+    pub(super) const fn counts(&self) -> &Arc<ForwardCounts> {
+        &self.counts
     }
 
     pub(super) const fn world(&self) -> &World {
@@ -152,7 +161,12 @@ impl Outbound {
             ..Ask::new(&request.method, url)
         };
         let client = if parent.is_some() { &self.to_parents } else { &self.client };
-        let Handed { mut response, tunnel } = handed(client.send(ask).await?, method, &self.name);
+        let answer = match client.send(ask).await {
+            // A refusal and no failure: nothing that is kept is used instead.
+            Err(ClientError::Forbidden(_)) => return Ok(self.counts.deny(Denied::Private)),
+            answer => answer?,
+        };
+        let Handed { mut response, tunnel } = handed(answer, method, &self.name);
         if let Some(known) = known.filter(|_| matches!(response.status, 200 | 206 | 304)) {
             let about = |name: &str| LIFETIME_FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known));
             response.fields.retain(|name, _| !about(name));
