@@ -32,7 +32,8 @@
 //! Everything outside `io` is pure. Bodies do not pass through the engine: it decides, `io` streams.
 //!
 //! Deliberately absent: HTTP/0.9 (a request without a head cannot be told from half of one), HTTP/3, WebDAV,
-//! Digest authentication (see DESIGN.md).
+//! Digest authentication (see DESIGN.md); for the proxies, trailers, WebSockets over HTTP/2 (RFC 8441), FTP and
+//! opening TLS tunnels.
 
 #![forbid(unsafe_code)]
 
