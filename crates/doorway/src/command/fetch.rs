@@ -85,7 +85,9 @@ pub(super) fn fetch(
     if let Some(range) = &args.range {
         fields.add("Range", format!("bytes={}", range.trim_start_matches("bytes=")));
     }
-    if args.output.is_some() && urls.len() > 1 {
+    // What is no file, such as /dev/null or a pipe, takes one body after the other.
+    let is_file = |path: &Path| std::fs::metadata(path).map_or(true, |facts| facts.is_file());
+    if args.output.as_deref().is_some_and(is_file) && urls.len() > 1 {
         return Err(Failure::new("--output takes the body of one URL")
             .fix("ask for one URL at a time, or write all bodies to standard output")
             .exit(Exit::Wrong));
