@@ -14,7 +14,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use crate::debian;
-use crate::run::{Failed, Outcome, cargo, command};
+use crate::run::{Failed, Outcome, cargo, command, output};
 
 /// Interleaved rounds; the table shows their median.
 pub const ROUNDS: usize = 5;
@@ -90,4 +90,32 @@ pub fn write(path: &Path, text: &str) -> Outcome {
 fn prepare() -> Outcome {
     debian::ensure(debian::BENCH)?;
     build()
+}
+
+/// A folder for the files of one server, in which any user may write: some run as another one.
+pub fn home(folder: &Path, name: &str) -> Result<String, Failed> {
+    let home = folder.join(name);
+    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
+    let home = home.display().to_string();
+    output("chmod", &["777", &home])?;
+    Ok(home)
+}
+
+/// Gives Traffic Server folders of its own in `home`, with the settings that the package brings; the programs stay
+/// where they are. Returns the file that tells it so.
+pub fn traffic_server_folders(home: &str) -> Result<String, Failed> {
+    let run_root = format!("{home}/runroot.yaml");
+    write(
+        Path::new(&run_root),
+        &format!(
+            "prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nincludedir: /usr/include\n\
+             libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\nsysconfdir: {home}/etc\n\
+             datadir: {home}/cache\ncachedir: {home}/cache\nlocalstatedir: {home}\nruntimedir: {home}/run\nlogdir: {home}/log\n"
+        ),
+    )?;
+    output("cp", &["-r", "/etc/trafficserver", &format!("{home}/etc")])?;
+    for name in ["cache", "run", "log"] {
+        std::fs::create_dir_all(format!("{home}/{name}")).map_err(|error| Failed(error.to_string()))?;
+    }
+    Ok(run_root)
 }

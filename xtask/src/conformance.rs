@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::bench::dns::version;
 use crate::bench::measure::{Server, Up};
-use crate::bench::{scratch, target, write};
+use crate::bench::{home, scratch, target, traffic_server_folders, write};
 use crate::debian;
 use crate::run::{Failed, Outcome, cargo, output};
 use suite::case::{Case, Kind, read};
@@ -171,14 +171,6 @@ is stale when its origin is down (`proxy.config.http.cache.max_stale_age`).
 
 ";
 
-fn home(folder: &Path, name: &str) -> Result<String, Failed> {
-    let home = folder.join(name);
-    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
-    // Some run as another user.
-    output("chmod", &["777", &home.display().to_string()])?;
-    Ok(home.display().to_string())
-}
-
 fn doorway(folder: &Path, port: u16, origin: u16) -> Result<Server, Failed> {
     let config = folder.join("doorway.toml");
     write(
@@ -237,20 +229,7 @@ fn squid(folder: &Path, port: u16, origin: u16) -> Result<Server, Failed> {
 
 fn traffic_server(folder: &Path, port: u16, origin: u16) -> Result<Server, Failed> {
     let home = home(folder, "trafficserver")?;
-    // Its own folders, with the settings that the package brings; the programs stay where they are.
-    let run_root = format!("{home}/runroot.yaml");
-    write(
-        Path::new(&run_root),
-        &format!(
-            "prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nincludedir: /usr/include\n\
-             libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\nsysconfdir: {home}/etc\n\
-             datadir: {home}/cache\ncachedir: {home}/cache\nlocalstatedir: {home}\nruntimedir: {home}/run\nlogdir: {home}/log\n"
-        ),
-    )?;
-    output("cp", &["-r", "/etc/trafficserver", &format!("{home}/etc")])?;
-    for name in ["cache", "run", "log"] {
-        std::fs::create_dir_all(format!("{home}/{name}")).map_err(|error| Failed(error.to_string()))?;
-    }
+    let run_root = traffic_server_folders(&home)?;
     let settings = format!("{home}/etc/records.config");
     let before = std::fs::read_to_string(&settings).map_err(|error| Failed(error.to_string()))?;
     write(

@@ -3,12 +3,11 @@
 //! what nobody has yet.
 
 use std::path::Path;
-use std::process::Command;
 
 use super::{Load, h2load, peers, run_wrk, wrk};
 use crate::bench::dns::version;
 use crate::bench::measure::{Round, Server, Up, interleave};
-use crate::bench::{prepare, program, scratch, table, write};
+use crate::bench::{home, prepare, program, scratch, table, traffic_server_folders, write};
 use crate::run::{Failed, Outcome, output};
 
 /// The port of the origin that has the files.
@@ -113,14 +112,6 @@ fn storm(servers: &[Server]) -> Outcome {
     Ok(())
 }
 
-fn home(folder: &Path, name: &str) -> Result<String, Failed> {
-    let home = folder.join(name);
-    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
-    // Some run as another user.
-    let _ = Command::new("chmod").args(["777", &home.display().to_string()]).status();
-    Ok(home.display().to_string())
-}
-
 /// The origin: nginx, with files that may be kept and the same that may not.
 fn origin(folder: &Path) -> Result<Server, Failed> {
     let home = home(folder, "origin")?;
@@ -221,20 +212,7 @@ fn haproxy(folder: &Path, port: u16) -> Result<Server, Failed> {
 
 fn traffic_server(folder: &Path, port: u16) -> Result<Server, Failed> {
     let home = home(folder, "ats")?;
-    // Its own folders, with the settings that the package brings; the programs stay where they are.
-    let run_root = format!("{home}/runroot.yaml");
-    write(
-        Path::new(&run_root),
-        &format!(
-            "prefix: /usr\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nincludedir: /usr/include\n\
-             libdir: /usr/lib/trafficserver\nlibexecdir: /usr/lib/trafficserver/modules\nsysconfdir: {home}/etc\n\
-             datadir: {home}/cache\ncachedir: {home}/cache\nlocalstatedir: {home}\nruntimedir: {home}/run\nlogdir: {home}/log\n"
-        ),
-    )?;
-    output("cp", &["-r", "/etc/trafficserver", &format!("{home}/etc")])?;
-    for name in ["cache", "run", "log"] {
-        std::fs::create_dir_all(format!("{home}/{name}")).map_err(|error| Failed(error.to_string()))?;
-    }
+    let run_root = traffic_server_folders(&home)?;
     let place = |name: &str| format!("{home}/etc/{name}");
     let tls = port + peers::TLS_APART;
     write(

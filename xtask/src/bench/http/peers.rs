@@ -7,18 +7,11 @@ use std::process::Command;
 
 use crate::bench::dns::version;
 use crate::bench::measure::{Server, Up};
-use crate::bench::{program, write};
+use crate::bench::{home, program, write};
 use crate::run::{Failed, Outcome};
 
 /// How far a server's port for TLS is from the one without.
 pub const TLS_APART: u16 = 50;
-
-/// A new folder for one server's files.
-fn home(folder: &Path, name: &str) -> Result<String, Failed> {
-    let home = folder.join(name);
-    std::fs::create_dir_all(&home).map_err(|error| Failed(error.to_string()))?;
-    Ok(home.display().to_string())
-}
 
 /// Makes the certificate and the key that peers show, on the curve P-256 as the local authority's are.
 pub fn certificate(folder: &Path) -> Outcome {
