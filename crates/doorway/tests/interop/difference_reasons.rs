@@ -18,6 +18,16 @@ const REASONS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "accepted",
+        &["HPE_INVALID_METHOD"],
+        "a method is any token: one that is not known gets 501, and a proxy hands it on (RFC 9110 §9.1)",
+    ),
+    (
+        "accepted",
+        &["HPE_INVALID_VERSION"],
+        "a higher minor version is read as the highest that is known (RFC 9110 §2.5)",
+    ),
+    (
+        "accepted",
         &["HPE_INVALID_TRANSFER_ENCODING"],
         "a recipient skips empty elements of a list (RFC 9110 §5.6.1.2)",
     ),
