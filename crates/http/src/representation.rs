@@ -51,6 +51,19 @@ pub enum Selected {
 }
 
 impl Selected {
+    /// What a Range field selects.
+    #[must_use]
+    pub fn of(ranges: Ranges) -> Self {
+        match ranges {
+            Ranges::Whole => Self::Whole,
+            Ranges::Unsatisfiable => Self::Unsatisfiable,
+            Ranges::Parts(parts) => match parts.as_slice() {
+                [part] => Self::Part(*part),
+                _ => Self::Parts(parts),
+            },
+        }
+    }
+
     /// The status that says so.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -114,14 +127,7 @@ impl Representation {
         if !if_range(&head.fields, self.etag.as_bytes(), self.facts.modified, now) {
             return Selected::Whole;
         }
-        match parse(range, octets) {
-            Ranges::Whole => Selected::Whole,
-            Ranges::Unsatisfiable => Selected::Unsatisfiable,
-            Ranges::Parts(parts) => match parts.as_slice() {
-                [part] => Selected::Part(*part),
-                _ => Selected::Parts(parts),
-            },
-        }
+        Selected::of(parse(range, octets))
     }
 
     /// Evaluates the preconditions of a request for it.

@@ -7,7 +7,7 @@ use super::lines::FieldLines;
 use super::request::Request;
 use super::stored::Stored;
 use crate::conditional::{Precondition, Validators, evaluate_lines};
-use crate::range::{Ranges, if_range_lines, parse};
+use crate::range::{if_range_lines, parse};
 use crate::representation::Selected;
 use crate::wire::Method;
 
@@ -43,14 +43,7 @@ pub fn select(
     if !if_range_lines(fields.values("if-range"), etag, stored.terms.modified, stored.terms.date) {
         return Selected::Whole;
     }
-    match parse(range, octets) {
-        Ranges::Whole => Selected::Whole,
-        Ranges::Unsatisfiable => Selected::Unsatisfiable,
-        Ranges::Parts(parts) => match parts.as_slice() {
-            [part] => Selected::Part(*part),
-            _ => Selected::Parts(parts),
-        },
-    }
+    Selected::of(parse(range, octets))
 }
 
 /// The stored fields that go with a 304 (RFC 9110 §15.4.5): none about the content that is not sent, but for
