@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use doorway_dns::Server;
 use doorway_dns::io::names::Names as InProcess;
-use doorway_net::resolve::{Resolve, ResolveError};
+use doorway_net::resolve::{Exchanger, Resolve, ResolveError};
 use doorway_net::{BoxFuture, World};
 
 use crate::command::asking::{Names as OfMachine, hosts};
@@ -59,6 +59,18 @@ impl Resolve for Names {
             }
             match sources.in_process.addresses(name).await {
                 Err(_) if !sources.recursive => OfMachine::of_machine(&self.world).addresses(name).await,
+                found => found,
+            }
+        })
+    }
+
+    fn exchangers<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Result<Vec<Exchanger>, ResolveError>> {
+        Box::pin(async move {
+            let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match sources.in_process.exchangers(domain).await {
+                Err(ResolveError::Unavailable(_)) if !sources.recursive => {
+                    OfMachine::of_machine(&self.world).exchangers(domain).await
+                }
                 found => found,
             }
         })

@@ -4,10 +4,10 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use doorway_base::{Verdict, Writer};
+use doorway_base::{Reader, Verdict, Writer};
 use doorway_net::World;
 use doorway_net::ground::BoxFuture;
-use doorway_net::resolve::{Resolve, ResolveError};
+use doorway_net::resolve::{Exchanger, Resolve, ResolveError};
 
 use super::recursion::Recursion;
 use crate::authority::counters::Counters;
@@ -86,6 +86,40 @@ impl Resolve for Names {
             }
         })
     }
+
+    fn exchangers<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Result<Vec<Exchanger>, ResolveError>> {
+        Box::pin(async move {
+            let name: Name = domain.parse().map_err(|_| ResolveError::NoSuchName)?;
+            let (rcode, records, why) = self.ask(&name, Type::MX).await;
+            exchangers(rcode, &records, why)
+        })
+    }
+}
+
+/// What an answer to a question for MX records says.
+///
+/// # Errors
+/// As [`Resolve::exchangers`] has them.
+pub fn exchangers(rcode: Rcode, records: &[Record], why: String) -> Result<Vec<Exchanger>, ResolveError> {
+    match rcode {
+        Rcode::NOERROR => {}
+        Rcode::NXDOMAIN => return Err(ResolveError::NoSuchName),
+        _ => return Err(ResolveError::Unavailable(why)),
+    }
+    let exchangers: Vec<Exchanger> = records.iter().filter_map(exchanger).collect();
+    if exchangers.is_empty() { Err(ResolveError::NoAddress) } else { Ok(exchangers) }
+}
+
+fn exchanger(record: &Record) -> Option<Exchanger> {
+    if record.kind != Type::MX {
+        return None;
+    }
+    let (preference, host) = record.rdata.as_slice().split_first_chunk::<2>()?;
+    let host = Name::read(&mut Reader::new(host)).ok()?.to_string();
+    Some(Exchanger {
+        preference: u16::from_be_bytes(*preference),
+        host: host.strip_suffix('.').unwrap_or(&host).to_owned(),
+    })
 }
 
 fn address(record: &Record) -> Option<IpAddr> {

@@ -11,10 +11,11 @@ use doorway_dns::client::delegations::address;
 use doorway_dns::client::report::{self, Arrival};
 use doorway_dns::client::{Lookup, Query, Transport};
 use doorway_dns::io::exchange::{self, Connection};
+use doorway_dns::io::names::exchangers;
 use doorway_dns::wire::options::{self, code};
-use doorway_dns::wire::{Flags, Message, Name, Rcode, Type};
+use doorway_dns::wire::{Flags, Message, Name, Rcode, Record, Type};
 use doorway_net::os::Runtime;
-use doorway_net::resolve::{Resolve, ResolveError};
+use doorway_net::resolve::{Exchanger, Resolve, ResolveError};
 use doorway_net::tls::TlsDialler;
 use doorway_net::{BoxFuture, World};
 
@@ -284,8 +285,13 @@ impl Names {
         Self { world: world.clone(), servers: servers(&named).into_iter().map(server).collect() }
     }
 
-    /// The addresses of one family, from the first server that answers; the code if it is an error.
+    /// The addresses of one family.
     async fn ask(&self, name: &Name, kind: Type) -> Result<Vec<IpAddr>, ResolveError> {
+        Ok(self.records(name, kind).await?.iter().filter_map(address).collect())
+    }
+
+    /// The answer of the first server that answers; the code if it is an error.
+    async fn records(&self, name: &Name, kind: Type) -> Result<Vec<Record>, ResolveError> {
         let mut why = "there is no name server to ask".to_owned();
         for server in &self.servers {
             let lookup = Lookup { name: name.clone(), kind, ..Lookup::default() };
@@ -296,9 +302,7 @@ impl Names {
             {
                 Ok(octets) => {
                     match Message::read(&octets).map(|message| (message.rcode(), message.answers)) {
-                        Ok((Rcode::NOERROR, answers)) => {
-                            return Ok(answers.iter().filter_map(address).collect());
-                        }
+                        Ok((Rcode::NOERROR, answers)) => return Ok(answers),
                         Ok((Rcode::NXDOMAIN, _)) => return Err(ResolveError::NoSuchName),
                         Ok((rcode, _)) => why = format!("{} says {rcode}", server.address),
                         Err(malformed) => why = format!("{}: {malformed}", server.address),
@@ -328,6 +332,14 @@ impl Resolve for Names {
                     if all.is_empty() { Err(ResolveError::NoAddress) } else { Ok(all) }
                 }
             }
+        })
+    }
+
+    fn exchangers<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Result<Vec<Exchanger>, ResolveError>> {
+        Box::pin(async move {
+            let name: Name = domain.parse().map_err(|_| ResolveError::NoSuchName)?;
+            let records = self.records(&name, Type::MX).await?;
+            exchangers(Rcode::NOERROR, &records, String::new())
         })
     }
 }

@@ -145,7 +145,13 @@ impl TlsAcceptor {
         !old.is_same_as(&new)
     }
 
-    pub(crate) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
+    /// Puts TLS on a connection that the peer wants it for: at a door that begins with TLS, or after a
+    /// command such as STARTTLS. Whoever read octets behind that command must have thrown them away, for
+    /// they came in the clear. How long to wait is the caller's to say.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a stream that has TLS already; those of the connection and the handshake.
+    pub async fn accept(&self, stream: Stream) -> io::Result<Stream> {
         let plain = stream
             .into_plain()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the stream has TLS already"))?;

@@ -1,0 +1,7 @@
+//! What touches the world: doors, the store, timers.
+
+pub mod bodies;
+pub mod intake;
+
+pub use bodies::{Bodies, Body, Content, Prepared};
+pub use intake::{Arrival, Intake, Origin};

@@ -1,0 +1,25 @@
+//! Mail: messages in by SMTP and LMTP, kept in mailboxes or passed on by the queue, out by POP3.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `address` | [`Address`]: a local part and a domain, as RFC 5321 writes them |
+//! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
+//! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
+//! | `id` | [`MessageId`]: names a message in this store |
+//! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
+//! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
+//!
+//! Deliberately absent: IMAP, message authentication (SPF, DKIM, DMARC), filters and web mail.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod envelope;
+pub mod id;
+pub mod io;
+pub mod reply;
+
+pub use address::{Address, Domain};
+pub use envelope::{BodyType, Envelope, Notify, Recipient, Return};
+pub use id::{MessageId, MessageIds};
+pub use reply::{Enhanced, Reply};
