@@ -6,7 +6,9 @@
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
+//! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
+//! | `io/mailboxes` | [`io::Mailboxes`]: accounts, folders and messages over the store |
 //! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
 //!
 //! Deliberately absent: IMAP, message authentication (SPF, DKIM, DMARC), filters and web mail.
@@ -17,6 +19,7 @@ pub mod address;
 pub mod envelope;
 pub mod id;
 pub mod io;
+pub mod mailbox;
 pub mod reply;
 
 pub use address::{Address, Domain};
