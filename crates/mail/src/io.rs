@@ -2,6 +2,8 @@
 
 pub mod bodies;
 pub mod intake;
+pub mod queue;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
+pub use queue::{Queue, Report, Returns};
