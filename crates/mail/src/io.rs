@@ -7,3 +7,8 @@ pub mod mailboxes;
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
+pub mod queue;
+
+pub use bodies::{Bodies, Body, Content, Prepared};
+pub use intake::{Arrival, Intake, Origin};
+pub use queue::{Queue, Report, Returns};
