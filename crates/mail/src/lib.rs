@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `address` | [`Address`]: a local part and a domain, as RFC 5321 writes them |
+//! | `config` | what the operator says: [`config::SECTIONS`] |
+//! | `directory` | [`directory::Directory`]: whose address it is |
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
@@ -19,6 +21,8 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod config;
+pub mod directory;
 pub mod envelope;
 pub mod id;
 pub mod io;
