@@ -6,9 +6,11 @@
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
+//! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
 //! | `queue` | messages for other servers: items, schedule, routes, reports |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
+//! | `io/mailboxes` | [`io::Mailboxes`]: accounts, folders and messages over the store |
 //! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
 //! | `io/queue` | the queue over the store, and what works it off |
 //!
@@ -20,6 +22,7 @@ pub mod address;
 pub mod envelope;
 pub mod id;
 pub mod io;
+pub mod mailbox;
 pub mod mime;
 pub mod queue;
 pub mod reply;
