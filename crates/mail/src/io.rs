@@ -2,6 +2,8 @@
 
 pub mod bodies;
 pub mod intake;
+pub mod smtp_client;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
+pub use smtp_client::{Link, Place, SmtpClient, Source, Target};

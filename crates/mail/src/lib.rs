@@ -6,6 +6,8 @@
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
+//! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
+//! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
 //! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
 //!
@@ -18,6 +20,8 @@ pub mod envelope;
 pub mod id;
 pub mod io;
 pub mod reply;
+pub mod sasl;
+pub mod smtp;
 
 pub use address::{Address, Domain};
 pub use envelope::{BodyType, Envelope, Notify, Recipient, Return};
