@@ -8,8 +8,13 @@
 //! | `id` | [`MessageId`]: names a message in this store |
 //! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
 //! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
+//! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
+//! | `mime` | what is in a message: structure, header fields, encodings; building messages |
+//! | `queue` | messages for other servers: items, schedule, routes, reports |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
+//! | `io/mailboxes` | [`io::Mailboxes`]: accounts, folders and messages over the store |
 //! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
+//! | `io/queue` | the queue over the store, and what works it off |
 //!
 //! Deliberately absent: IMAP, message authentication (SPF, DKIM, DMARC), filters and web mail.
 
@@ -19,6 +24,9 @@ pub mod address;
 pub mod envelope;
 pub mod id;
 pub mod io;
+pub mod mailbox;
+pub mod mime;
+pub mod queue;
 pub mod reply;
 pub mod sasl;
 pub mod smtp;

@@ -4,22 +4,37 @@
 //!
 //! | row | what it holds |
 //! | --- | --- |
-//! | `mail.body/ID` | kind (1): inline octets follow (0), or a blob's length (8) and name (32) (1) |
+//! | `mail.body/ID` | kind (1): 0, a checksum (8) and the octets, or 1, a blob's length (8) and name (32) |
 //! | `mail.body.more/ID` | how many references there are beyond the first; absent for none |
+//! | `mail.structure/ID` | the structure that MIME found, as its own encoding has it; absent for none |
+//!
+//! The checksum is the beginning of the octets' BLAKE3; a blob's name is its whole hash. Reading does not
+//! compare them: a message that lost one bit is better read than refused. [`Bodies::verify`] does.
+//!
+//! A body ends with CRLF, so that every protocol sends it as it is: what came without gets one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use doorway_base::{Malformed, Reader};
-use doorway_store::{Batch, BlobId, Blobs, Durability, Error, Key, READ_OCTETS_MAX, Result, Store, Stored};
+use doorway_store::{
+    Batch, BlobId, BlobWriter, Blobs, Durability, Error, GET_KEYS_MAX, Key, READ_OCTETS_MAX, Result, Row,
+    Store, Stored,
+};
 
 use crate::id::MessageId;
 
 /// Longest message that is kept in a row, in octets.
 pub const INLINE_OCTETS_MAX: usize = 60 * 1024;
 
-const BODY: &str = "mail.body/";
-const MORE: &str = "mail.body.more/";
+pub(crate) const BODY: &str = "mail.body/";
+pub(crate) const MORE: &str = "mail.body.more/";
+pub(crate) const STRUCTURE: &str = "mail.structure/";
+/// Octets of a row in front of an inline body: kind and checksum.
+const INLINE_AT: usize = 9;
+/// Most steps of a batch that giving back one reference takes.
+pub(crate) const RELEASE_STEPS_MAX: usize = 5;
 
 /// The octets of a message that just came.
 #[derive(Debug, Clone)]
@@ -50,6 +65,24 @@ pub enum Prepared {
     Blob(Stored),
 }
 
+impl Prepared {
+    /// How many octets the body has: head, content, and a CRLF that was missing.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        match self {
+            Self::Inline(row) => row.len().saturating_sub(INLINE_AT) as u64,
+            Self::Blob(stored) => stored.octets,
+        }
+    }
+}
+
+/// The first octets of the hash, kept beside an inline body.
+fn checksum(octets: &[u8]) -> [u8; 8] {
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&BlobId::of(octets).0[..8]);
+    sum
+}
+
 /// Octets as they are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -74,10 +107,13 @@ impl Body {
         }
     }
 
-    fn decode(row: &Bytes) -> std::result::Result<Self, Malformed> {
+    pub(crate) fn decode(row: &Bytes) -> std::result::Result<Self, Malformed> {
         let mut reader = Reader::new(row);
         match reader.u8("kind of body")? {
-            0 => Ok(Self::Inline(row.slice(1..))),
+            0 => {
+                reader.take(INLINE_AT - 1, "checksum")?;
+                Ok(Self::Inline(row.slice(INLINE_AT..)))
+            }
             1 => {
                 let octets = reader.u64("length")?;
                 let hash = reader.take(32, "name of the blob")?;
@@ -102,12 +138,26 @@ impl std::fmt::Debug for Bodies {
     }
 }
 
-fn body_key(id: MessageId) -> Key {
+pub(crate) fn body_key(id: MessageId) -> Key {
     Key::from(BODY).join_number(id.0)
 }
 
-fn more_key(id: MessageId) -> Key {
+pub(crate) fn more_key(id: MessageId) -> Key {
     Key::from(MORE).join_number(id.0)
+}
+
+pub(crate) fn structure_key(id: MessageId) -> Key {
+    Key::from(STRUCTURE).join_number(id.0)
+}
+
+fn damaged(id: MessageId, malformed: Malformed) -> Error {
+    Error::Damaged(format!("the body of message {id}: {malformed}").into())
+}
+
+/// The last two octets of `pieces` put one behind the other.
+fn ends_with_crlf<'a>(pieces: impl DoubleEndedIterator<Item = &'a [u8]>) -> bool {
+    let mut last = pieces.rev().flat_map(|piece| piece.iter().rev());
+    last.next() == Some(&b'\n') && last.next() == Some(&b'\r')
 }
 
 impl Bodies {
@@ -115,6 +165,12 @@ impl Bodies {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, blobs: Arc<dyn Blobs>) -> Self {
         Self { store, blobs }
+    }
+
+    /// The store they are in.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// The blobs that long ones go to.
@@ -128,39 +184,56 @@ impl Bodies {
     /// # Errors
     /// The store's.
     pub async fn prepare(&self, head: &[u8], content: &Content) -> Result<Prepared> {
-        let octets = head.len() as u64 + content.octets();
         match content {
-            Content::Memory(pieces) if octets <= INLINE_OCTETS_MAX as u64 => {
-                let mut row = Vec::with_capacity(1 + octets as usize);
-                row.push(0);
-                row.extend_from_slice(head);
-                pieces.iter().for_each(|piece| row.extend_from_slice(piece));
-                Ok(Prepared::Inline(row.into()))
-            }
-            Content::Blob(stored) if head.is_empty() => Ok(Prepared::Blob(stored.clone())),
             Content::Memory(pieces) => {
+                let all = || std::iter::once(head).chain(pieces.iter().map(|piece| &piece[..]));
+                let end: &[u8] = if ends_with_crlf(all()) { b"" } else { b"\r\n" };
+                let octets = head.len() as u64 + content.octets() + end.len() as u64;
+                if octets <= INLINE_OCTETS_MAX as u64 {
+                    let mut row = vec![0; INLINE_AT];
+                    row.reserve_exact(octets as usize);
+                    all().for_each(|piece| row.extend_from_slice(piece));
+                    row.extend_from_slice(end);
+                    let sum = checksum(&row[INLINE_AT..]);
+                    row[1..INLINE_AT].copy_from_slice(&sum);
+                    return Ok(Prepared::Inline(row.into()));
+                }
                 let mut writer = self.blobs.writer(Durability::Disk);
                 writer.write(Bytes::copy_from_slice(head)).await?;
                 for piece in pieces {
                     writer.write(piece.clone()).await?;
                 }
+                writer.write(Bytes::from_static(if end.is_empty() { b"" } else { b"\r\n" })).await?;
                 Ok(Prepared::Blob(writer.finish().await?))
             }
             Content::Blob(stored) => {
+                let tail = self.blobs.read(stored.id, stored.octets.saturating_sub(2), 2).await?;
+                let ends = ends_with_crlf(std::iter::once(&tail[..]));
+                if head.is_empty() && ends {
+                    return Ok(Prepared::Blob(stored.clone()));
+                }
                 let mut writer = self.blobs.writer(Durability::Disk);
                 writer.write(Bytes::copy_from_slice(head)).await?;
-                let mut at = 0;
-                while at < stored.octets {
-                    let piece = self.blobs.read(stored.id, at, READ_OCTETS_MAX).await?;
-                    if piece.is_empty() {
-                        return Err(Error::NoSuchBlob);
-                    }
-                    at += piece.len() as u64;
-                    writer.write(piece).await?;
+                self.copy(stored, &mut *writer).await?;
+                if !ends {
+                    writer.write(Bytes::from_static(b"\r\n")).await?;
                 }
                 Ok(Prepared::Blob(writer.finish().await?))
             }
         }
+    }
+
+    async fn copy(&self, from: &Stored, to: &mut dyn BlobWriter) -> Result<()> {
+        let mut at = 0;
+        while at < from.octets {
+            let piece = self.blobs.read(from.id, at, READ_OCTETS_MAX).await?;
+            if piece.is_empty() {
+                return Err(Error::NoSuchBlob);
+            }
+            at += piece.len() as u64;
+            to.write(piece).await?;
+        }
+        Ok(())
     }
 
     /// Adds a body with `references` references to it, at least one. The batch fails when there is a body
@@ -182,33 +255,50 @@ impl Bodies {
         if references > 1 { batch.add(more_key(id), (references - 1).cast_signed()) } else { batch }
     }
 
-    /// Adds `references` to a body that is kept already.
+    /// Keeps the structure of a body beside it, for whoever asks for parts of the message. It goes with the
+    /// body.
+    #[must_use]
+    pub fn describe(&self, batch: Batch, id: MessageId, structure: impl Into<Bytes>) -> Batch {
+        batch.put(structure_key(id), structure)
+    }
+
+    /// The structures of these bodies, in their order; `None` for each that was kept without.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn structures(&self, ids: &[MessageId]) -> Result<Vec<Option<Bytes>>> {
+        let rows = self.rows(ids.iter().map(|id| structure_key(*id))).await?;
+        Ok(rows.into_iter().map(|row| row.map(|row| row.value)).collect())
+    }
+
+    /// Adds `references` to a body that is kept already. The batch must check that a reference that exists
+    /// now is still there (as by the version of its row), or the body may be gone meanwhile.
     #[must_use]
     pub fn refer(&self, batch: Batch, id: MessageId, references: u64) -> Batch {
         batch.add(more_key(id), references.cast_signed())
     }
 
-    /// Takes one reference away from each of `ids`, and with the last one the body. When somebody else
-    /// does so at the same moment the batch ends in a conflict: make it anew.
+    /// Takes one reference away for each of `ids`, and with the last one the body; a name may come more than
+    /// once. When somebody else does so at the same moment the batch ends in a conflict: make it anew.
     ///
     /// # Errors
     /// The store's.
     pub async fn release(&self, mut batch: Batch, ids: &[MessageId]) -> Result<Batch> {
-        let keys: Vec<Key> = ids.iter().flat_map(|id| [body_key(*id), more_key(*id)]).collect();
-        let mut found = Vec::with_capacity(keys.len());
-        for some in keys.chunks(doorway_store::GET_KEYS_MAX) {
-            found.extend(self.store.get(some).await?);
+        let mut references = BTreeMap::new();
+        for id in ids {
+            *references.entry(*id).or_insert(0) += 1;
         }
-        for (id, rows) in ids.iter().zip(found.chunks_exact(2)) {
-            let [body, more] = rows else { continue };
-            let Some(body) = body else { continue };
-            let (key, more_key) = (body_key(*id), more_key(*id));
+        let found = self.rows(references.keys().flat_map(|id| [body_key(*id), more_key(*id)])).await?;
+        for ((id, references), rows) in references.into_iter().zip(found.chunks_exact(2)) {
+            let [Some(body), more] = rows else { continue };
+            let more_key = more_key(id);
             batch = batch.unchanged(more_key.clone(), more.as_ref());
-            if more.as_ref().and_then(doorway_store::Row::number).is_some_and(|more| more > 0) {
-                batch = batch.add(more_key, -1);
+            let left = 1 + more.as_ref().and_then(Row::number).unwrap_or(0) - references;
+            if left > 0 {
+                batch = batch.add(more_key, -references);
                 continue;
             }
-            batch = batch.delete(key);
+            batch = batch.delete(body_key(id)).delete(structure_key(id));
             if more.is_some() {
                 batch = batch.delete(more_key);
             }
@@ -219,14 +309,72 @@ impl Bodies {
         Ok(batch)
     }
 
+    async fn rows(&self, keys: impl Iterator<Item = Key>) -> Result<Vec<Option<Row>>> {
+        let keys: Vec<Key> = keys.collect();
+        let mut found = Vec::with_capacity(keys.len());
+        for some in keys.chunks(GET_KEYS_MAX) {
+            found.extend(self.store.get(some).await?);
+        }
+        Ok(found)
+    }
+
     /// A body; `None` when there is none of this name.
     ///
     /// # Errors
     /// The store's; [`Error::Damaged`] when the row is not one.
     pub async fn body(&self, id: MessageId) -> Result<Option<Body>> {
         let found = self.store.get(&[body_key(id)]).await?.pop().flatten();
-        let decoded = found.map(|row| Body::decode(&row.value)).transpose();
-        decoded.map_err(|malformed| Error::Damaged(format!("the body of message {id}: {malformed}").into()))
+        found.map(|row| Body::decode(&row.value)).transpose().map_err(|malformed| damaged(id, malformed))
+    }
+
+    /// Several bodies at once, in the order of their names; `None` for each that is not there or not
+    /// readable. Short ones come whole: bound how many are asked for.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn bodies(&self, ids: &[MessageId]) -> Result<Vec<Option<Body>>> {
+        let rows = self.rows(ids.iter().map(|id| body_key(*id))).await?;
+        Ok(rows.into_iter().map(|row| Body::decode(&row?.value).ok()).collect())
+    }
+
+    /// Reads a body whole and compares it with its checksum or its name. `Ok(Err)` says what is wrong with it.
+    ///
+    /// # Errors
+    /// The store's, unless it says that this body is damaged.
+    pub async fn verify(&self, id: MessageId, row: &Bytes) -> Result<std::result::Result<Body, String>> {
+        let body = match Body::decode(row) {
+            Ok(body) => body,
+            Err(malformed) => return Ok(Err(format!("the body of message {id}: {malformed}"))),
+        };
+        match &body {
+            Body::Inline(octets) => {
+                let same = row.get(1..INLINE_AT) == Some(&checksum(octets)[..]);
+                Ok(if same { Ok(body) } else { Err("the octets are not those that were kept".to_owned()) })
+            }
+            Body::Blob { id, octets } => match self.verify_blob(*id, *octets).await {
+                Ok(None) => Ok(Ok(body)),
+                Ok(Some(wrong)) => Ok(Err(wrong)),
+                Err(error @ (Error::Damaged(_) | Error::NoSuchBlob)) => {
+                    Ok(Err(format!("blob {id}: {error}")))
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn verify_blob(&self, id: BlobId, octets: u64) -> Result<Option<String>> {
+        let mut hasher = blake3::Hasher::new();
+        let mut at = 0;
+        while at < octets {
+            let piece = self.blobs.read(id, at, READ_OCTETS_MAX).await?;
+            if piece.is_empty() {
+                return Ok(Some(format!("blob {id} ends at {at} of {octets} octets")));
+            }
+            at += piece.len() as u64;
+            hasher.update(&piece);
+        }
+        let same = *hasher.finalize().as_bytes() == id.0;
+        Ok((!same).then(|| format!("blob {id}: the octets are not those that were kept")))
     }
 
     /// Up to [`READ_OCTETS_MAX`] octets of a body from `offset` on; none beyond its end.
