@@ -12,6 +12,7 @@
 //! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
 //! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
+//! | `office` | what a message passes between the door and where it is kept |
 //! | `queue` | messages for other servers: items, schedule, routes, reports |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
 //! | `io/mailboxes` | [`io::Mailboxes`]: accounts, folders and messages over the store |
@@ -30,6 +31,7 @@ pub mod id;
 pub mod io;
 pub mod mailbox;
 pub mod mime;
+pub mod office;
 pub mod queue;
 pub mod reply;
 pub mod sasl;
