@@ -7,7 +7,7 @@ use std::time::Duration;
 use doorway_http::session::{LoginConfig, session_options};
 use doorway_http::{Authenticator, Handlers, Login};
 use doorway_net::{World, entropy};
-use doorway_store::{Sessions, Store, Users, wait};
+use doorway_store::{AuthConfig, LoginGate, Sessions, Store, Users, wait};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -16,9 +16,10 @@ use crate::storage;
 /// How often sessions that have ended are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// What logins need, and what sites need of them. Clones are the same.
+/// What logins need, and what sites and mail need of them. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Logins {
+    pub(crate) gate: Arc<LoginGate>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) authenticator: Arc<Authenticator>,
     page: Arc<Login>,
@@ -37,7 +38,9 @@ impl Logins {
     ) -> Result<Self, Failure> {
         let sessions = Arc::new(sessions(config, store, world)?);
         let login = LoginConfig::read(config.section("http.login"));
-        let authenticator = Authenticator::start(world, users, Arc::clone(&sessions), login);
+        let guesses_max = AuthConfig::read(config.section("auth")).guesses_max;
+        let gate = Arc::new(LoginGate::new(users, guesses_max));
+        let authenticator = Authenticator::start(world, Arc::clone(&gate), Arc::clone(&sessions), login);
         let page = Arc::new(Login::new(world, Arc::clone(&authenticator)));
         let (swept, clock) = (Arc::clone(&sessions), world.clone());
         world.spawn_background("sessions", async move {
@@ -48,7 +51,7 @@ impl Logins {
                 }
             }
         });
-        Ok(Self { sessions, authenticator, page })
+        Ok(Self { gate, sessions, authenticator, page })
     }
 
     /// What sites can mount and ask.

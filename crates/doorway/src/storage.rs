@@ -35,7 +35,7 @@ pub(crate) fn open(config: &Config, data: &Path, clock: Option<Clock>) -> Result
 /// # Errors
 /// When the threads that check passwords cannot be started.
 pub(crate) fn users(config: &Config, store: Arc<Embedded>) -> Result<Users, Failure> {
-    let AuthConfig { password_min, preset, check_threads } = AuthConfig::read(config.section("auth"));
+    let AuthConfig { password_min, preset, check_threads, .. } = AuthConfig::read(config.section("auth"));
     let options = UserOptions {
         preset,
         password_min,

@@ -6,7 +6,6 @@
 //! | `credentials.rs` | [`Credentials`]: the Authorization field, Basic (RFC 7617) and Bearer (RFC 6750) |
 //! | `demand.rs` | [`Demand`]: the realm, the users and the ways to log in that a place asks for |
 //! | `verdicts.rs` | [`Verdicts`]: what was found about credentials a moment ago |
-//! | `guessing.rs` | [`Guessing`]: how often one client may guess a user's password |
 //!
 //! Passwords are checked in the store, off the worker; [`io`](crate::io) brings the two together.
 //!
@@ -15,10 +14,8 @@
 
 mod credentials;
 mod demand;
-mod guessing;
 mod verdicts;
 
 pub use credentials::{CREDENTIALS_OCTETS_MAX, Credentials};
 pub use demand::{Demand, Ways, Who, WrongDemand};
-pub use guessing::{GUESS_WINDOW, GUESSERS_MAX, Guesser, Guessing};
 pub use verdicts::{Person, Tag, VERDICTS_MAX, Verdict, Verdicts};

@@ -55,12 +55,6 @@ pub const LOGIN_SECTION: Section = Section {
             help: "Take passwords over connections without TLS from other machines too, where everybody on the \
                    way can read them.",
         },
-        Key {
-            name: "guesses_max",
-            kind: Kind::Integer { min: 1, max: 1000, unit: "guesses a minute" },
-            default: Preset::Integer(5),
-            help: "Passwords that one address may try for one user; more get 429.",
-        },
     ],
 };
 
@@ -81,8 +75,6 @@ pub struct LoginConfig {
     pub path: String,
     /// Whether passwords are taken over open connections from other machines.
     pub cleartext: bool,
-    /// Passwords a minute that one address may try for one user.
-    pub guesses_max: usize,
 }
 
 impl Default for LoginConfig {
@@ -96,7 +88,7 @@ impl LoginConfig {
     #[must_use]
     pub fn read(values: &Values) -> Self {
         let path = format!("/{}", values.text("path").trim_matches('/'));
-        Self { path, cleartext: values.bool("cleartext"), guesses_max: values.count("guesses_max") }
+        Self { path, cleartext: values.bool("cleartext") }
     }
 }
 

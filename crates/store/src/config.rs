@@ -130,6 +130,13 @@ pub const AUTH_SECTION: Section = Section {
             default: Preset::Integer(2),
             help: "Threads that check passwords, which bounds the memory that checks take.",
         },
+        Key {
+            name: "guesses_max",
+            kind: Kind::Integer { min: 1, max: 1000, unit: "guesses a minute" },
+            default: Preset::Integer(5),
+            help: "Passwords that one address may try for one user, and ten times as many for all users; the web \
+                   server, mail and every other protocol count together.",
+        },
     ],
 };
 
@@ -142,6 +149,8 @@ pub struct AuthConfig {
     pub preset: password::Preset,
     /// Threads that check passwords.
     pub check_threads: usize,
+    /// Passwords a minute that one address may try for one user.
+    pub guesses_max: usize,
 }
 
 impl AuthConfig {
@@ -156,6 +165,7 @@ impl AuthConfig {
             password_min: values.count("password_min"),
             preset,
             check_threads: values.count("check_threads"),
+            guesses_max: values.count("guesses_max"),
         }
     }
 }

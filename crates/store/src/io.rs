@@ -9,6 +9,7 @@ pub(crate) mod disk;
 pub(crate) mod embedded;
 pub(crate) mod flusher;
 pub(crate) mod folder;
+pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod metrics;
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! | `blob` | [`Blobs`]: content by its hash; `segment`, `io/segments`, `io/blobs` keep it, `io/collect` removes it |
 //! | `watch`, `claim` | hints of changes, and who of several nodes does a thing |
 //! | `user`, `password`, `login` | who may log in; `io/users` is the list itself, [`Users`] |
+//! | `guessing`, `io/gate` | [`LoginGate`]: how every protocol lets people in, with guessing bounded |
 //! | `session` | when a session ends; `io/sessions` is the table itself, [`Sessions`] |
 //! | `io/verify`, `io/backup` | [`verify`], [`Store::backup`], [`restore`]; `manifest` and `tar` are their files |
 //! | `io/bench` | [`bench`]: what the disk can do, and how much of it reaches the callers |
@@ -25,6 +26,7 @@ mod claim;
 mod config;
 mod error;
 mod fields;
+mod guessing;
 mod io;
 mod key;
 mod lock;
@@ -49,11 +51,13 @@ pub use blob::{
 pub use claim::{CLAIM_NAME_OCTETS_MAX, Claim};
 pub use config::{AUTH_SECTION, AuthConfig, Config, SECTION};
 pub use error::{Conflict, Error, Result};
+pub use guessing::{GUESS_WINDOW, GUESSERS_MAX, Guesser, Guessing};
 pub use io::backup::restore;
 pub use io::bench::{BenchOptions, BenchReport, Measurement, bench};
 pub use io::blobs::{BlobOptions, LocalBlobs};
 pub use io::disk::OsDisk;
 pub use io::embedded::{Clock, Embedded, Options};
+pub use io::gate::{Attempt, LoginGate, LoginRefused};
 pub use io::metrics::Metrics;
 pub use io::rows::{row, rows};
 pub use io::sessions::Sessions;

@@ -43,7 +43,7 @@ const AFTER_RESTART: [(&str, &str); 10] = [
     ("http.sessions", "max"),
     ("http.login", "path"),
     ("http.login", "cleartext"),
-    ("http.login", "guesses_max"),
+    ("auth", "guesses_max"),
 ];
 
 /// Starts the services and serves until a signal says stop.

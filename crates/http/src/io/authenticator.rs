@@ -2,32 +2,25 @@
 
 use core::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Weak};
 
 use doorway_base::{Instant, UnixTime};
 use doorway_net::World;
-use doorway_store::{LoginError, Sessions, UserState, Users};
+use doorway_store::{LoginGate, LoginRefused, Sessions, UserState};
 
-use crate::auth::{Guesser, Guessing, Person, Verdict};
+use crate::auth::{Person, Verdict};
 use crate::session::LoginConfig;
 
 /// The protocol that an app password must open.
 const PROTOCOL: &str = "http";
-/// How many times as many wrong passwords one address may try for all users together as for one: many people may
-/// stand behind an address, and each check costs an argon2id.
-const SPRAYS: usize = 10;
 /// How long somebody waits whose password could not be looked at, in seconds.
 pub(super) const UNAVAILABLE_SECONDS: u64 = 2;
 
 /// Checks who somebody is, for every gate and every login page of a server.
 pub struct Authenticator {
-    users: Arc<Users>,
+    gate: Arc<LoginGate>,
     sessions: Arc<Sessions>,
     config: LoginConfig,
-    guessing: Mutex<Guessing>,
-    /// The same for each address, whatever names it tries.
-    spraying: Mutex<Guessing>,
     /// Counts changes of the user list.
     generation: AtomicU64,
     tally: Tally,
@@ -63,16 +56,14 @@ impl Authenticator {
     #[must_use]
     pub fn start(
         world: &World,
-        users: Arc<Users>,
+        gate: Arc<LoginGate>,
         sessions: Arc<Sessions>,
         config: LoginConfig,
     ) -> Arc<Self> {
-        let watches = users.watches();
+        let watches = gate.users().watches();
         let authenticator = Arc::new(Self {
-            users,
+            gate,
             sessions,
-            guessing: Mutex::new(Guessing::new(config.guesses_max)),
-            spraying: Mutex::new(Guessing::new(SPRAYS * config.guesses_max)),
             config,
             generation: AtomicU64::new(0),
             tally: Tally::default(),
@@ -138,26 +129,21 @@ impl Authenticator {
         now: Instant,
         wall: UnixTime,
     ) -> Verdict {
-        let (guesser, anybody) = (Guesser::new(name, remote), Guesser::new("", remote));
-        if let Err(wait) = self.begin(now, &guesser, &anybody) {
-            self.tally.limited.fetch_add(1, Relaxed);
-            return Verdict::Limited(wait.as_secs().max(1));
-        }
-        match self.users.login(name, password, PROTOCOL, wall).await {
+        match self.gate.login(name, password, PROTOCOL, Some(remote), now, wall).await {
             Ok(login) => {
-                lock(&self.guessing).succeeded(&guesser);
-                lock(&self.spraying).unchecked(&anybody);
                 self.tally.granted.fetch_add(1, Relaxed);
                 Verdict::Person(Person { name: login.user.name.into(), roles: login.user.roles })
             }
-            Err(LoginError::Denied) => {
+            Err(LoginRefused::Limited(wait)) => {
+                self.tally.limited.fetch_add(1, Relaxed);
+                Verdict::Limited(wait.as_secs().max(1))
+            }
+            Err(LoginRefused::Denied) => {
                 self.tally.denied.fetch_add(1, Relaxed);
                 tracing::info!(user = %name.escape_debug(), %remote, "a login was denied");
                 Verdict::Denied
             }
-            Err(LoginError::Unavailable(error)) => {
-                lock(&self.guessing).unchecked(&guesser);
-                lock(&self.spraying).unchecked(&anybody);
+            Err(LoginRefused::Unavailable(error)) => {
                 self.tally.unavailable.fetch_add(1, Relaxed);
                 tracing::warn!(%error, "a login could not be checked");
                 Verdict::Unavailable
@@ -165,20 +151,9 @@ impl Authenticator {
         }
     }
 
-    /// Counts an attempt for the user and for the address, or for neither.
-    fn begin(&self, now: Instant, guesser: &Guesser, anybody: &Guesser) -> Result<(), Duration> {
-        // One lock after the other, never both at once.
-        lock(&self.spraying).begin(now, anybody)?;
-        let begun = lock(&self.guessing).begin(now, guesser);
-        if begun.is_err() {
-            lock(&self.spraying).unchecked(anybody);
-        }
-        begun
-    }
-
     /// Looks up a user who has a session.
     pub(super) async fn person(&self, name: &str) -> Verdict {
-        match self.users.user(name).await {
+        match self.gate.users().user(name).await {
             Ok(Some(user)) if user.state == UserState::Active => {
                 Verdict::Person(Person { name: user.name.into(), roles: user.roles })
             }
@@ -189,9 +164,4 @@ impl Authenticator {
             }
         }
     }
-}
-
-// A panic while it is held leaves at worst one attempt too many in the count.
-fn lock(guessing: &Mutex<Guessing>) -> MutexGuard<'_, Guessing> {
-    guessing.lock().unwrap_or_else(PoisonError::into_inner)
 }

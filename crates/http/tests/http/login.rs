@@ -11,7 +11,7 @@ use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
 use doorway_net::{World, tcp};
 use doorway_sim::{Link, Node, Simulation};
 use doorway_store::{
-    MemoryStore, Preset, Role, SessionOptions, SessionSecret, Sessions, UserOptions, Users, wait,
+    LoginGate, MemoryStore, Preset, Role, SessionOptions, SessionSecret, Sessions, UserOptions, Users, wait,
 };
 
 use crate::h2_frames::{Frames, block, data, get, headers, plain};
@@ -51,7 +51,8 @@ impl Guarded {
         }
         let sessions = Sessions::open(store, SessionOptions::default(), entropy, world.wall());
         let sessions = Arc::new(wait(sessions).unwrap());
-        let authenticator = Authenticator::start(&world, users.clone(), sessions.clone(), login);
+        let authenticator =
+            Authenticator::start(&world, Arc::new(LoginGate::new(users.clone(), 5)), sessions.clone(), login);
         let page = Arc::new(Login::new(&world, authenticator.clone()));
         let handlers =
             Handlers::default().with("echo", Arc::new(Echo)).with_login(authenticator.clone(), page);

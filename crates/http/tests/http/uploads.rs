@@ -9,7 +9,9 @@ use doorway_http::session::LoginConfig;
 use doorway_http::{Authenticator, Config, Handlers, Login, Server, Sites};
 use doorway_net::{World, tcp};
 use doorway_sim::{Link, Simulation};
-use doorway_store::{MemoryStore, Preset, Role, SessionOptions, Sessions, UserOptions, Users, wait};
+use doorway_store::{
+    LoginGate, MemoryStore, Preset, Role, SessionOptions, Sessions, UserOptions, Users, wait,
+};
 
 use crate::support::{Folder, SERVER, config, talk};
 
@@ -27,7 +29,12 @@ fn with_ann(world: &World) -> Handlers {
     wait(users.add("ann", "", &[Role::User], Some("correct horse"), world.wall())).unwrap();
     let sessions = Sessions::open(store, SessionOptions::default(), entropy, world.wall());
     let login = LoginConfig { cleartext: true, ..LoginConfig::default() };
-    let authenticator = Authenticator::start(world, users, Arc::new(wait(sessions).unwrap()), login);
+    let authenticator = Authenticator::start(
+        world,
+        Arc::new(LoginGate::new(users, 5)),
+        Arc::new(wait(sessions).unwrap()),
+        login,
+    );
     let page = Arc::new(Login::new(world, authenticator.clone()));
     Handlers::default().with_login(authenticator, page)
 }

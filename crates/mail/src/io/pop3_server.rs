@@ -351,7 +351,8 @@ impl<'s> Talk<'s> {
         let server = self.server;
         let mut opened = Box::new(Opened { server, account, maildrop, ahead: VecDeque::new(), next: 0 });
         let mailboxes = &server.mailboxes;
-        opened.account = mailboxes.open_account(user, self.world.wall()).await.map_err(|error| refusal(&error))?;
+        opened.account =
+            mailboxes.open_account(user, self.world.wall()).await.map_err(|error| refusal(&error))?;
         opened.maildrop = mailboxes.maildrop(&opened.account).await.map_err(|error| refusal(&error))?;
         count(&server.counters.logins, 1);
         let maildrop = opened.maildrop.clone();
@@ -360,7 +361,12 @@ impl<'s> Talk<'s> {
     }
 
     /// Sends a message; `Ok(Err)` when it cannot be read and nothing was sent.
-    async fn retrieve(&mut self, index: usize, lines: Option<u64>, reply: &str) -> io::Result<Result<(), Refusal>> {
+    async fn retrieve(
+        &mut self,
+        index: usize,
+        lines: Option<u64>,
+        reply: &str,
+    ) -> io::Result<Result<(), Refusal>> {
         let Some(opened) = &mut self.opened else { return Ok(Err(Refusal::Permanent)) };
         let body = match opened.body(index).await {
             Ok(Some(body)) => body,

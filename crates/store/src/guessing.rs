@@ -33,7 +33,7 @@ impl Guesser {
             v4 => v4,
         };
         // A name that is too long is nobody's, and all of those count as one.
-        let name = if name.len() <= doorway_store::USER_NAME_OCTETS_MAX { name } else { "" };
+        let name = if name.len() <= crate::user::USER_NAME_OCTETS_MAX { name } else { "" };
         Self { name: name.to_ascii_lowercase(), network }
     }
 }
