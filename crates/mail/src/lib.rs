@@ -8,6 +8,8 @@
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
+//! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
+//! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
 //! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `pop3` | [`pop3::Session`]: RFC 1939 as a session that only decides |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
@@ -33,6 +35,8 @@ pub mod mime;
 pub mod pop3;
 pub mod queue;
 pub mod reply;
+pub mod sasl;
+pub mod smtp;
 
 pub use address::{Address, Domain};
 pub use envelope::{BodyType, Envelope, Notify, Recipient, Return};
