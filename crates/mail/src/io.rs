@@ -11,6 +11,5 @@ pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Quota, Room, Usage};
 pub use pop3_server::{Pop3Metrics, Pop3Options, Pop3Server};
-pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
 pub use queue::{Queue, Report, Returns};
 pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
