@@ -4,4 +4,6 @@
 
 mod mailboxes;
 mod mailboxes_model;
+mod pop3;
+mod script;
 mod support;
