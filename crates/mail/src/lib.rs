@@ -3,9 +3,13 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `address` | [`Address`]: a local part and a domain, as RFC 5321 writes them |
+//! | `config` | what the operator says: [`config::SECTIONS`] |
+//! | `directory` | [`directory::Directory`]: whose address it is |
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
+//! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
+//! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
 //! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
 //! | `queue` | messages for other servers: items, schedule, routes, reports |
@@ -19,6 +23,8 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod config;
+pub mod directory;
 pub mod envelope;
 pub mod id;
 pub mod io;
@@ -26,6 +32,8 @@ pub mod mailbox;
 pub mod mime;
 pub mod queue;
 pub mod reply;
+pub mod sasl;
+pub mod smtp;
 
 pub use address::{Address, Domain};
 pub use envelope::{BodyType, Envelope, Notify, Recipient, Return};

@@ -36,6 +36,7 @@ mod manifest;
 mod memory;
 mod password;
 mod pin;
+mod scram;
 mod segment;
 mod session;
 mod store;
@@ -68,6 +69,9 @@ pub use key::{KEY_OCTETS_MAX, Key, Range, VALUE_OCTETS_MAX};
 pub use login::{Login, LoginError};
 pub use memory::MemoryStore;
 pub use password::{AppPassword, PASSWORD_MIN, PASSWORD_OCTETS_MAX, Preset};
+pub use scram::{
+    SCRAM_ITERATIONS, SCRAM_ITERATIONS_MIN, SCRAM_SALT_OCTETS, ScramKeys, ScramVerifier, scram_proof,
+};
 pub use session::{SESSION_VALUE_OCTETS_MAX, SessionId, SessionOptions, SessionSecret, SessionState};
 pub use store::*;
 pub use user::{Role, USER_NAME_OCTETS_MAX, User, UserState, user_name};

@@ -8,6 +8,7 @@ use doorway_base::{Malformed, UnixTime};
 
 use crate::fields::{FieldWriter, fields};
 use crate::key::Key;
+use crate::scram::ScramVerifier;
 
 /// Longest user name, in octets.
 pub const USER_NAME_OCTETS_MAX: usize = 64;
@@ -124,12 +125,16 @@ pub(crate) struct Account {
     pub(crate) user: User,
     /// The password's hash, as a PHC string; `None` when only app passwords open it.
     pub(crate) password: Option<String>,
+    /// What SCRAM keeps of the password; `None` for one that was set before it was kept.
+    pub(crate) scram: Option<ScramVerifier>,
 }
 
 /// Rows `user/NAME`.
 pub(crate) const USERS: &str = "user/";
 /// The counter of user numbers.
 pub(crate) const NEXT_ID: &str = "user.next";
+/// The secret from which the salts of unknown users come.
+pub(crate) const SCRAM_KEY: &str = "user.scram-key";
 
 pub(crate) fn user_key(name: &str) -> Key {
     Key::from(USERS).join(name)
@@ -144,6 +149,7 @@ mod tag {
     pub(super) const CREATED: u8 = 6;
     pub(super) const CHANGED: u8 = 7;
     pub(super) const PASSWORD: u8 = 8;
+    pub(super) const SCRAM: u8 = 9;
 }
 
 impl Account {
@@ -164,6 +170,9 @@ impl Account {
         if let Some(password) = &self.password {
             record = record.text(tag::PASSWORD, password);
         }
+        if let Some(scram) = &self.scram {
+            record = record.octets(tag::SCRAM, &scram.encode());
+        }
         record.finish()
     }
 
@@ -177,7 +186,7 @@ impl Account {
             created: UnixTime::default(),
             changed: UnixTime::default(),
         };
-        let mut password = None;
+        let (mut password, mut scram) = (None, None);
         for field in fields(record) {
             let field = field?;
             match field.tag {
@@ -189,13 +198,14 @@ impl Account {
                 tag::CREATED => user.created = field.time()?,
                 tag::CHANGED => user.changed = field.time()?,
                 tag::PASSWORD => password = Some(field.text()?),
+                tag::SCRAM => scram = Some(ScramVerifier::decode(field.octets)?),
                 _ => {}
             }
         }
         if user.name.is_empty() {
             return Err(Malformed::new("a user's name", record.len()));
         }
-        Ok(Self { user, password })
+        Ok(Self { user, password, scram })
     }
 }
 
@@ -224,7 +234,8 @@ mod tests {
             created: UnixTime::from_secs(1),
             changed: UnixTime::from_secs(2),
         };
-        let account = Account { user, password: Some("$argon2id$".into()) };
+        let scram = ScramVerifier::derive("secret", [7; 16], 1);
+        let account = Account { user, password: Some("$argon2id$".into()), scram: Some(scram) };
         let record = account.encode();
         assert_eq!(Account::decode(&record).as_ref(), Ok(&account));
         for length in 0..record.len() {

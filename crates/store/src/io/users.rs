@@ -1,6 +1,6 @@
 //! The user list: adding, changing and removing users, and checking who they say they are.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use doorway_base::{Limit, UnixTime};
 
@@ -15,8 +15,9 @@ use crate::password::{
     APP_PASSWORD_OCTETS, APP_PASSWORDS, AppPassword, PASSWORD_MIN, PASSWORD_OCTETS_MAX, Preset, SALT_OCTETS,
     app_hash, app_prefix, app_secret, app_used_prefix, hash, hex, is_outdated, verify,
 };
+use crate::scram::{SCRAM_ITERATIONS, SCRAM_SALT_OCTETS, ScramVerifier};
 use crate::store::Store;
-use crate::user::{Account, NEXT_ID, Role, USERS, User, UserState, user_key, user_name};
+use crate::user::{Account, NEXT_ID, Role, SCRAM_KEY, USERS, User, UserState, user_key, user_name};
 use crate::watch::Watch;
 
 /// A source of random octets that nobody can predict; the binary gives the operating system's.
@@ -39,6 +40,9 @@ pub struct UserOptions {
     /// Threads that check passwords, which bounds the memory that checks take. Default 2; with 0 the
     /// caller's thread does it, for simulated nodes.
     pub threads: usize,
+    /// Iterations of what SCRAM keeps of a password; with 0 nothing is kept and SCRAM opens no account.
+    /// Default [`SCRAM_ITERATIONS`].
+    pub scram_iterations: u32,
     /// Where salts and secrets come from.
     pub entropy: Entropy,
 }
@@ -47,7 +51,13 @@ impl UserOptions {
     /// The defaults.
     #[must_use]
     pub fn new(entropy: Entropy) -> Self {
-        Self { preset: Preset::NORMAL, password_min: PASSWORD_MIN, threads: 2, entropy }
+        Self {
+            preset: Preset::NORMAL,
+            password_min: PASSWORD_MIN,
+            threads: 2,
+            scram_iterations: SCRAM_ITERATIONS,
+            entropy,
+        }
     }
 }
 
@@ -111,6 +121,15 @@ pub struct Users {
     options: UserOptions,
     /// A hash of nobody's password: checked for unknown users, so that they take as long as known ones.
     nobody: String,
+    /// The secret of [`SCRAM_KEY`], once it was read.
+    scram_key: OnceLock<[u8; 32]>,
+}
+
+/// What a new password leaves in the store.
+#[derive(Clone)]
+struct Hashed {
+    password: String,
+    scram: Option<ScramVerifier>,
 }
 
 impl Users {
@@ -127,7 +146,8 @@ impl Users {
         let workers = Workers::new("store-password", options.threads, limit)?;
         // The key of the table is another one than what went into the hash above.
         (options.entropy)(&mut key);
-        Ok(Self { store, workers, verified: Mutex::new(VerifiedLogins::new(key)), options, nobody })
+        let verified = Mutex::new(VerifiedLogins::new(key));
+        Ok(Self { store, workers, verified, options, nobody, scram_key: OnceLock::new() })
     }
 
     /// Adds a user, durably. Without a password only app passwords will open the account.
@@ -164,7 +184,8 @@ impl Users {
             created: now,
             changed: now,
         };
-        let account = Account { user, password };
+        let (password, scram) = password.map_or((None, None), |hashed| (Some(hashed.password), hashed.scram));
+        let account = Account { user, password, scram };
         match self.store.commit(Batch::new().absent(key.clone()).put(key, account.encode())).await {
             Ok(_) => Ok(account.user),
             Err(Error::Conflict(_)) => Err(UserError::Exists),
@@ -224,8 +245,12 @@ impl Users {
         password: &str,
         now: UnixTime,
     ) -> std::result::Result<User, UserError> {
-        let password = self.hash(password).await?;
-        self.update(name, now, |account| account.password = Some(password.clone())).await
+        let hashed = self.hash(password).await?;
+        let set = |account: &mut Account| {
+            account.password = Some(hashed.password.clone());
+            account.scram.clone_from(&hashed.scram);
+        };
+        self.update(name, now, set).await
     }
 
     /// Removes a user and their app passwords, durably.
@@ -365,6 +390,44 @@ impl Users {
         Ok(login)
     }
 
+    /// What SCRAM needs to check a login: a verifier, whoever the name is, and the user if one may log in.
+    /// Names that nobody has, and users whose password SCRAM knows nothing of, cannot be told from others.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn scram(&self, name: &str) -> Result<(ScramVerifier, Option<User>)> {
+        let name = user_name(name).unwrap_or_default();
+        let account = self.account(&name).await?;
+        let key = self.scram_key().await?;
+        if let Some((Account { user, scram: Some(verifier), .. }, _)) = account {
+            let user = Some(user).filter(|user| user.state == UserState::Active);
+            return Ok((verifier, user));
+        }
+        let iterations = self.options.scram_iterations.max(1);
+        Ok((ScramVerifier::of_nobody(&key, &name, iterations), None))
+    }
+
+    /// The secret from which the salts of unknown users come: the same after a restart, for theirs must not
+    /// change where those of known users do not.
+    async fn scram_key(&self) -> Result<[u8; 32]> {
+        if let Some(key) = self.scram_key.get() {
+            return Ok(*key);
+        }
+        let mut fresh = [0; 32];
+        (self.options.entropy)(&mut fresh);
+        let batch = Batch::new().absent(SCRAM_KEY).put(SCRAM_KEY, fresh.to_vec());
+        let key = match self.store.commit(batch).await {
+            Ok(_) => fresh,
+            Err(Error::Conflict(_)) => {
+                let kept = row(&*self.store, &Key::from(SCRAM_KEY)).await?;
+                let key = kept.and_then(|row| row.value[..].try_into().ok());
+                key.ok_or_else(|| Error::damaged(format!("row {SCRAM_KEY} is no secret")))?
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(*self.scram_key.get_or_init(|| key))
+    }
+
     fn admit(&self, user: User, app_password: Option<String>) -> std::result::Result<Login, LoginError> {
         match user.state {
             UserState::Active => Ok(Login { user, app_password }),
@@ -401,20 +464,24 @@ impl Users {
         Ok(Some(password))
     }
 
-    /// Hashes a password anew when the preset has changed since; gives the row's new version.
+    /// Hashes a password anew when the preset has changed since, or SCRAM knows nothing of it; gives the
+    /// row's new version.
     async fn renew_hash(&self, mut account: Account, row: &Row, password: &str) -> Option<u64> {
         let outdated = account.password.as_deref().is_some_and(|kept| is_outdated(kept, self.options.preset));
-        if !outdated {
+        let kept = account.scram.as_ref().map_or(0, |scram| scram.iterations);
+        if !outdated && kept == self.options.scram_iterations {
             return None;
         }
-        account.password = Some(self.hash_unchecked(password).await.ok()?);
+        let hashed = self.hash_unchecked(password).await.ok()?;
+        account.password = Some(hashed.password);
+        account.scram = hashed.scram;
         let key = user_key(&account.user.name);
         let batch = Batch::new().version(key.clone(), row.version).put(key, account.encode());
         // When it does not succeed the old hash still serves.
         Some(self.store.commit(batch).await.ok()?.seq)
     }
 
-    async fn hash(&self, password: &str) -> std::result::Result<String, UserError> {
+    async fn hash(&self, password: &str) -> std::result::Result<Hashed, UserError> {
         if password.chars().count() < self.options.password_min {
             return Err(UserError::PasswordTooShort(self.options.password_min));
         }
@@ -424,13 +491,17 @@ impl Users {
         Ok(self.hash_unchecked(password).await?)
     }
 
-    async fn hash_unchecked(&self, password: &str) -> Result<String> {
+    async fn hash_unchecked(&self, password: &str) -> Result<Hashed> {
         let (password, preset) = (password.to_owned(), self.options.preset);
-        let mut salt = [0; SALT_OCTETS];
+        let (mut salt, mut scram_salt) = ([0; SALT_OCTETS], [0; SCRAM_SALT_OCTETS]);
         (self.options.entropy)(&mut salt);
+        (self.options.entropy)(&mut scram_salt);
+        let iterations = self.options.scram_iterations;
         let job = move || {
-            hash(&password, &salt, preset)
-                .ok_or_else(|| Error::Local("argon2 does not take this preset".into()))
+            let hash = hash(&password, &salt, preset)
+                .ok_or_else(|| Error::Local("argon2 does not take this preset".into()))?;
+            let scram = (iterations > 0).then(|| ScramVerifier::derive(&password, scram_salt, iterations));
+            Ok(Hashed { password: hash, scram })
         };
         self.workers.run(job).await
     }

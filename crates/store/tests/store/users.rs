@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use doorway_base::{Random, UnixTime};
 use doorway_store::{
-    Entropy, Error, Key, LoginError, MemoryStore, Preset, Range, Role, ScanOptions, SessionOptions, Sessions,
-    Store, UserChange, UserError, UserOptions, UserState, Users, wait,
+    Entropy, Error, Key, LoginError, MemoryStore, Preset, Range, Role, SCRAM_ITERATIONS_MIN, ScanOptions,
+    ScramKeys, SessionOptions, Sessions, Store, UserChange, UserError, UserOptions, UserState, Users,
+    scram_proof, wait,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
@@ -155,4 +156,44 @@ fn sessions_are_bounded_in_number_and_size() {
     assert!(matches!(wait(sessions.set_value(&first, long, NOW)), Err(Error::Limit(_))));
     assert_eq!(wait(sessions.sweep(seconds(1800))).unwrap(), 2);
     wait(sessions.begin(None, Bytes::new(), seconds(1800))).unwrap();
+}
+
+#[test]
+fn scram_knows_a_password_from_when_it_is_set_or_first_proven() {
+    let store = Arc::new(MemoryStore::new());
+    let with = |scram_iterations| {
+        let options = UserOptions { preset: CHEAP, scram_iterations, ..UserOptions::new(entropy()) };
+        Users::new(Arc::clone(&store) as Arc<dyn Store>, options).unwrap()
+    };
+    let (old, new) = (with(0), with(SCRAM_ITERATIONS_MIN));
+    let proves = |users: &Users, name: &str, password: &str| {
+        let (verifier, user) = wait(users.scram(name)).unwrap();
+        let keys = ScramKeys::derive(password, &verifier.salt, verifier.iterations);
+        let (proof, signature) = scram_proof(&keys, b"messages");
+        verifier.verify(b"messages", &proof) == Some(signature) && user.is_some()
+    };
+    wait(old.add("ann", "", &[Role::User], Some("correct horse"), NOW)).unwrap();
+    wait(new.add("bob", "", &[Role::User], Some("battery staple"), NOW)).unwrap();
+    assert!(proves(&new, "Bob", "battery staple"));
+    assert!(!proves(&new, "bob", "correct horse"));
+    assert!(!proves(&new, "ann", "correct horse"), "set before SCRAM kept anything");
+    wait(new.login("ann", "correct horse", "smtp", NOW)).unwrap();
+    assert!(proves(&new, "ann", "correct horse"));
+    wait(new.set_password("ann", "another horse", NOW)).unwrap();
+    assert!(proves(&new, "ann", "another horse"));
+    let suspended = UserChange { state: Some(UserState::Suspended), ..UserChange::default() };
+    wait(new.change("bob", &suspended, NOW)).unwrap();
+    assert!(!proves(&new, "bob", "battery staple"));
+}
+
+#[test]
+fn scram_shows_nobody_who_exists() {
+    let store = Arc::default();
+    let users = users(&store, CHEAP);
+    wait(users.add("ann", "", &[Role::User], Some("correct horse"), NOW)).unwrap();
+    let asked = |users: &Users, name| wait(users.scram(name)).unwrap().0;
+    assert_eq!(asked(&users, "ann").iterations, asked(&users, "nobody").iterations);
+    assert_eq!(asked(&users, "nobody"), asked(&users, "Nobody"));
+    assert_ne!(asked(&users, "nobody").salt, asked(&users, "noone").salt);
+    assert_eq!(asked(&users, "nobody"), asked(&self::users(&store, CHEAP), "nobody"), "after a restart");
 }

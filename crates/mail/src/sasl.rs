@@ -1,0 +1,54 @@
+//! Ways to prove who one is (SASL, RFC 4422), the parts that only decide. SMTP, POP3 and whoever follows
+//! carry the messages, each in its own base64 lines.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `base64` | base64 that takes nothing but its one form (RFC 4648 §4) |
+//! | `client` | [`Client`]: this end's messages to a server |
+//! | `scram` | SCRAM-SHA-256: its messages and proofs (RFC 5802, RFC 7677) |
+//!
+//! Deliberately absent: channel binding (SCRAM-SHA-256-PLUS), and tokens (OAUTHBEARER).
+
+pub mod base64;
+pub mod client;
+pub mod scram;
+
+pub use client::Client;
+
+/// A way to prove who one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// SCRAM-SHA-256 (RFC 7677): the password is not sent.
+    ScramSha256,
+    /// PLAIN (RFC 4616).
+    Plain,
+    /// LOGIN, which was never a standard and which old programs know alone.
+    Login,
+}
+
+impl Mechanism {
+    /// Every one, the best first.
+    pub const ALL: [Self; 3] = [Self::ScramSha256, Self::Plain, Self::Login];
+
+    /// Its registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::Plain => "PLAIN",
+            Self::Login => "LOGIN",
+        }
+    }
+
+    /// The one of this name, without regard to case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the password is sent, for everybody on the way to read.
+    #[must_use]
+    pub const fn sends_password(self) -> bool {
+        !matches!(self, Self::ScramSha256)
+    }
+}
