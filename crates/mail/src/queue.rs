@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `item` | [`QueueEntry`] and [`Item`]; the rows they are kept in |
 //! | `dispatch` | [`Dispatch`]: what is due, by destination; connections and their bounds |
+//! | `report` | reports to senders (RFC 3464) |
 //! | `schedule` | [`Schedule`]: when to try again, when to tell, when to give up |
 //! | `route` | which hosts take the mail of a domain |
 //!
@@ -12,6 +13,7 @@
 
 pub mod dispatch;
 pub mod item;
+pub mod report;
 pub mod route;
 pub mod schedule;
 
