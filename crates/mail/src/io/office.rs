@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::directory::{ALWAYS, Directory, Lookup, Target};
 use crate::envelope::{Envelope, Recipient};
 use crate::id::{MessageId, MessageIds};
-use crate::mailbox::message::Flags;
+use crate::mailbox::Flags;
 use crate::mime::{Demands, Scanner};
 use crate::office::rate::Rates;
 use crate::office::{submission, trace_lines};
@@ -69,7 +69,7 @@ pub struct Tally {
 }
 
 /// What the office works with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Means {
     /// The user list.
     pub users: Arc<Users>,
@@ -77,6 +77,12 @@ pub struct Means {
     pub mailboxes: Arc<Mailboxes>,
     /// Where the rest goes.
     pub queue: Queue,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").finish_non_exhaustive()
+    }
 }
 
 /// Takes messages, for every door of one server.
@@ -128,7 +134,13 @@ impl Office {
     /// An office for `domains`, in ASCII, that calls itself `hostname`. Forgets what it knows of users when
     /// the user list changes.
     #[must_use]
-    pub fn start(world: &World, means: Means, config: &Config, domains: &[String], hostname: &str) -> Arc<Self> {
+    pub fn start(
+        world: &World,
+        means: Means,
+        config: &Config,
+        domains: &[String],
+        hostname: &str,
+    ) -> Arc<Self> {
         let office = Arc::new(Self {
             world: world.clone(),
             directory: Directory::new(config, domains),
@@ -237,7 +249,8 @@ impl Office {
             }
         }
         let local = address.local.to_ascii_lowercase();
-        if expansion.len() == 0 && self.directory.is_here(&address.domain) && ALWAYS.contains(&local.as_str()) {
+        if expansion.len() == 0 && self.directory.is_here(&address.domain) && ALWAYS.contains(&local.as_str())
+        {
             expansion.users.insert(POSTMASTER);
         }
         Ok(expansion)
@@ -315,7 +328,11 @@ impl Office {
         let is_here = self.directory.is_here(&address.domain);
         if !is_here && !self.may_relay(origin) {
             self.tally.relaying_denied.fetch_add(1, Relaxed);
-            return Err(Reply::new(550, Enhanced(5, 7, 1), "relaying denied: log in to send to other domains"));
+            return Err(Reply::new(
+                550,
+                Enhanced(5, 7, 1),
+                "relaying denied: log in to send to other domains",
+            ));
         }
         if let Domain::Literal(_) = address.domain
             && !self.may_relay(origin)
@@ -394,7 +411,11 @@ impl Office {
         for author in submission::authors(start) {
             if self.directory.is_here(&author.domain) && !self.owns(user, &author).await? {
                 self.tally.forged.fetch_add(1, Relaxed);
-                return Err(Reply::new(550, Enhanced(5, 7, 1), format!("From names {author}, which is not yours")));
+                return Err(Reply::new(
+                    550,
+                    Enhanced(5, 7, 1),
+                    format!("From names {author}, which is not yours"),
+                ));
             }
         }
         Ok(())
@@ -403,7 +424,8 @@ impl Office {
     async fn keep(&self, arrival: Arrival, head: &[u8], skip: usize) -> Result<MessageId, Reply> {
         let Arrival { id, at, envelope, content, .. } = arrival;
         let destinations = self.destinations(&envelope, at).await?;
-        let kept = self.keep_for(Batch::new(), (id, at), envelope, (head, skip), &content, destinations).await;
+        let kept =
+            self.keep_for(Batch::new(), (id, at), envelope, (head, skip), &content, destinations).await;
         let (batch, entry) = kept.map_err(|error| self.trouble(&error))?;
         let store = self.bodies().store();
         store.commit(batch).await.map_err(|error| self.trouble(&error))?;
@@ -477,7 +499,8 @@ impl Office {
                 [only] => Ok(only.slice(..only.len().min(HEADER_OCTETS_MAX))),
                 [first, ..] if first.len() >= HEADER_OCTETS_MAX => Ok(first.slice(..HEADER_OCTETS_MAX)),
                 pieces => {
-                    let mut start = Vec::with_capacity(content.octets().min(HEADER_OCTETS_MAX as u64) as usize);
+                    let mut start =
+                        Vec::with_capacity(content.octets().min(HEADER_OCTETS_MAX as u64) as usize);
                     for piece in pieces {
                         let room = HEADER_OCTETS_MAX - start.len();
                         start.extend_from_slice(&piece[..piece.len().min(room)]);
@@ -485,9 +508,7 @@ impl Office {
                     Ok(start.into())
                 }
             },
-            Content::Blob(stored) => {
-                self.bodies().blobs().read(stored.id, 0, HEADER_OCTETS_MAX as u64).await
-            }
+            Content::Blob(stored) => self.bodies().blobs().read(stored.id, 0, HEADER_OCTETS_MAX as u64).await,
         }
     }
 

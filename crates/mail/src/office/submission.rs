@@ -104,8 +104,14 @@ mod tests {
             let found = super::authors(message.as_bytes());
             found.iter().map(Address::to_string).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(authors("From: Ann <ann@here.test>, \"B\" <bob@here.test>\r\n\r\nFrom: x@y\r\n"), "ann@here.test bob@here.test");
-        assert_eq!(authors("Subject: x\r\nSender: root@here.test\r\nfrom: g: a@x, b@x;\r\n\r\n"), "root@here.test a@x b@x");
+        assert_eq!(
+            authors("From: Ann <ann@here.test>, \"B\" <bob@here.test>\r\n\r\nFrom: x@y\r\n"),
+            "ann@here.test bob@here.test"
+        );
+        assert_eq!(
+            authors("Subject: x\r\nSender: root@here.test\r\nfrom: g: a@x, b@x;\r\n\r\n"),
+            "root@here.test a@x b@x"
+        );
         assert_eq!(authors("From: nobody at all\r\n\r\n"), "");
     }
 }
