@@ -2,15 +2,12 @@
 
 pub mod bodies;
 pub mod intake;
-pub mod smtp_client;
-
-pub use bodies::{Bodies, Body, Content, Prepared};
-pub use intake::{Arrival, Intake, Origin};
-pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
 pub mod mailboxes;
 pub mod queue;
+pub mod smtp_client;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
 pub use queue::{Queue, Report, Returns};
+pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
