@@ -72,6 +72,7 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(forward(config));
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
+    problems.extend(mail(config.section("mail")));
     problems
 }
 
@@ -85,6 +86,20 @@ fn unfit(config: &Config, wrong: &doorway_dns::config::Wrong) -> Problem {
     });
     let at = tables.by_ref().max_by_key(|(length, _)| *length).and_then(|(_, at)| at);
     error(at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
+}
+
+/// Values that only mail could tell to be wrong.
+fn mail(values: &Values) -> Vec<Problem> {
+    let wrong = doorway_mail::config::Config::read(values).wrong().into_iter();
+    let problem = |wrong: doorway_mail::config::WrongValue| {
+        let at = values.at(wrong.key.split('.').next().unwrap_or(wrong.key));
+        error(
+            at,
+            format!("`mail.{}` cannot be `{}`", wrong.key, wrong.value),
+            format!("write {}", wrong.expected),
+        )
+    };
+    wrong.map(problem).collect()
 }
 
 /// A place to listen that the config asks for.

@@ -13,6 +13,9 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_http::config::forward::SECTION,
     doorway_http::session::SESSIONS_SECTION,
     doorway_http::session::LOGIN_SECTION,
+    doorway_mail::config::SECTIONS[0],
+    doorway_mail::config::SECTIONS[1],
+    doorway_mail::config::SECTIONS[2],
 ];
 
 /// The parts of the program that a route of the web server can mount; `wiring` hands them over.
@@ -62,6 +65,36 @@ pub(crate) const DOORS: &[DoorKey] = &[
         table: "http.forward",
         key: "listen",
         transports: &[(Transport::Tcp, "curl -x http://ADDRESS:PORT http://example.org/")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "smtp",
+        transports: &[(Transport::Tcp, "swaks --server ADDRESS:PORT --to admin@ZONE")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "submission",
+        transports: &[(Transport::Tcp, "swaks --server ADDRESS:PORT -tls -au admin --to admin@ZONE")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "submissions",
+        transports: &[(Transport::Tcp, "swaks --server ADDRESS:PORT -tlsc -au admin --to admin@ZONE")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "lmtp",
+        transports: &[(Transport::Tcp, "swaks --protocol LMTP --server ADDRESS:PORT --to admin@ZONE")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "pop3",
+        transports: &[(Transport::Tcp, "curl pop3://ADDRESS:PORT --user admin")],
+    },
+    DoorKey {
+        table: "mail.listen",
+        key: "pop3s",
+        transports: &[(Transport::Tcp, "curl -k pop3s://ADDRESS:PORT --user admin")],
     },
     DoorKey {
         table: "metrics",

@@ -3,16 +3,21 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `address` | [`Address`]: a local part and a domain, as RFC 5321 writes them |
+//! | `config` | what the operator says: [`config::SECTIONS`] |
+//! | `directory` | [`directory::Directory`]: whose address it is |
 //! | `envelope` | [`Envelope`]: who sends to whom, apart from what the message's own header says |
 //! | `reply` | [`Reply`]: three digits, an enhanced code, a text |
 //! | `id` | [`MessageId`]: names a message in this store |
 //! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
 //! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
 //! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
+//! | `pop3` | [`pop3::Session`]: RFC 1939 as a session that only decides |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
+//! | `office` | what a message passes between the door and where it is kept |
 //! | `queue` | messages for other servers: items, schedule, routes, reports |
 //! | `io/bodies` | [`Bodies`]: the octets of a message, kept once however many refer to them |
 //! | `io/mailboxes` | [`io::Mailboxes`]: accounts, folders and messages over the store |
+//! | `io/pop3_server` | [`io::Pop3Server`]: the doors of POP3 |
 //! | `io/intake` | [`Intake`]: what takes messages from the doors and answers for them |
 //! | `io/queue` | the queue over the store, and what works it off |
 //!
@@ -21,11 +26,15 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod config;
+pub mod directory;
 pub mod envelope;
 pub mod id;
 pub mod io;
 pub mod mailbox;
 pub mod mime;
+pub mod office;
+pub mod pop3;
 pub mod queue;
 pub mod reply;
 pub mod sasl;

@@ -27,6 +27,7 @@
 
 mod folder;
 mod keys;
+mod maildrop;
 mod message;
 mod uid_set;
 
@@ -35,5 +36,6 @@ pub use folder::{
     SpecialUse,
 };
 pub(crate) use keys::*;
+pub use maildrop::{Maildrop, MaildropEntry};
 pub use message::{Flags, KEYWORD_OCTETS_MAX, KEYWORDS_MAX, MessageRecord, SystemFlag};
 pub use uid_set::{Uid, UidSet};

@@ -4,9 +4,19 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `item` | [`QueueEntry`] and [`Item`]; the rows they are kept in |
+//! | `dispatch` | [`Dispatch`]: what is due, by destination; connections and their bounds |
+//! | `report` | reports to senders (RFC 3464) |
+//! | `schedule` | [`Schedule`]: when to try again, when to tell, when to give up |
+//! | `route` | which hosts take the mail of a domain |
 //!
 //! What reads, writes and sends is in `io/queue.rs`.
 
+pub mod dispatch;
 pub mod item;
+pub mod report;
+pub mod route;
+pub mod schedule;
 
+pub use dispatch::Dispatch;
 pub use item::{Held, Item, Last, QueueEntry, Shared};
+pub use schedule::Schedule;

@@ -18,7 +18,6 @@ use doorway_base::{Limit, Malformed, UnixTime};
 use doorway_store::{BATCH_STEPS_MAX, Batch, Error, Key, Range, Receipt, Row, ScanOptions, Store, Watch};
 
 pub use self::folders::Folder;
-pub use self::maildrop::{Maildrop, MaildropEntry};
 pub use self::messages::{Changed, FlagChange, Message, MessagePage, TRANSFER_MESSAGES_MAX};
 use super::bodies::{Bodies, RELEASE_STEPS_MAX};
 use crate::id::MessageId;
@@ -147,14 +146,14 @@ pub struct Mailboxes {
     quota: Quota,
     /// Accounts that exist, by user.
     known: Mutex<BTreeMap<u64, Account>>,
-    drops: Mutex<maildrop::Drops>,
+    maildrops: Mutex<maildrop::Maildrops>,
 }
 
 impl Mailboxes {
     /// The mailboxes beside these bodies.
     #[must_use]
     pub fn new(bodies: Bodies, quota: Quota) -> Self {
-        Self { bodies, quota, known: Mutex::default(), drops: Mutex::default() }
+        Self { bodies, quota, known: Mutex::default(), maildrops: Mutex::default() }
     }
 
     /// The octets of messages.

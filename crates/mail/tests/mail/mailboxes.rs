@@ -239,14 +239,14 @@ fn the_maildrop_follows_what_comes_and_leaves() {
     let house = House::new();
     let account = house.account(1);
     let listed = || {
-        let drop = wait(house.mailboxes.open_drop(&account)).unwrap();
+        let drop = wait(house.mailboxes.maildrop(&account)).unwrap();
         assert_eq!(drop.octets, drop.entries.iter().map(|entry| entry.octets).sum::<u64>());
         drop.entries.iter().map(|entry| (entry.uid, entry.octets)).collect::<Vec<_>>()
     };
     assert_eq!(listed(), []);
     house.deliver(&[(&account, None)], b"a\r\n");
     house.deliver(&[(&account, None)], b"ab\r\n");
-    let before = wait(house.mailboxes.open_drop(&account)).unwrap();
+    let before = wait(house.mailboxes.maildrop(&account)).unwrap();
     assert_eq!(listed(), [(1, 3), (2, 4)]);
     wait(house.mailboxes.expunge(1, FolderId::INBOX, &UidSet::range(1, 1))).unwrap();
     house.deliver(&[(&account, None)], b"abc\r\n");

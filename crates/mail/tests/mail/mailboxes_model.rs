@@ -93,7 +93,7 @@ fn check(house: &House, account: &Account, folders: &[Folder; 4], model: &Model)
         messages.values().for_each(|id| *references.entry(*id).or_default() += 1);
     }
     assert_eq!(wait(house.mailboxes.usage(account.user)), Ok(usage));
-    let drop = wait(house.mailboxes.open_drop(account)).unwrap();
+    let drop = wait(house.mailboxes.maildrop(account)).unwrap();
     assert!(drop.entries.iter().map(|entry| (entry.uid, entry.id)).eq(model.folders[0].1.clone()));
     let kept = house.rows("mail.body/");
     assert_eq!(kept.len(), references.len(), "a body for each message, and none beyond");

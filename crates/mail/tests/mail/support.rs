@@ -8,7 +8,10 @@ use doorway_mail::io::{Account, Bodies, Content, Delivered, Folder, Mailboxes, Q
 use doorway_mail::mailbox::{Flags, FolderName};
 use doorway_mail::{MessageId, MessageIds};
 use doorway_sim::SimDisk;
-use doorway_store::{Batch, BlobOptions, Key, LocalBlobs, MemoryStore, Range, Row, Store, wait};
+use doorway_store::{
+    Batch, BlobOptions, Key, LocalBlobs, LoginGate, MemoryStore, Preset, Range, Role, Row, Store,
+    UserOptions, Users, wait,
+};
 
 /// The day on which these tests happen.
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -65,4 +68,16 @@ impl House {
     pub(crate) fn rows(&self, prefix: &str) -> Vec<(Key, Row)> {
         wait(doorway_store::rows(&*self.store, Range::prefix(&Key::from(prefix)))).unwrap()
     }
+}
+
+/// A gate for these users, with the numbers 1, 2 … and these passwords.
+pub(crate) fn gate(house: &House, users: &[(&str, &str)]) -> Arc<LoginGate> {
+    let preset = Preset { memory_kib: 8, passes: 1, lanes: 1 };
+    let entropy = Arc::new(|octets: &mut [u8]| octets.fill(7));
+    let options = UserOptions { preset, password_min: 1, threads: 0, scram_iterations: 1, entropy };
+    let list = Arc::new(Users::new(Arc::clone(&house.store) as Arc<dyn Store>, options).unwrap());
+    for (name, password) in users {
+        wait(list.add(name, name, &[Role::User], Some(password), NOW)).unwrap();
+    }
+    Arc::new(LoginGate::new(list, 5))
 }
