@@ -5,12 +5,14 @@
 //! | --- | --- |
 //! | `base64` | base64 that takes nothing but its one form (RFC 4648 §4) |
 //! | `client` | [`Client`]: this end's messages to a server |
+//! | `plain` | PLAIN: its message |
 //! | `scram` | SCRAM-SHA-256: its messages and proofs (RFC 5802, RFC 7677) |
 //!
 //! Deliberately absent: channel binding (SCRAM-SHA-256-PLUS), and tokens (OAUTHBEARER).
 
 pub mod base64;
 pub mod client;
+pub mod plain;
 pub mod scram;
 
 pub use client::Client;

@@ -3,6 +3,10 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `session` | [`Session`]: one client at a door, from our greeting to the end |
+//! | `conversation` | [`Conversation`]: octets into commands and content, replies into octets |
+//! | `command` | commands, read from their lines |
+//! | `line` | lines, cut out of octets |
 //! | `client` | [`Client`]: one connection to a server, from its greeting to QUIT |
 //! | `failure` | [`Failure`]: why a connection to a server is of no more use |
 //! | `extension` | [`Capabilities`]: what a server offers in its reply to EHLO |
@@ -15,17 +19,20 @@
 
 pub mod answer;
 pub mod client;
+pub mod command;
+pub mod conversation;
 pub mod data;
 pub mod extension;
 pub mod failure;
+pub mod line;
+pub mod session;
 pub mod xtext;
 
 pub use client::{Client, Credentials, Security, Settings};
+pub use conversation::Conversation;
 pub use extension::Capabilities;
 pub use failure::{Cause, Failure, Stage};
-
-/// Longest message that anybody announces, in octets, where no limit is set.
-pub const OCTETS_MAX: u64 = 1 << 40;
+pub use session::Session;
 
 /// Which of the two sisters is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -156,14 +156,22 @@ impl Scanner {
     ///
     /// # Errors
     /// The first flaw for which the message is to be refused.
-    pub fn finish(mut self, content: &mut Vec<u8>) -> Result<u64, Flaw> {
+    pub fn finish(&mut self, content: &mut Vec<u8>) -> Result<u64, Flaw> {
         if self.place == Place::Cr {
             self.bare_cr(content); // BDAT whose last octet is CR
         }
-        match self.flaw {
-            Some(flaw) if self.refused => Err(flaw),
-            _ => Ok(self.long_lines),
-        }
+        self.flaw().map_or(Ok(self.long_lines), Err)
+    }
+
+    /// Why the message will be refused, if it will.
+    #[must_use]
+    pub fn flaw(&self) -> Option<Flaw> {
+        self.flaw.filter(|_| self.refused)
+    }
+
+    /// Forgets what follows, because it cannot be kept.
+    pub const fn refuse(&mut self) {
+        self.refused = true;
     }
 
     /// Whether the message will be refused whatever follows: its content need not be kept.
