@@ -9,7 +9,6 @@ pub mod smtp_client;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
-pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Quota, Room, Usage};
 pub use pop3_server::{Pop3Metrics, Pop3Options, Pop3Server};
 pub use queue::{Queue, Report, Returns};
