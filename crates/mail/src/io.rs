@@ -1,13 +1,15 @@
 //! What touches the world: doors, the store, timers.
 
 pub mod bodies;
+pub mod history;
 pub mod intake;
 pub mod mailboxes;
 pub mod queue;
 pub mod smtp_client;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
+pub use history::History;
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
-pub use queue::{Queue, Report, Returns};
+pub use queue::{Queue, QueueOptions, Report, Returns, Way};
 pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
