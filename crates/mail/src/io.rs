@@ -1,6 +1,7 @@
 //! What touches the world: doors, the store, timers.
 
 pub mod bodies;
+pub mod history;
 pub mod intake;
 pub mod mailboxes;
 pub mod pop3_server;
@@ -8,8 +9,11 @@ pub mod queue;
 pub mod smtp_client;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
+pub use history::History;
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Quota, Room, Usage};
 pub use pop3_server::{Pop3Metrics, Pop3Options, Pop3Server};
 pub use queue::{Queue, Report, Returns};
+pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
+pub use queue::{Queue, QueueOptions, Report, Returns, Way};
 pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
