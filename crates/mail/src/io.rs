@@ -6,11 +6,12 @@ pub mod mailboxes;
 pub mod pop3_server;
 pub mod queue;
 pub mod smtp_client;
+pub mod smtp_server;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use intake::{Arrival, Intake, Origin};
-pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Quota, Room, Usage};
 pub use pop3_server::{Pop3Metrics, Pop3Options, Pop3Server};
 pub use queue::{Queue, Report, Returns};
 pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
+pub use smtp_server::{DoorSetup, SmtpCounters, SmtpParts, SmtpServer};
