@@ -7,6 +7,7 @@ pub mod mailboxes;
 pub mod pop3_server;
 pub mod queue;
 pub mod smtp_client;
+pub mod smtp_server;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
 pub use history::History;
@@ -17,3 +18,4 @@ pub use queue::{Queue, Report, Returns};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Maildrop, Quota, Room, Usage};
 pub use queue::{Queue, QueueOptions, Report, Returns, Way};
 pub use smtp_client::{Link, Place, SmtpClient, Source, Target};
+pub use smtp_server::{DoorSetup, SmtpCounters, SmtpParts, SmtpServer};

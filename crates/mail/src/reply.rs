@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 
 /// An enhanced status code: class, subject, detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,16 @@ impl Reply {
         Self { code, enhanced: None, text: text.into() }
     }
 
+    /// What a peer hears of our own trouble: try later.
+    #[must_use]
+    pub const fn trouble(error: &doorway_store::Error) -> Self {
+        let (code, enhanced, text) = match error {
+            doorway_store::Error::Full { .. } => (452, Enhanced(4, 3, 1), "there is no room now, try later"),
+            _ => (451, Enhanced(4, 3, 0), "something went wrong here, try later"),
+        };
+        Self { code, enhanced: Some(enhanced), text: Cow::Borrowed(text) }
+    }
+
     /// 2xx: done.
     #[must_use]
     pub const fn is_positive(&self) -> bool {
@@ -59,12 +70,13 @@ impl Reply {
     pub fn write(&self, into: &mut Vec<u8>) {
         let mut lines = self.text.split('\n').peekable();
         while let Some(line) = lines.next() {
-            let between = if lines.peek().is_some() { '-' } else { ' ' };
-            let start = match self.enhanced {
-                Some(enhanced) => format!("{}{between}{enhanced} ", self.code),
-                None => format!("{}{between}", self.code),
-            };
-            into.extend_from_slice(start.as_bytes());
+            let between = if lines.peek().is_some() { b'-' } else { b' ' };
+            let digit = |unit: u16| b'0' + (self.code / unit % 10) as u8;
+            into.extend_from_slice(&[digit(100), digit(10), digit(1), between]);
+            if let Some(enhanced) = self.enhanced {
+                // Writing into memory does not fail.
+                let _ = write!(into, "{enhanced} ");
+            }
             into.extend_from_slice(line.as_bytes());
             into.extend_from_slice(b"\r\n");
         }

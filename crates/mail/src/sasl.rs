@@ -54,3 +54,33 @@ impl Mechanism {
         !matches!(self, Self::ScramSha256)
     }
 }
+
+/// The user name behind what somebody logs in as: many programs know but the address, so the local part of
+/// one in `domains` is taken for the name.
+#[must_use]
+pub fn account_name<'a>(login: &'a str, domains: &[String]) -> &'a str {
+    match login.rsplit_once('@') {
+        Some((local, domain)) if domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain)) => local,
+        _ => login,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_of_ours_logs_in_as_its_user() {
+        let domains = ["crepes.fr".to_owned()];
+        for (login, name) in [
+            ("alice", "alice"),
+            ("alice@crepes.fr", "alice"),
+            ("alice@CREPES.fr", "alice"),
+            ("alice@hamburger.edu", "alice@hamburger.edu"),
+            ("a@b@crepes.fr", "a@b"),
+            ("@crepes.fr", ""),
+        ] {
+            assert_eq!(account_name(login, &domains), name);
+        }
+    }
+}

@@ -212,6 +212,11 @@ impl Conversation {
         out: &mut Vec<u8>,
         heard: &mut dyn FnMut(Said<'_>),
     ) -> Option<Task> {
+        if matches!(input, Input::Timeout) {
+            // Content that stopped coming is not waited for.
+            self.reading = Reading::Lines;
+            self.receiving = None;
+        }
         self.session.handle(now, input);
         self.go_on(out, heard)
     }
@@ -296,6 +301,7 @@ impl Conversation {
             }
         };
         heard(Said::Content(&octets[..used]));
+        self.session.progress(now);
         receiving.settle();
         match outcome {
             None if receiving.octets > MEMORY_OCTETS_MAX => (used, Some(Task::Spill)),
@@ -339,3 +345,6 @@ impl Receiving {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,6 +274,11 @@ impl Session {
         )
     }
 
+    /// Content goes on coming.
+    pub fn progress(&mut self, now: Instant) {
+        self.idle_until = Some(now + self.options.data_wait);
+    }
+
     /// Whether the next line belongs to a login.
     #[must_use]
     pub const fn is_amid_login(&self) -> bool {
@@ -639,6 +644,3 @@ impl Shape for Session {
         self.idle_until
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -44,6 +44,8 @@ enum Over {
     Lost,
     /// We said goodbye.
     Closed,
+    /// It goes on under TLS.
+    StartTls,
 }
 
 /// Who hears what is said.
@@ -110,21 +112,49 @@ pub(super) async fn serve(server: &SmtpServer, connection: Connection) {
         drained: false,
         timer: None,
     };
-    if matches!(talk.run().await, Over::Closed) {
-        talk.end().await;
+    let mut task = talk.greet();
+    loop {
+        match talk.run(task).await {
+            Over::Lost => return,
+            Over::Closed => return talk.end().await,
+            Over::StartTls => {
+                let Some(stream) = secure(server, &talk.world, talk.stream).await else { return };
+                talk.stream = stream;
+                task = talk.answer(Input::Secured);
+            }
+        }
+    }
+}
+
+/// Agrees on TLS behind STARTTLS.
+async fn secure(server: &SmtpServer, world: &World, stream: Stream) -> Option<Stream> {
+    let tls = server.parts.tls.as_ref()?;
+    match world.timeout(HANDSHAKE_WAIT, tls.accept(stream)).await? {
+        Ok(stream) => {
+            SmtpCounters::count(&server.parts.counters.starttls);
+            Some(stream)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the TLS handshake behind STARTTLS failed");
+            None
+        }
     }
 }
 
 impl Talk<'_> {
-    async fn run(&mut self) -> Over {
+    fn greet(&mut self) -> Option<Task> {
         let Self { conversation, out, ears, .. } = self;
-        let mut task = conversation.go_on(out, &mut |said| ears.hear(&said));
+        conversation.go_on(out, &mut |said| ears.hear(&said))
+    }
+
+    /// Takes octets and does what follows from them.
+    async fn run(&mut self, mut task: Option<Task>) -> Over {
         loop {
-            let done = match task {
+            let next = match task {
                 Some(task) => self.perform(task).await,
-                None => self.receive().await.map(Some).or_else(|over| Err(over)).map(Option::flatten),
+                None => self.receive().await,
             };
-            match done {
+            match next {
                 Ok(next) => task = next,
                 Err(over) => return over,
             }
@@ -136,7 +166,8 @@ impl Talk<'_> {
         if !self.shown {
             let unused = std::mem::take(&mut self.unused);
             let Self { conversation, out, ears, .. } = self;
-            let (used, task) = conversation.take(self.world.now(), &unused, out, &mut |said| ears.hear(&said));
+            let (used, task) =
+                conversation.take(self.world.now(), &unused, out, &mut |said| ears.hear(&said));
             self.keep(unused, used, task.is_some());
             return Ok(task);
         }
@@ -237,7 +268,11 @@ impl Talk<'_> {
                 return Ok(None);
             }
             Task::Message => Input::Accepted(self.accept().await),
-            Task::StartTls => return self.start_tls().await.map(|()| self.answer(Input::Secured)),
+            Task::StartTls => {
+                self.unused = Vec::new();
+                self.flush().await?;
+                return Err(Over::StartTls);
+            }
             Task::Login { name, password } => Input::Login(self.login(&name, &password).await),
             Task::Scram { name } => Input::Verifier(self.verifier(&name).await),
             Task::Proven(proven) => Input::Login(self.proven(proven)),
@@ -289,26 +324,6 @@ impl Talk<'_> {
             SmtpCounters::count(&self.server.parts.counters.messages);
         }
         accepted
-    }
-
-    async fn start_tls(&mut self) -> Result<(), Over> {
-        self.flush().await?;
-        self.unused = Vec::new();
-        let Some(tls) = &self.server.parts.tls else { return Err(Over::Lost) };
-        // The stream moves through the handshake; what is left in its place is never used.
-        let Some(plain) = self.stream.take() else { return Err(Over::Lost) };
-        match self.world.timeout(HANDSHAKE_WAIT, tls.accept(plain)).await {
-            Some(Ok(stream)) => {
-                self.stream = stream;
-                SmtpCounters::count(&self.server.parts.counters.starttls);
-                Ok(())
-            }
-            Some(Err(error)) => {
-                tracing::debug!(%error, "the TLS handshake behind STARTTLS failed");
-                Err(Over::Lost)
-            }
-            None => Err(Over::Lost),
-        }
     }
 
     async fn login(&mut self, name: &str, password: &str) -> LoginOutcome {
@@ -406,8 +421,9 @@ impl Ears {
         match said {
             Said::Line(line) => {
                 self.watching.pulse().count_requests(1);
-                self.cause =
-                    self.watching.record(Direction::In, line, None, || String::from_utf8_lossy(line).into_owned());
+                self.cause = self
+                    .watching
+                    .record(Direction::In, line, None, || String::from_utf8_lossy(line).into_owned());
             }
             Said::Secret => {
                 self.watching.pulse().count_requests(1);
