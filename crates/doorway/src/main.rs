@@ -39,6 +39,7 @@ mod forward;
 mod limits;
 mod log;
 mod logins;
+mod mail;
 mod metrics;
 mod name_server;
 mod names;
