@@ -82,6 +82,18 @@ impl Settings {
         }
     }
 
+    /// The services that clients look for by SRV records, the best first, with the port where there is one.
+    pub(crate) fn services(&self) -> [(&'static str, Option<u16>); 4] {
+        let listen = &self.listen;
+        let port = |places: &[Listen]| places.first().map(|place| place.port);
+        [
+            ("submissions", port(&listen.submissions)),
+            ("submission", port(&listen.submission)),
+            ("pop3s", port(&listen.pop3s)),
+            ("pop3", port(&listen.pop3)),
+        ]
+    }
+
     /// What may be held and sent on, without the doors.
     pub(crate) fn quota(&self) -> Quota {
         let (octets, messages) = self.config.quota;

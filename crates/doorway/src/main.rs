@@ -44,6 +44,7 @@ mod metrics;
 mod name_server;
 mod names;
 mod percent;
+mod post;
 mod screen;
 mod services;
 mod storage;

@@ -299,6 +299,10 @@ impl Program for Running {
         self.services.caches()
     }
 
+    fn office(&self) -> Option<Arc<doorway_mail::io::Office>> {
+        Some(self.services.mail().serving()?.office)
+    }
+
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {
         Some(self.services.name_server())
     }
