@@ -29,22 +29,21 @@ pub fn from_line(sender: Option<&str>, at: UnixTime) -> String {
     )
 }
 
-/// When the message behind this line came; `None` when the line does not begin one. A date that is not
-/// understood is 1970; a zone is not believed, since it is missing as a rule.
+/// When the message behind this line came; `None` when the line does not begin one: without a date it is
+/// text. A zone is not believed, since it is missing as a rule.
 #[must_use]
 pub fn parse_from_line(line: &[u8]) -> Option<UnixTime> {
     let rest = line.strip_prefix(b"From ")?;
     let text = String::from_utf8_lossy(rest);
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
-    let date = words.windows(5).find_map(|words| {
+    words.windows(5).find_map(|words| {
         let [_, month, day, time, year] = words else { return None };
         let month = MONTHS.iter().position(|known| known.eq_ignore_ascii_case(month))? as u8 + 1;
         let mut parts = time.split(':').map(|part| part.parse::<u8>().ok());
         let (hour, minute) = (parts.next()??, parts.next()??);
         let second = parts.next().flatten().unwrap_or(0);
         UnixTime::from_civil(year.parse().ok()?, month, day.parse().ok()?, hour, minute, second)
-    });
-    Some(date.unwrap_or_default())
+    })
 }
 
 /// Quotes the lines of a message, which comes with LF, piece by piece.
@@ -174,11 +173,11 @@ mod tests {
         for (line, seconds) in [
             ("From x Sat Jan  3 01:05:34 1996", 820_631_134),
             ("From x@y Sat Jan  3 01:05 1996 +0100", 820_631_100),
-            ("From nobody", 0),
         ] {
             assert_eq!(parse_from_line(line.as_bytes()), Some(UnixTime::from_secs(seconds)), "{line}");
         }
         assert_eq!(parse_from_line(b"From: x"), None);
+        assert_eq!(parse_from_line(b"From here on it is text"), None);
     }
 
     #[test]
@@ -214,7 +213,7 @@ mod tests {
             let file = quoted(&[one, two]);
             prop_assert_eq!(&file, &quoted(&[octets]));
             let lines: Vec<&[u8]> = file.split_inclusive(|octet| *octet == b'\n').collect();
-            prop_assert!(lines.iter().all(|line| parse_from_line(line).is_none()));
+            prop_assert!(lines.iter().all(|line| !line.starts_with(b"From ")));
             prop_assert_eq!(lines.into_iter().map(unquoted).collect::<Vec<_>>().concat(), octets);
         }
     }
