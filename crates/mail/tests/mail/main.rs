@@ -4,6 +4,9 @@
 
 mod mailboxes;
 mod mailboxes_model;
+mod mailroom;
 mod pop3;
 mod script;
+mod smtp;
+mod smtp_client;
 mod support;
