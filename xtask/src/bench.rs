@@ -7,6 +7,7 @@
 mod cost;
 pub mod dns;
 mod http;
+mod mail;
 pub mod measure;
 mod resolver;
 mod table;
@@ -39,6 +40,7 @@ pub fn bench(name: &str) -> Outcome {
         "flood-inside" => resolver::flood_inside(),
         "http" => http::bench(),
         "cache" => http::cache(),
+        "mail" => mail::bench(),
         "idle" => http::idle(),
         "slow" => http::slow(),
         "store" => {
@@ -48,7 +50,7 @@ pub fn bench(name: &str) -> Outcome {
         }
         "build" => cost::bench(),
         _ => Err(Failed(
-            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `cache`, `idle`, `slow`, `store` and `build`"
+            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `cache`, `mail`, `idle`, `slow`, `store` and `build`"
                 .to_owned(),
         )),
     }

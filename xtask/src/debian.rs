@@ -64,6 +64,10 @@ pub const BENCH: &[(&str, &str)] = &[
     ("kresd", "knot-resolver"),
     ("pdns_recursor", "pdns-recursor"),
     ("pdns_server", "pdns-server"),
+    ("/usr/sbin/postfix", "postfix"),
+    ("/usr/sbin/dovecot", "dovecot-core"),
+    ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
+    ("/usr/lib/dovecot/pop3", "dovecot-pop3d"),
     ("ip", "iproute2"),
     ("taskset", "util-linux"),
 ];

@@ -5,6 +5,7 @@
 //! post send smtp|lmtp PORT SESSIONS MESSAGES OCTETS TO…   messages from so many sessions, to the addresses in turn
 //! post sink PORT                                          takes messages and counts them; `post sunk PORT` asks
 //! post sunk PORT                                          how many messages a sink has taken
+//! post stat PORT PASSWORD USER…                           how many messages these users have together, by POP3
 //! post fetch PORT SECONDS PASSWORD USER…                  RETR of all messages over and over, a session for each user
 //! post idle PORT COUNT SECONDS                            POP3 sessions that log in nowhere and are silent
 //! ```
@@ -40,6 +41,7 @@ fn main() -> io::Result<()> {
         }
         ["sink", port] => sink(number(port) as u16),
         ["sunk", port] => sunk(number(port) as u16),
+        ["stat", port, password, ref users @ ..] => stat(number(port) as u16, password, users),
         ["fetch", port, seconds, password, ref users @ ..] if !users.is_empty() => {
             fetch(number(port) as u16, number(seconds) as u64, password, users)
         }
@@ -50,7 +52,7 @@ fn main() -> io::Result<()> {
 
 fn usage() -> ! {
     eprintln!(
-        "post send smtp|lmtp PORT SESSIONS MESSAGES OCTETS TO… | sink PORT | sunk PORT | fetch PORT SECONDS PASSWORD USER… | idle PORT COUNT SECONDS"
+        "post send smtp|lmtp PORT SESSIONS MESSAGES OCTETS TO… | sink PORT | sunk PORT | stat PORT PASSWORD USER… | fetch PORT SECONDS PASSWORD USER… | idle PORT COUNT SECONDS"
     );
     std::process::exit(2)
 }
@@ -271,18 +273,37 @@ fn fetch(port: u16, seconds: u64, password: &str, users: &[&str]) -> io::Result<
     Ok(())
 }
 
+fn stat(port: u16, password: &str, users: &[&str]) -> io::Result<()> {
+    let mut messages = 0;
+    for user in users {
+        let (mut line, count) = log_in(port, user, password)?;
+        line.say("QUIT\r\n")?;
+        line.ok()?;
+        messages += count;
+    }
+    println!("operations {messages}");
+    Ok(())
+}
+
+/// A session and how many messages it sees.
+fn log_in(port: u16, user: &str, password: &str) -> io::Result<(Line, usize)> {
+    let mut line = Line::open(port)?;
+    line.ok()?;
+    line.say(&format!("USER {user}\r\nPASS {password}\r\n"))?;
+    line.ok()?;
+    line.ok()?;
+    line.say("STAT\r\n")?;
+    let stat = line.ok()?;
+    let count = stat.split_whitespace().next().and_then(|count| count.parse().ok());
+    let count = count.ok_or_else(|| io::Error::other(format!("STAT says `{stat}`")))?;
+    Ok((line, count))
+}
+
 /// Logs in, reads everything some messages ahead, logs out, and again until the time is over.
 fn fetch_as(port: u16, user: &str, password: &str, until: Instant) -> io::Result<(u64, u64)> {
     let (mut messages, mut octets) = (0, 0);
     while Instant::now() < until {
-        let mut line = Line::open(port)?;
-        line.ok()?;
-        line.say(&format!("USER {user}\r\nPASS {password}\r\n"))?;
-        line.ok()?;
-        line.ok()?;
-        line.say("STAT\r\n")?;
-        let stat = line.ok()?;
-        let count: usize = stat.split_whitespace().next().and_then(|count| count.parse().ok()).unwrap_or(0);
+        let (mut line, count) = log_in(port, user, password)?;
         if count == 0 {
             return Err(io::Error::other(format!("{user} has no messages")));
         }

@@ -15,6 +15,7 @@ pub(crate) mod metrics;
 #[cfg(test)]
 mod power_cut;
 pub(crate) mod reader;
+pub(crate) mod remains;
 pub(crate) mod rows;
 pub(crate) mod segments;
 pub(crate) mod sessions;

@@ -11,6 +11,7 @@
 //! | `guessing`, `io/gate` | [`LoginGate`]: how every protocol lets people in, with guessing bounded |
 //! | `session` | when a session ends; `io/sessions` is the table itself, [`Sessions`] |
 //! | `io/verify`, `io/backup` | [`verify`], [`Store::backup`], [`restore`]; `manifest` and `tar` are their files |
+//! | `io/remains` | [`Remains`]: what can be read of a damaged store |
 //! | `io/bench` | [`bench`]: what the disk can do, and how much of it reaches the callers |
 //! | `answer` | [`Answer`]: awaited in any runtime, or waited for without one |
 //!
@@ -60,6 +61,7 @@ pub use io::disk::OsDisk;
 pub use io::embedded::{Clock, Embedded, Options};
 pub use io::gate::{Attempt, LoginGate, LoginRefused};
 pub use io::metrics::Metrics;
+pub use io::remains::Remains;
 pub use io::rows::{row, rows};
 pub use io::sessions::Sessions;
 pub use io::users::{APP_PASSWORDS_MAX, Entropy, UserChange, UserError, UserOptions, Users};

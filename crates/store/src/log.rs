@@ -89,6 +89,28 @@ pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Record, Malformed> {
     Ok(Record { epoch, first, last, changes })
 }
 
+/// Every record of a file that is whole, past damage and those of earlier lives, in the order in which they
+/// were written.
+pub(crate) fn records_past_damage(octets: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut at = 0;
+    while at < octets.len() {
+        let mut reader = Reader::at(octets, at);
+        match decode(&mut reader) {
+            Ok(record) => {
+                records.push(record);
+                at = reader.position();
+            }
+            Err(_) => {
+                let next = octets[at + 1..].windows(MAGIC.len()).position(|four| four == MAGIC);
+                at = next.map_or(octets.len(), |next| at + 1 + next);
+            }
+        }
+    }
+    records.sort_by_key(|record: &Record| (record.epoch, record.first));
+    records
+}
+
 fn decode_row(rows: &mut Reader<'_>) -> Result<(Key, Change), Malformed> {
     let written = match rows.u8("kind of change")? {
         0 => false,

@@ -434,7 +434,7 @@ impl Office {
         self.tally.octets.fetch_add(content.octets(), Relaxed);
         if let Some(entry) = entry {
             self.tally.queued.fetch_add(entry.envelope.recipients.len() as u64, Relaxed);
-            self.means.queue.admitted(entry);
+            self.means.queue.admitted(&entry);
         }
         Ok(id)
     }
@@ -598,7 +598,7 @@ impl Returns for Office {
             let queue = self.means.queue.clone();
             let afterwards: Afterwards = Box::new(move || {
                 if let Some(entry) = entry {
-                    queue.admitted(entry);
+                    queue.admitted(&entry);
                 }
             });
             Ok((batch, afterwards))

@@ -21,6 +21,12 @@ const BLOCK_MIN: Duration = Duration::from_secs(30);
 /// The longest of these times.
 const BLOCK_MAX: Duration = Duration::from_secs(15 * 60);
 
+/// What finds no room may come back after this time.
+const TURNED_AWAY_MIN: Duration = Duration::from_secs(5);
+/// What finds no room comes back at this pace, in items a second, so that it is not turned away again and
+/// again.
+const TURNED_AWAY_RATE: u64 = 500;
+
 /// The recipients of one message at one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -69,8 +75,8 @@ pub enum Offer {
     /// It waits, and another connection may be opened for it: [`Dispatch::connection_closed`] has to be
     /// called once that is over.
     Connect,
-    /// There is no room.
-    Full(Job),
+    /// There is no room; it may be offered again after this time.
+    Full(Job, Duration),
     /// The destination is left alone.
     Blocked(Job, Trouble),
 }
@@ -83,6 +89,8 @@ struct Waiting {
     /// Connections that have nothing to do.
     idle: usize,
     failures: u32,
+    /// Items that were not taken in since one last was.
+    turned_away: u64,
     trouble: Option<Trouble>,
     /// It stands in the line for a connection.
     in_line: bool,
@@ -148,9 +156,12 @@ impl Dispatch {
             waiting.trouble = None;
         }
         if job.items.len() > room || waiting.items + job.items.len() > room {
+            waiting.turned_away += job.items.len() as u64;
+            let wait = TURNED_AWAY_MIN + Duration::from_secs(waiting.turned_away / TURNED_AWAY_RATE);
             self.tidy(destination);
-            return Offer::Full(job);
+            return Offer::Full(job, wait);
         }
+        waiting.turned_away = 0;
         waiting.items += job.items.len();
         for item in &job.items {
             self.held.insert((item.id, item.number));
@@ -176,6 +187,17 @@ impl Dispatch {
         waiting.connections += 1;
         self.connections += 1;
         Offer::Connect
+    }
+
+    /// Counts items as in memory while somebody else decides about them; [`Dispatch::settled`] ends that.
+    pub fn hold(&mut self, job: &Job) {
+        self.held.extend(job.items.iter().map(|item| (item.id, item.number)));
+    }
+
+    /// Whether connections work on a destination.
+    #[must_use]
+    pub fn is_connected(&self, destination: &Destination) -> bool {
+        self.destinations.get(destination).is_some_and(|waiting| waiting.connections > 0)
     }
 
     /// The next job of a destination, for a connection that is free.

@@ -5,7 +5,6 @@
 //! so that reports do not answer reports.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use doorway_base::UnixTime;
 use memchr::memmem;
@@ -298,12 +297,6 @@ fn write_returned(media_type: &str, octets: &[u8], boundary: &str, report: &mut 
     report.extend_from_slice(octets);
     // The line end before the boundary belongs to that.
     report.extend_from_slice(b"\r\n");
-}
-
-/// When an item that came at `at` is given up, for [`Fate::retry_until`].
-#[must_use]
-pub fn retry_until(at: UnixTime, give_up: Duration) -> UnixTime {
-    at + give_up
 }
 
 #[cfg(test)]

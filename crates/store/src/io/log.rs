@@ -131,6 +131,27 @@ impl Log {
         Ok(replayed)
     }
 
+    /// Reads every change that the log still has, whatever came between: for a store that is damaged. Some may
+    /// be older than what the database has.
+    ///
+    /// # Errors
+    /// [`Error::Local`] when the folder cannot be read.
+    pub(crate) fn read_past_damage(disk: &dyn Disk, folder: &Path) -> Result<Changes> {
+        let local = |error: io::Error| cannot("read the commit log in", folder, &error);
+        let mut records = Vec::new();
+        for path in disk.list(folder).map_err(local)? {
+            if slot_of(&path).is_none() {
+                continue;
+            }
+            let file = disk.open(&path, false).map_err(local)?;
+            let mut octets = vec![0; file.octets().map_err(local)? as usize];
+            file.read_exact_at(&mut octets, 0).map_err(local)?;
+            records.extend(log::records_past_damage(&octets));
+        }
+        records.sort_by_key(|record| (record.epoch, record.first));
+        Ok(records.into_iter().flat_map(|record| record.changes).collect())
+    }
+
     /// Begins a life of a file: its opening record is durable when this returns.
     fn begin(
         disk: &dyn Disk,

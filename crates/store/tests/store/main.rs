@@ -14,4 +14,5 @@ mod fault_disk;
 mod faults;
 mod folder;
 mod model;
+mod remains;
 mod users;

@@ -86,7 +86,7 @@ fn one_destination_leaves_as_much_room_as_it_takes() {
     let mut dispatch = small();
     let [a, b]: [Destination; 2] = ["a", "b"].map(Arc::from);
     let mut taken = 0;
-    while !matches!(dispatch.offer(at(0), &a, job(taken, 1)), Offer::Full(_)) {
+    while !matches!(dispatch.offer(at(0), &a, job(taken, 1)), Offer::Full(..)) {
         taken += 1;
     }
     assert_eq!((taken, dispatch.room()), (50, 50));
