@@ -5,6 +5,9 @@
 mod archive;
 mod mailboxes;
 mod mailboxes_model;
+mod mailroom;
 mod pop3;
 mod script;
+mod smtp;
+mod smtp_client;
 mod support;
