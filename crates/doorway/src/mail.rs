@@ -198,7 +198,11 @@ impl MailPart {
             tls: Some(Arc::clone(tls)),
             counters: Arc::clone(&smtp),
         };
-        let options = Pop3Options { tls: Some(Arc::clone(tls)), clear_passwords: new.config.cleartext };
+        let options = Pop3Options {
+            tls: Some(Arc::clone(tls)),
+            clear_passwords: new.config.cleartext,
+            domains: new.domains.clone(),
+        };
         let pop3 = Arc::new(Pop3Server::new(Arc::clone(office.mailboxes()), Arc::clone(gate), options));
         let mut doors = Doors { world, settings: new, open: Vec::new() };
         let opened = (|| {
