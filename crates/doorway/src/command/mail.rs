@@ -1,5 +1,6 @@
 //! `doorway mail …`: through the running server, or on the store itself when none runs.
 
+mod archival;
 mod dns;
 mod queue;
 mod read;
@@ -36,6 +37,10 @@ pub(super) fn run(options: &Options, command: MailCommand, screen: &mut Screen) 
         MailCommand::Trace { id } => queue::trace(&asking, id, screen),
         MailCommand::Read(arguments) => read::read(&asking, arguments, screen),
         MailCommand::Folders { user } => read::folders(&asking, user, screen),
+        MailCommand::Fsck { repair } => archival::fsck(&asking, repair, screen),
+        MailCommand::Salvage { to } => archival::salvage(&asking, &to, screen),
+        MailCommand::Export(arguments) => archival::export(&asking, arguments, screen),
+        MailCommand::Import(arguments) => archival::import(&asking, arguments, screen),
         MailCommand::Dns { address, publish } => dns::dns(&asking, address, publish, screen),
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod archive;
+mod fsck;
 mod mailboxes;
 mod mailboxes_model;
 mod mailroom;
