@@ -5,5 +5,7 @@
 mod mailboxes;
 mod mailboxes_model;
 mod pop3;
+mod queue;
+mod queue_support;
 mod script;
 mod support;
