@@ -177,6 +177,28 @@ impl Office {
         &self.hostname
     }
 
+    /// The user list.
+    #[must_use]
+    pub fn users(&self) -> &Users {
+        &self.means.users
+    }
+
+    /// Whether an address can be sent to: it is elsewhere, or somebody here has it.
+    ///
+    /// # Errors
+    /// The reply that a client would get.
+    pub async fn knows(&self, address: &Address) -> Result<(), Reply> {
+        if self.expand(address).await?.len() == 0 { Err(unknown()) } else { Ok(()) }
+    }
+
+    /// Takes a message from somebody who runs this server. What a user's program left out is added.
+    ///
+    /// # Errors
+    /// As [`Intake::accept`].
+    pub async fn submit(&self, arrival: Arrival) -> Result<MessageId, Reply> {
+        self.take(arrival, true).await
+    }
+
     /// The addresses kept here.
     #[must_use]
     pub const fn directory(&self) -> &Directory {
@@ -386,7 +408,7 @@ impl Office {
         }
     }
 
-    async fn take(&self, mut arrival: Arrival) -> Result<MessageId, Reply> {
+    async fn take(&self, mut arrival: Arrival, put_right: bool) -> Result<MessageId, Reply> {
         let start = self.start_of(&arrival.content).await.map_err(|error| self.trouble(&error))?;
         if trace_lines::is_loop(&start) {
             self.tally.loops.fetch_add(1, Relaxed);
@@ -397,11 +419,12 @@ impl Office {
         let mut head = head.into_bytes();
         if let Some(user) = &origin.user {
             self.judge_authors(user, &start).await?;
-            if let Some(fixed) = submission::fix(&start, *id, *at, &self.hostname) {
-                head.extend_from_slice(&fixed.header);
-                let content = self.without_start(&arrival.content, fixed.replaces).await;
-                arrival.content = content.map_err(|error| self.trouble(&error))?;
-            }
+        }
+        let fixed = put_right.then(|| submission::fix(&start, *id, *at, &self.hostname)).flatten();
+        if let Some(fixed) = fixed {
+            head.extend_from_slice(&fixed.header);
+            let content = self.without_start(&arrival.content, fixed.replaces).await;
+            arrival.content = content.map_err(|error| self.trouble(&error))?;
         }
         self.keep(arrival, &head, skip).await
     }
@@ -571,7 +594,8 @@ impl Intake for Office {
     }
 
     fn accept(&self, arrival: Arrival) -> BoxFuture<'_, Result<MessageId, Reply>> {
-        Box::pin(self.take(arrival))
+        let put_right = arrival.origin.user.is_some();
+        Box::pin(self.take(arrival, put_right))
     }
 }
 
