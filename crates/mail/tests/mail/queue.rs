@@ -349,6 +349,30 @@ fn a_server_that_says_421_is_left_alone_for_a_while() {
 }
 
 #[test]
+fn a_server_that_takes_ascii_alone_gets_the_message_in_ascii() {
+    let manners = Manners { extensions: vec!["PIPELINING"], ..Manners::default() };
+    let (mut sim, _, _, sender, sink) = two(18, manners);
+    let utf8 = "Subject: caf\u{e9}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\ncaf\u{e9} au lait\r\n";
+    sender.send("a@us.test", &["b@x.test"], utf8);
+    let sealed = "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ncaf\u{e9}\r\n--b--\r\n";
+    sender.send("a@us.test", &["c@x.test"], sealed);
+    let mut international = envelope("a@us.test", &["\u{7528}\u{6237}@x.test"]);
+    international.smtputf8 = true;
+    sender.submit(international, MESSAGE);
+    sim.run_for(MINUTE);
+    let taken = sink.taken();
+    assert_eq!(taken.len(), 1);
+    assert!(taken[0].content.is_ascii(), "{}", taken[0].content);
+    assert!(taken[0].content.contains("caf=C3=A9 au lait"), "{}", taken[0].content);
+    let reports = sender.reports.texts();
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    for status in ["Status: 5.6.3\r\n", "Status: 5.6.7\r\n"] {
+        assert!(reports.iter().any(|report| report.contains(status)), "{status} {reports:?}");
+    }
+    assert!(sender.is_empty());
+}
+
+#[test]
 fn whatever_is_lost_on_the_way_messages_arrive_and_doubles_are_rare() {
     for seed in 20..26 {
         let (mut sim, sending, taking, sender, sink) = two(seed, Manners::default());
