@@ -3,6 +3,7 @@
 
 pub mod address_list;
 pub mod base64;
+pub mod build;
 pub mod charset;
 pub mod date;
 pub mod down;
