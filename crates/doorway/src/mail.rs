@@ -110,6 +110,13 @@ pub(crate) struct Serving {
     doors: Vec<(&'static str, TcpDoor)>,
 }
 
+impl Serving {
+    /// Whether every door takes newcomers.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.doors.iter().all(|(_, door)| !door.door().is_closing())
+    }
+}
+
 /// Mail, when there is any.
 pub(crate) struct MailPart {
     around: Surroundings,
@@ -198,7 +205,11 @@ impl MailPart {
             tls: Some(Arc::clone(tls)),
             counters: Arc::clone(&smtp),
         };
-        let options = Pop3Options { tls: Some(Arc::clone(tls)), clear_passwords: new.config.cleartext };
+        let options = Pop3Options {
+            tls: Some(Arc::clone(tls)),
+            clear_passwords: new.config.cleartext,
+            domains: new.domains.clone(),
+        };
         let pop3 = Arc::new(Pop3Server::new(Arc::clone(office.mailboxes()), Arc::clone(gate), options));
         let mut doors = Doors { world, settings: new, open: Vec::new() };
         let opened = (|| {

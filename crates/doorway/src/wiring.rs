@@ -262,6 +262,7 @@ impl Services {
         let measured: Vec<Arc<dyn Measured>> = vec![
             Arc::new(DnsPart(Arc::clone(self))),
             Arc::new(HttpPart(Arc::clone(self))),
+            Arc::new(MailMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
@@ -617,6 +618,11 @@ fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certifica
     let authority = LocalCa::open(&data.join(TLS_FOLDER), &zones, world.wall()).map_err(net_failure)?;
     let mut leaf_names = names.clone();
     leaf_names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    let Common { limits, proxies } = common(config);
+    let hostname = mail::Settings::read(config, limits, proxies).hostname;
+    if authority.may_vouch_for(&hostname) && !leaf_names.contains(&hostname) {
+        leaf_names.push(hostname);
+    }
     for name in leaf_names.iter().filter(|name| !authority.may_vouch_for(name)) {
         tracing::warn!(
             "the local authority was made before `{name}` stood in `tls.names` and may not vouch for it, so the \
@@ -651,6 +657,21 @@ impl Measured for DnsPart {
     fn ready(&self) -> Option<(&'static str, bool)> {
         let dns = Arc::clone(&self.0.parts().dns);
         Some(("dns", dns.udp().iter().all(|door| !door.door().is_closing())))
+    }
+}
+
+/// Mail, as far as metrics are concerned.
+struct MailMeasured(Arc<Services>);
+
+impl Measured for MailMeasured {
+    fn measure(&self, page: &mut Page) {
+        if let Some(mail) = self.0.mail.serving() {
+            metrics::mail::measure(&mail, page);
+        }
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        Some(("mail", self.0.mail.serving()?.is_ready()))
     }
 }
 

@@ -11,6 +11,7 @@ use doorway_net::{BoxFuture, World};
 use doorway_store::{Batch, Blobs, Durability, Error, READ_OCTETS_MAX, Result as StoreResult, Role, Users};
 
 use super::bodies::{Bodies, Content};
+use super::history::{Event, Happening};
 use super::intake::{Arrival, Intake, Origin};
 use super::mailboxes::{Account, Delivered, Mailboxes, Room};
 use super::queue::{Afterwards, Queue, Report, Returns};
@@ -36,6 +37,8 @@ const DESTINATIONS_MAX: usize = 500;
 const HEADER_OCTETS_MAX: usize = 256 * 1024;
 /// Names of users that are remembered.
 const NAMES_KNOWN_MAX: usize = 10_000;
+/// Recipients of a message that its history names one by one.
+const RECIPIENTS_NOTED: usize = 10;
 /// After the disk was full, who begins a message is sent away for this long without asking it again.
 const FULL_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -445,10 +448,11 @@ impl Office {
     }
 
     async fn keep(&self, arrival: Arrival, head: &[u8], skip: usize) -> Result<MessageId, Reply> {
-        let Arrival { id, at, envelope, content, .. } = arrival;
+        let Arrival { id, at, origin, envelope, content } = arrival;
         let destinations = self.destinations(&envelope, at).await?;
-        let kept =
-            self.keep_for(Batch::new(), (id, at), envelope, (head, skip), &content, destinations).await;
+        let event = arrived(at, &origin, &envelope, &content, destinations.elsewhere.is_empty());
+        let batch = self.means.queue.history().note(Batch::new(), id, 0, &event);
+        let kept = self.keep_for(batch, (id, at), envelope, (head, skip), &content, destinations).await;
         let (batch, entry) = kept.map_err(|error| self.trouble(&error))?;
         let store = self.bodies().store();
         store.commit(batch).await.map_err(|error| self.trouble(&error))?;
@@ -563,6 +567,31 @@ impl Office {
                 Ok(Content::Blob(writer.finish().await?))
             }
         }
+    }
+}
+
+/// What `doorway mail trace` tells of a message's arrival: one row for each message.
+fn arrived(at: UnixTime, origin: &Origin, envelope: &Envelope, content: &Content, is_local: bool) -> Event {
+    let recipients: Vec<String> = envelope
+        .recipients
+        .iter()
+        .take(RECIPIENTS_NOTED)
+        .map(|recipient| recipient.address.to_string())
+        .collect();
+    let others = match envelope.recipients.len().saturating_sub(RECIPIENTS_NOTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let from = envelope.from.as_ref().map(Address::to_string).unwrap_or_default();
+    let user = origin.user.as_deref().map(|user| format!(", logged in as {user}")).unwrap_or_default();
+    Event {
+        at,
+        what: if is_local { Happening::Delivered } else { Happening::Accepted },
+        recipient: format!("{}{others}", recipients.join(", ")),
+        host: origin
+            .remote
+            .map_or_else(|| origin.greeting.clone(), |remote| remote.to_canonical().to_string()),
+        text: format!("from <{from}> by {}{user}, {} octets", origin.protocol, content.octets()),
     }
 }
 
