@@ -8,6 +8,8 @@ mod mailboxes;
 mod mailboxes_model;
 mod mailroom;
 mod pop3;
+mod queue;
+mod queue_support;
 mod script;
 mod smtp;
 mod smtp_client;
