@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// The name server that runs: its cache, its zones, and how it finds an answer
     #[command(subcommand)]
     Dns(DnsCommand),
+    /// Mail: what is queued, what is in mailboxes, what became of a message
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// HTTP: fetch and send, serve a folder, take messages apart
     #[command(subcommand)]
     Http(HttpCommand),
@@ -326,6 +329,102 @@ pub(crate) enum UrlCommand {
         /// Such as `http://localhost:8080/html/login.html?a=b#c`
         url: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Messages for other servers
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// What happened to a message, step by step
+    Trace {
+        /// Its name, as in the queue, in Received lines and in the log
+        id: String,
+    },
+    /// List the messages of a user, or show one
+    Read(ReadArgs),
+    /// A user's folders, what they hold, and what they may hold
+    Folders {
+        /// Login name
+        user: String,
+    },
+    /// What the domains of mail need in DNS
+    Dns {
+        /// An address of this server, for the record of its name
+        #[arg(long, value_name = "ADDRESS")]
+        address: Vec<std::net::IpAddr>,
+        /// Put the records into the zones that are served here
+        #[arg(long)]
+        publish: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// List what is queued, a line for each recipient
+    List {
+        /// Only for this address or domain
+        #[arg(long)]
+        to: Option<String>,
+        /// Only from this address or domain
+        #[arg(long)]
+        from: Option<String>,
+        /// Only what is held
+        #[arg(long)]
+        held: bool,
+        /// Lines at the most
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show a message and what is known of its way
+    Show {
+        /// The message
+        id: String,
+    },
+    /// Try messages now
+    Retry {
+        /// The messages
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Keep messages from being tried
+    Hold {
+        /// The messages
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Let held messages go on
+    Release {
+        /// The messages
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Remove messages without telling their senders
+    Drop {
+        /// The messages
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArgs {
+    /// Login name
+    pub(crate) user: String,
+    /// The message, by its number in the list; without it, the list
+    pub(crate) uid: Option<u32>,
+    /// The folder
+    #[arg(long, default_value = "INBOX")]
+    pub(crate) folder: String,
+    /// Show the message as it came
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Write the parts of the message to files in this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) save: Option<PathBuf>,
+    /// Lines of the list at the most, the youngest first
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
 }
 
 #[derive(Debug, Subcommand)]
@@ -621,8 +720,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// Only the program knows every protocol: a table of the config is named after each.
 fn filter(text: &str) -> Result<String, String> {
     let filter = text.parse::<Filter>()?;
-    let known: Vec<_> =
-        SECTIONS.iter().map(|section| section.name).filter(|name| !name.contains('.')).collect();
+    let tables = SECTIONS.iter().map(|section| section.name).filter(|name| !name.contains('.'));
+    let known: Vec<_> = tables.filter(|name| *name != "mail").chain(["smtp", "lmtp", "pop3"]).collect();
     match filter.protocols().find(|name| !known.contains(name)) {
         Some(name) => Err(format!("`{name}` is not a protocol; there are {}", known.join(" and "))),
         None => Ok(text.to_owned()),

@@ -9,6 +9,7 @@ mod dns;
 mod fetch;
 mod http;
 mod live;
+mod mail;
 mod nslookup;
 mod password;
 mod ping;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
         Command::Nslookup { words } => nslookup::nslookup(options, &words, screen),
         Command::Ping(args) => ping::ping(options, &args, screen),
         Command::Dns(command) => dns::run(options, command, screen),
+        Command::Mail(command) => mail::run(options, command, screen),
         Command::Http(command) => http::run(options, command, screen),
         Command::Proxy(command) => {
             with_server(options, screen, |client, screen| proxy::run(client, command, screen))

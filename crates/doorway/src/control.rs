@@ -34,4 +34,5 @@ mod tests;
 
 pub(crate) use client::Client;
 pub(crate) use handler::{Control, Program};
+pub(crate) use query::Query;
 pub(crate) use socket::{bind, unbind};

@@ -7,6 +7,7 @@
 pub(crate) mod cache;
 pub(crate) mod dns;
 pub(crate) mod http;
+pub(crate) mod mail;
 mod page;
 pub(crate) mod proxy;
 mod store;

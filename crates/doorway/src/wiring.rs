@@ -33,8 +33,10 @@ use crate::first_run::OpenDoor;
 use crate::forward::{ForwardPart, Settings, Surroundings};
 use crate::limits;
 use crate::logins::Logins;
+use crate::mail::{self, MailPart};
 use crate::metrics::{self, Measured, Metrics, Page};
 use crate::names::Names;
+use crate::storage;
 
 /// The folder that is served when there is no config and it exists.
 const PUBLIC_FOLDER: &str = "public";
@@ -53,6 +55,7 @@ pub(crate) struct Services {
     logins: Logins,
     names: Arc<Names>,
     forward: ForwardPart,
+    mail: MailPart,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -128,6 +131,7 @@ impl Services {
             metrics_config,
             metrics_doors: Vec::new(),
         };
+        let mail = MailPart::new(mail_surroundings(world, &store, &names, &logins, &tls)?);
         let services = Arc::new(Self {
             world: world.clone(),
             data: data.to_owned(),
@@ -135,6 +139,7 @@ impl Services {
             logins,
             names,
             forward: ForwardPart::default(),
+            mail,
             tls,
             tls_dns,
             parts: Mutex::new(parts),
@@ -142,6 +147,7 @@ impl Services {
         });
         services.take_cache_back();
         services.reload_forward(config)?;
+        services.reload_mail(config)?;
         services.reload_metrics(config)?;
         Ok(services)
     }
@@ -237,6 +243,17 @@ impl Services {
         Ok(changed?.then(|| "http.forward: serves by the new table".to_owned()))
     }
 
+    fn reload_mail(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let Common { limits, proxies } = common(config);
+        let changed = self.mail.set(mail::Settings::read(config, limits, proxies))?;
+        Ok(changed.then(|| "mail: serves by the new tables".to_owned()))
+    }
+
+    /// Mail.
+    pub(crate) const fn mail(&self) -> &MailPart {
+        &self.mail
+    }
+
     fn reload_metrics(self: &Arc<Self>, config: &Config) -> Result<Option<String>, Failure> {
         let new = (config.section("metrics").listen("listen").to_vec(), common(config).limits);
         if self.parts().metrics_config == new {
@@ -245,6 +262,7 @@ impl Services {
         let measured: Vec<Arc<dyn Measured>> = vec![
             Arc::new(DnsPart(Arc::clone(self))),
             Arc::new(HttpPart(Arc::clone(self))),
+            Arc::new(MailMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
@@ -281,6 +299,9 @@ impl Services {
         for local in self.forward.locals() {
             add("http.forward", "listen", Transport::Tcp, Some(local));
         }
+        for (key, local) in self.mail.locals() {
+            add("mail.listen", key, Transport::Tcp, Some(local));
+        }
         for door in &parts.metrics_doors {
             add("metrics", "listen", Transport::Tcp, door.local());
         }
@@ -300,6 +321,7 @@ impl Services {
             self.reload_dns(config),
             self.reload_http(config),
             self.reload_forward(config),
+            self.reload_mail(config),
             self.reload_metrics(config),
         ] {
             match part {
@@ -423,6 +445,26 @@ impl Services {
         old.iter().for_each(|(_, door)| door.close());
         Ok(Some("http: started anew".to_owned()))
     }
+}
+
+/// What mail works with. It reads content with as many threads as there are workers.
+fn mail_surroundings(
+    world: &World,
+    store: &Arc<Embedded>,
+    names: &Arc<Names>,
+    logins: &Logins,
+    tls: &Arc<TlsAcceptor>,
+) -> Result<mail::Surroundings, Failure> {
+    let blobs = store.blobs(world.workers().max(1));
+    let blobs = blobs.map_err(|error| storage::failure("cannot open the store's content", error))?;
+    Ok(mail::Surroundings {
+        world: world.clone(),
+        store: Arc::clone(store) as Arc<dyn Store>,
+        blobs: Arc::new(blobs),
+        names: Arc::clone(names) as Arc<dyn Resolve>,
+        gate: Arc::clone(&logins.gate),
+        tls: Arc::clone(tls),
+    })
 }
 
 /// Opens a door at each address, or none.
@@ -576,6 +618,11 @@ fn certificates(world: &World, config: &Config, data: &Path) -> Result<Certifica
     let authority = LocalCa::open(&data.join(TLS_FOLDER), &zones, world.wall()).map_err(net_failure)?;
     let mut leaf_names = names.clone();
     leaf_names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    let Common { limits, proxies } = common(config);
+    let hostname = mail::Settings::read(config, limits, proxies).hostname;
+    if authority.may_vouch_for(&hostname) && !leaf_names.contains(&hostname) {
+        leaf_names.push(hostname);
+    }
     for name in leaf_names.iter().filter(|name| !authority.may_vouch_for(name)) {
         tracing::warn!(
             "the local authority was made before `{name}` stood in `tls.names` and may not vouch for it, so the \
@@ -610,6 +657,21 @@ impl Measured for DnsPart {
     fn ready(&self) -> Option<(&'static str, bool)> {
         let dns = Arc::clone(&self.0.parts().dns);
         Some(("dns", dns.udp().iter().all(|door| !door.door().is_closing())))
+    }
+}
+
+/// Mail, as far as metrics are concerned.
+struct MailMeasured(Arc<Services>);
+
+impl Measured for MailMeasured {
+    fn measure(&self, page: &mut Page) {
+        if let Some(mail) = self.0.mail.serving() {
+            metrics::mail::measure(&mail, page);
+        }
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        Some(("mail", self.0.mail.serving()?.is_ready()))
     }
 }
 

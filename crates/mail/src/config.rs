@@ -184,7 +184,7 @@ const ROUTE_KEYS: &[Key] = &[
         name: "domain",
         kind: Kind::Text,
         default: Preset::Required,
-        help: "The domain; \"*.example.org\" for those below it, \"*\" for everything (a smarthost).",
+        help: "The domain, or \"*\" for every domain without a route of its own (a smarthost).",
     },
     Key {
         name: "host",
@@ -515,9 +515,8 @@ impl Config {
             if route.host.is_empty() || route.port == 0 {
                 add("route.host", &route.host, "\"HOST\" or \"HOST:PORT\"");
             }
-            let domain = route.domain.strip_prefix("*.").unwrap_or(&route.domain);
-            if domain != "*" && Domain::parse(domain).is_err() {
-                add("route.domain", &route.domain, "a domain, \"*.DOMAIN\" or \"*\"");
+            if route.domain != "*" && Domain::parse(&route.domain).is_err() {
+                add("route.domain", &route.domain, "a domain or \"*\"");
             }
         }
         wrong

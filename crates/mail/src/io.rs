@@ -1,7 +1,9 @@
 //! What touches the world: doors, the store, timers.
 
 pub mod bodies;
+pub mod export;
 pub mod history;
+pub mod import;
 pub mod intake;
 pub mod mailboxes;
 pub mod office;
@@ -11,7 +13,9 @@ pub mod smtp_client;
 pub mod smtp_server;
 
 pub use bodies::{Bodies, Body, Content, Prepared};
+pub use export::{ArchiveError, Form, Progress, export};
 pub use history::History;
+pub use import::{Source as ArchiveSource, import};
 pub use intake::{Arrival, Intake, Origin};
 pub use mailboxes::{Account, Delivered, Folder, MailboxError, Mailboxes, Quota, Room, Usage};
 pub use office::{Means, Office};

@@ -10,6 +10,7 @@
 //! | `id` | [`MessageId`]: names a message in this store |
 //! | `sasl` | ways to prove who one is: PLAIN, LOGIN, SCRAM-SHA-256 |
 //! | `smtp` | SMTP and LMTP, both ends, as far as they only decide |
+//! | `archive` | [`archive`]: Maildir and mbox, in which mailboxes are handed over |
 //! | `mailbox` | [`mailbox`]: folders, messages, flags, and what each row of them means |
 //! | `pop3` | [`pop3::Session`]: RFC 1939 as a session that only decides |
 //! | `mime` | what is in a message: structure, header fields, encodings; building messages |
@@ -26,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod archive;
 pub mod config;
 pub mod directory;
 pub mod envelope;

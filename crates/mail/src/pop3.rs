@@ -6,6 +6,8 @@
 //! | `command` | [`Command`]: a line, read |
 //! | `lines` | [`Lines`]: octets put together to lines, of bounded length |
 //! | `session` | [`Session`]: AUTHORIZATION, TRANSACTION and UPDATE as typed states |
+//! | `exchange` | AUTH: challenges and responses |
+//! | `transaction` | the open maildrop, and what is marked in it |
 //! | `listing` | the replies to LIST and UIDL, made piece by piece |
 //! | `stuffing` | [`Stuffing`]: a message as it goes out, dots doubled, cut by TOP |
 //!
@@ -13,12 +15,14 @@
 //! language; LOGIN-DELAY, since opening a mailbox is cheap.
 
 mod command;
+mod exchange;
 mod lines;
 mod listing;
 mod session;
 mod stuffing;
+mod transaction;
 
 pub use command::{Command, CommandError};
 pub use lines::{Line, Lines};
-pub use session::{Input, Output, Policy, Refusal, Session};
+pub use session::{Input, Output, Policy, Refusal, Session, Verifier};
 pub use stuffing::Stuffing;

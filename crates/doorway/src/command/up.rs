@@ -113,6 +113,8 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let ended = runtime
         .block_on(serve(world, running, signals))
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
+    let sending = Arc::clone(&services);
+    let _ = runtime.block_on(async move { sending.mail().close().await });
     services.keep_access_log();
     services.keep_cache();
     services.close_caches();
@@ -295,6 +297,10 @@ impl Program for Running {
 
     fn caches(&self) -> Caches {
         self.services.caches()
+    }
+
+    fn office(&self) -> Option<Arc<doorway_mail::io::Office>> {
+        Some(self.services.mail().serving()?.office)
     }
 
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {

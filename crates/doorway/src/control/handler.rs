@@ -7,6 +7,7 @@ use doorway_base::config::units;
 use doorway_base::trace::{Filter, Transport, pcapng};
 use doorway_http::io::cache::Caches;
 use doorway_http::io::proxy::Proxies;
+use doorway_mail::io::Office;
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
@@ -21,6 +22,7 @@ use crate::caches::Caching;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::name_server;
+use crate::post::{self, Postal};
 use crate::storage;
 use crate::upkeep::Upkeep;
 use crate::upstreams::Upstreams;
@@ -43,6 +45,11 @@ pub(crate) trait Program: Send + Sync {
     /// Its caches.
     fn caches(&self) -> Caches {
         Caches::default()
+    }
+
+    /// What takes and keeps mail now, if there is mail.
+    fn office(&self) -> Option<Arc<Office>> {
+        None
     }
 
     /// The name server that serves now, if there is one.
@@ -101,7 +108,12 @@ impl Control {
     async fn work(&self, request: Request, query: &Query) -> Result<Response, Refusal> {
         let Request { method, path, body, .. } = request;
         let too_long = |error| Refusal(413, Failure::new("the body cannot be read").why(error));
-        let body = body.read(accounts::BODY_OCTETS_MAX).await.map_err(too_long)?;
+        let most = if method == "POST" && path == post::SEND {
+            post::BODY_OCTETS_MAX
+        } else {
+            accounts::BODY_OCTETS_MAX
+        };
+        let body = body.read(most).await.map_err(too_long)?;
         let done = if let Some(request) = Accounts::from_http(&method, &path, &body) {
             match request {
                 Ok(request) => self.account(&request).await,
@@ -120,6 +132,12 @@ impl Control {
                     request.run(self.world.now(), &server, &self.program.caches()).await
                 }
                 (Ok(_), None) => Err(Failure::new("there is no web server")),
+                (Err(failure), _) => Err(failure),
+            }
+        } else if let Some(request) = Postal::from_http(&method, &path, query, &body) {
+            match (request, self.program.office()) {
+                (Ok(request), Some(office)) => request.run(&office, self.world.wall()).await,
+                (Ok(_), None) => Err(Failure::new("there is no mail").fix("name domains in `mail.domains`")),
                 (Err(failure), _) => Err(failure),
             }
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {

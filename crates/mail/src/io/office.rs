@@ -11,6 +11,7 @@ use doorway_net::{BoxFuture, World};
 use doorway_store::{Batch, Blobs, Durability, Error, READ_OCTETS_MAX, Result as StoreResult, Role, Users};
 
 use super::bodies::{Bodies, Content};
+use super::history::{Event, Happening};
 use super::intake::{Arrival, Intake, Origin};
 use super::mailboxes::{Account, Delivered, Mailboxes, Room};
 use super::queue::{Afterwards, Queue, Report, Returns};
@@ -36,6 +37,8 @@ const DESTINATIONS_MAX: usize = 500;
 const HEADER_OCTETS_MAX: usize = 256 * 1024;
 /// Names of users that are remembered.
 const NAMES_KNOWN_MAX: usize = 10_000;
+/// Recipients of a message that its history names one by one.
+const RECIPIENTS_NOTED: usize = 10;
 /// After the disk was full, who begins a message is sent away for this long without asking it again.
 const FULL_PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -175,6 +178,28 @@ impl Office {
     #[must_use]
     pub fn hostname(&self) -> &str {
         &self.hostname
+    }
+
+    /// The user list.
+    #[must_use]
+    pub fn users(&self) -> &Users {
+        &self.means.users
+    }
+
+    /// Whether an address can be sent to: it is elsewhere, or somebody here has it.
+    ///
+    /// # Errors
+    /// The reply that a client would get.
+    pub async fn knows(&self, address: &Address) -> Result<(), Reply> {
+        if self.expand(address).await?.len() == 0 { Err(unknown()) } else { Ok(()) }
+    }
+
+    /// Takes a message from somebody who runs this server. What a user's program left out is added.
+    ///
+    /// # Errors
+    /// As [`Intake::accept`].
+    pub async fn submit(&self, arrival: Arrival) -> Result<MessageId, Reply> {
+        self.take(arrival, true).await
     }
 
     /// The addresses kept here.
@@ -386,7 +411,7 @@ impl Office {
         }
     }
 
-    async fn take(&self, mut arrival: Arrival) -> Result<MessageId, Reply> {
+    async fn take(&self, mut arrival: Arrival, put_right: bool) -> Result<MessageId, Reply> {
         let start = self.start_of(&arrival.content).await.map_err(|error| self.trouble(&error))?;
         if trace_lines::is_loop(&start) {
             self.tally.loops.fetch_add(1, Relaxed);
@@ -397,11 +422,12 @@ impl Office {
         let mut head = head.into_bytes();
         if let Some(user) = &origin.user {
             self.judge_authors(user, &start).await?;
-            if let Some(fixed) = submission::fix(&start, *id, *at, &self.hostname) {
-                head.extend_from_slice(&fixed.header);
-                let content = self.without_start(&arrival.content, fixed.replaces).await;
-                arrival.content = content.map_err(|error| self.trouble(&error))?;
-            }
+        }
+        let fixed = put_right.then(|| submission::fix(&start, *id, *at, &self.hostname)).flatten();
+        if let Some(fixed) = fixed {
+            head.extend_from_slice(&fixed.header);
+            let content = self.without_start(&arrival.content, fixed.replaces).await;
+            arrival.content = content.map_err(|error| self.trouble(&error))?;
         }
         self.keep(arrival, &head, skip).await
     }
@@ -422,10 +448,11 @@ impl Office {
     }
 
     async fn keep(&self, arrival: Arrival, head: &[u8], skip: usize) -> Result<MessageId, Reply> {
-        let Arrival { id, at, envelope, content, .. } = arrival;
+        let Arrival { id, at, origin, envelope, content } = arrival;
         let destinations = self.destinations(&envelope, at).await?;
-        let kept =
-            self.keep_for(Batch::new(), (id, at), envelope, (head, skip), &content, destinations).await;
+        let event = arrived(at, &origin, &envelope, &content, destinations.elsewhere.is_empty());
+        let batch = self.means.queue.history().note(Batch::new(), id, 0, &event);
+        let kept = self.keep_for(batch, (id, at), envelope, (head, skip), &content, destinations).await;
         let (batch, entry) = kept.map_err(|error| self.trouble(&error))?;
         let store = self.bodies().store();
         store.commit(batch).await.map_err(|error| self.trouble(&error))?;
@@ -543,6 +570,31 @@ impl Office {
     }
 }
 
+/// What `doorway mail trace` tells of a message's arrival: one row for each message.
+fn arrived(at: UnixTime, origin: &Origin, envelope: &Envelope, content: &Content, is_local: bool) -> Event {
+    let recipients: Vec<String> = envelope
+        .recipients
+        .iter()
+        .take(RECIPIENTS_NOTED)
+        .map(|recipient| recipient.address.to_string())
+        .collect();
+    let others = match envelope.recipients.len().saturating_sub(RECIPIENTS_NOTED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let from = envelope.from.as_ref().map(Address::to_string).unwrap_or_default();
+    let user = origin.user.as_deref().map(|user| format!(", logged in as {user}")).unwrap_or_default();
+    Event {
+        at,
+        what: if is_local { Happening::Delivered } else { Happening::Accepted },
+        recipient: format!("{}{others}", recipients.join(", ")),
+        host: origin
+            .remote
+            .map_or_else(|| origin.greeting.clone(), |remote| remote.to_canonical().to_string()),
+        text: format!("from <{from}> by {}{user}, {} octets", origin.protocol, content.octets()),
+    }
+}
+
 impl Intake for Office {
     fn draw(&self) -> MessageId {
         self.ids.next(self.world.wall())
@@ -571,7 +623,8 @@ impl Intake for Office {
     }
 
     fn accept(&self, arrival: Arrival) -> BoxFuture<'_, Result<MessageId, Reply>> {
-        Box::pin(self.take(arrival))
+        let put_right = arrival.origin.user.is_some();
+        Box::pin(self.take(arrival, put_right))
     }
 }
 

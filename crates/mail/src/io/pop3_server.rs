@@ -4,6 +4,7 @@
 //! only while there are some. Messages are read a few at a time when a client takes them in turn, and sent
 //! piece by piece when they are long.
 
+use core::net::IpAddr;
 use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
 use std::io;
@@ -17,14 +18,15 @@ use doorway_base::trace::Direction;
 use doorway_net::tcp::{TcpOptions, Watching};
 use doorway_net::tls::TlsAcceptor;
 use doorway_net::{Connection, Stream, TcpService, World};
-use doorway_store::{Error, LoginGate, LoginRefused};
+use doorway_store::{Attempt, Error, LoginGate, LoginRefused, User};
 use tokio::io::AsyncWrite;
 
 use super::bodies::Body;
 use super::mailboxes::{Account, MailboxError, Mailboxes};
 use crate::id::MessageId;
 use crate::mailbox::{FolderId, Maildrop, UidSet};
-use crate::pop3::{Input, Line, Lines, Output, Policy, Refusal, Session, Stuffing};
+use crate::pop3::{Input, Line, Lines, Output, Policy, Refusal, Session, Stuffing, Verifier};
+use crate::sasl::{account_name, base64};
 
 /// Ports of POP3: in clear with STLS, and with TLS from the first octet (RFC 8314 §3.3).
 pub const PORT: u16 = 110;
@@ -39,6 +41,8 @@ const PIECE_OCTETS: u64 = 128 * 1024;
 /// Messages, and octets of them, that are read ahead for a client that takes them in turn.
 const AHEAD_MESSAGES: usize = 32;
 const AHEAD_OCTETS: u64 = 64 * 1024;
+/// Octets of our part of a SCRAM exchange's nonce.
+const NONCE_OCTETS: usize = 18;
 /// How long beginning TLS may take.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
@@ -96,6 +100,8 @@ pub struct Pop3Options {
     pub tls: Option<Arc<TlsAcceptor>>,
     /// Whether passwords are taken in clear from other machines too.
     pub clear_passwords: bool,
+    /// The domains whose addresses log in as the users before their `@`.
+    pub domains: Vec<String>,
 }
 
 impl std::fmt::Debug for Pop3Server {
@@ -167,6 +173,7 @@ impl TcpService for Pop3Server {
             lines: Lines::default(),
             out: Vec::new(),
             unix,
+            attempt: None,
             login: None,
             opened: None,
         };
@@ -212,6 +219,8 @@ struct Talk<'s> {
     /// Replies that wait to be sent.
     out: Vec<u8>,
     unix: bool,
+    /// A login by SCRAM that is being tried, and the user it is for, if there is one.
+    attempt: Option<Box<(Attempt<'s>, Option<User>)>>,
     /// Who was let in, before their maildrop is open.
     login: Option<u64>,
     opened: Option<Box<Opened<'s>>>,
@@ -231,6 +240,14 @@ impl<'s> Talk<'s> {
                     }
                     Output::Login { name, password } => {
                         let answer = Box::pin(self.login(&name, &password)).await;
+                        self.session.handle(Input::LoggedIn(answer));
+                    }
+                    Output::Verify { name } => {
+                        let answer = Box::pin(self.verifier(&name)).await;
+                        self.session.handle(Input::Verifier(answer));
+                    }
+                    Output::Proven(proven) => {
+                        let answer = self.proven(proven);
                         self.session.handle(Input::LoggedIn(answer));
                     }
                     Output::Open => {
@@ -258,10 +275,12 @@ impl<'s> Talk<'s> {
                 }
             }
             let octets_max = self.session.line_octets_max();
+            let tls = self.stream.as_ref().is_some_and(Stream::is_tls);
             if let Some(line) = self.lines.next(octets_max) {
                 count(&self.server.counters.commands, 1);
                 self.watching.pulse().count_requests(1);
-                let shown = shown(line, self.watching.is_tls());
+                let secret = self.session.is_exchanging();
+                let shown = shown(line, secret, tls);
                 self.watching.record(Direction::In, shown, None, || first_line(shown));
                 self.session.handle(Input::Line(line));
                 continue;
@@ -315,8 +334,54 @@ impl<'s> Talk<'s> {
         poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx)).await
     }
 
+    /// The address that guesses are counted for; a Unix socket has none.
+    fn guesser(&self) -> Option<IpAddr> {
+        (!self.unix).then(|| self.watching.pulse().ends().remote.ip())
+    }
+
+    async fn verifier(&mut self, name: &str) -> Result<Verifier, Refusal> {
+        let gate = &self.server.gate;
+        let name = account_name(name, &self.server.options.domains);
+        // From here on the attempt counts, also if the client goes away.
+        let attempt = gate.begin(name, self.guesser(), self.world.now()).map_err(|wait| {
+            count(&self.server.counters.denied, 1);
+            Refusal::Limited(wait.as_secs().max(1))
+        })?;
+        match gate.users().scram(name).await {
+            Ok((verifier, user)) => {
+                self.attempt = Some(Box::new((attempt, user)));
+                let mut nonce = [0; NONCE_OCTETS];
+                self.world.random().fill(&mut nonce);
+                Ok(Verifier { verifier, nonce: base64::encode(&nonce) })
+            }
+            Err(error) => {
+                attempt.unchecked();
+                tracing::warn!(%error, "a login by POP3 could not be looked at");
+                Err(Refusal::Temporary)
+            }
+        }
+    }
+
+    fn proven(&mut self, proven: bool) -> Result<(), Refusal> {
+        match self.attempt.take().map(|attempt| *attempt) {
+            Some((attempt, Some(user))) if proven => {
+                attempt.succeeded();
+                self.login = Some(user.id);
+                Ok(())
+            }
+            attempt => {
+                if let Some((attempt, _)) = attempt {
+                    attempt.denied();
+                }
+                count(&self.server.counters.denied, 1);
+                Err(Refusal::Denied)
+            }
+        }
+    }
+
     async fn login(&mut self, name: &str, password: &str) -> Result<(), Refusal> {
-        let remote = (!self.unix).then(|| self.watching.pulse().ends().remote.ip());
+        let remote = self.guesser();
+        let name = account_name(name, &self.server.options.domains);
         let (now, wall) = (self.world.now(), self.world.wall());
         let counters = &self.server.counters;
         match self.server.gate.login(name, password, "pop3", remote, now, wall).await {
@@ -474,15 +539,14 @@ fn first_line(octets: &[u8]) -> String {
 
 /// The line as the trace shows it. A password that went encrypted stays unseen; one that went in clear was
 /// seen by everybody on the way.
-fn shown(line: Line<'_>, tls: bool) -> &[u8] {
+fn shown(line: Line<'_>, secret: bool, tls: bool) -> &[u8] {
+    let begins =
+        |line: &[u8], word: &[u8]| line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(word));
     match line {
         Line::TooLong => b"(a line too long)",
-        Line::Whole(line) if tls && line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"PASS ")) => {
-            b"PASS ********"
-        }
-        Line::Whole(line) if tls && line.get(..5).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTH ")) => {
-            b"AUTH ********"
-        }
+        Line::Whole(_) if tls && secret => b"********",
+        Line::Whole(line) if tls && begins(line, b"PASS ") => b"PASS ********",
+        Line::Whole(line) if tls && begins(line, b"AUTH ") => b"AUTH ********",
         Line::Whole(line) => line,
     }
 }

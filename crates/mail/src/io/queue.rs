@@ -39,6 +39,7 @@ use crate::queue::item::{self, Item, QueueEntry};
 use crate::queue::route::{Ourselves, Routes};
 use crate::queue::schedule::{Schedule, SteadyClock};
 use crate::queue::verdict::{Next, Verdict};
+use crate::smtp::Security;
 
 pub use control::{ChangeError, Filter};
 pub use way::{Server, Way};
@@ -90,6 +91,8 @@ pub struct QueueOptions {
     pub routes: Routes<Way>,
     /// The port of other servers: 25, but in a laboratory.
     pub port: u16,
+    /// How much connections to servers that DNS names must be protected.
+    pub security: Security,
     /// How much is done at once.
     pub bounds: Bounds,
     /// When to try again and when to stop.
@@ -106,6 +109,7 @@ impl QueueOptions {
             hostname,
             routes: Routes::default(),
             port: 25,
+            security: Security::default(),
             bounds: Bounds::default(),
             schedule: Schedule::default(),
         }

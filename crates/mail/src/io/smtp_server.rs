@@ -33,13 +33,21 @@ pub struct DoorSetup {
     pub no_chunking: Vec<Cidr>,
     /// Domains whose users may log in with their address in place of their name.
     pub domains: Vec<String>,
+    /// Whether passwords are taken in the clear from other machines too.
+    pub clear_passwords: bool,
 }
 
 impl DoorSetup {
     /// A door that treats all networks alike.
     #[must_use]
     pub const fn new(options: Options) -> Self {
-        Self { options, normalize: Vec::new(), no_chunking: Vec::new(), domains: Vec::new() }
+        Self {
+            options,
+            normalize: Vec::new(),
+            no_chunking: Vec::new(),
+            domains: Vec::new(),
+            clear_passwords: false,
+        }
     }
 
     fn bare_newline(&self, remote: Option<IpAddr>) -> BareNewline {
@@ -49,7 +57,8 @@ impl DoorSetup {
     fn peer(&self, remote: Option<IpAddr>, tls: bool) -> Peer {
         Peer {
             tls,
-            clear_password: remote.is_none_or(|address| address.to_canonical().is_loopback()),
+            clear_password: self.clear_passwords
+                || remote.is_none_or(|address| address.to_canonical().is_loopback()),
             chunking: self.options.chunking && !lists(&self.no_chunking, remote),
         }
     }

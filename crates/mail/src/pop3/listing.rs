@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use super::session::Marks;
+use super::transaction::Marks;
 use crate::mailbox::Maildrop;
 
 /// Octets after which a piece ends.

@@ -3,10 +3,15 @@
 
 use std::collections::VecDeque;
 
+use doorway_store::ScramVerifier;
+
 use super::command::{Command, CommandError};
+use super::exchange::{EXCHANGE_OCTETS_MAX, Exchange, Step};
 use super::lines::{COMMAND_OCTETS_MAX, Line};
 use super::listing::{Kind, Listing, write_line};
-use crate::mailbox::{Maildrop, Uid, UidSet};
+use super::transaction::{Marks, Transaction};
+use crate::mailbox::{Maildrop, UidSet};
+use crate::sasl::{Mechanism, base64};
 
 /// Refusals one after the other after which the connection ends.
 const ERRORS_MAX: u32 = 20;
@@ -33,8 +38,10 @@ impl Policy {
 pub enum Input<'a> {
     /// A line came.
     Line(Line<'a>),
-    /// The answer to [`Output::Login`].
+    /// The answer to [`Output::Login`] and [`Output::Proven`].
     LoggedIn(Result<(), Refusal>),
+    /// The answer to [`Output::Verify`].
+    Verifier(Result<Verifier, Refusal>),
     /// The answer to [`Output::Open`].
     Opened(Result<Maildrop, Refusal>),
     /// Message [`Output::Retrieve`] cannot be read; nothing of it was sent.
@@ -43,6 +50,15 @@ pub enum Input<'a> {
     Deleted(Result<(), Refusal>),
     /// TLS has begun ([`Output::Secure`]).
     Secured,
+}
+
+/// What a proof of a user is held against.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    /// What the store keeps of the password; for a user who does not exist, something that no proof fits.
+    pub verifier: ScramVerifier,
+    /// Our part of the nonce: printable, never the same, not to be guessed.
+    pub nonce: String,
 }
 
 /// What to do. All of them are done in order, and those that have an answer before the next line is handed in.
@@ -57,6 +73,13 @@ pub enum Output {
         /// The password.
         password: String,
     },
+    /// Look up what proofs of this user are held against.
+    Verify {
+        /// The user's name as it was given.
+        name: String,
+    },
+    /// The user that was looked up last has proved to know the password, or has not: let them in or not.
+    Proven(bool),
     /// Lock and list the maildrop of who has just been let in.
     Open,
     /// Send `reply`, and message `index` of the maildrop, dots doubled, with the dot that ends it.
@@ -111,6 +134,8 @@ enum State {
     Authorization {
         user: Option<String>,
     },
+    /// AUTH has begun.
+    Exchanging(Exchange),
     /// The name and password are being looked at.
     Checking,
     /// The maildrop is being locked and listed.
@@ -120,59 +145,6 @@ enum State {
     Transaction(Box<Transaction>),
     Update,
     Closed,
-}
-
-#[derive(Debug)]
-struct Transaction {
-    maildrop: Maildrop,
-    deleted: Marks,
-}
-
-/// Which messages are marked as deleted. Takes no memory before the first one is.
-#[derive(Debug, Default)]
-pub(super) struct Marks {
-    bits: Vec<u64>,
-    count: usize,
-}
-
-impl Marks {
-    pub(super) fn has(&self, index: usize) -> bool {
-        self.bits.get(index / 64).is_some_and(|bits| bits >> (index % 64) & 1 == 1)
-    }
-
-    fn set(&mut self, index: usize) {
-        if !self.has(index) {
-            if self.bits.len() <= index / 64 {
-                self.bits.resize(index / 64 + 1, 0);
-            }
-            self.bits[index / 64] |= 1 << (index % 64);
-            self.count += 1;
-        }
-    }
-}
-
-impl Transaction {
-    /// The message that a client names by `number`.
-    fn index(&self, number: u64) -> Result<usize, &'static str> {
-        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        let index = index.filter(|index| *index < self.maildrop.entries.len()).ok_or("no such message")?;
-        if self.deleted.has(index) { Err("this message is deleted") } else { Ok(index) }
-    }
-
-    /// How many messages there are without those marked, and how long they are together.
-    fn count(&self) -> (usize, u64) {
-        let count = self.maildrop.entries.len() - self.deleted.count;
-        if self.deleted.count == 0 {
-            return (count, self.maildrop.octets);
-        }
-        let left = self.maildrop.entries.iter().enumerate().filter(|(index, _)| !self.deleted.has(*index));
-        (count, left.map(|(_, entry)| entry.octets).sum())
-    }
-
-    fn marked(&self) -> UidSet {
-        let entries = self.maildrop.entries.iter().enumerate();
-        entries.filter(|(index, _)| self.deleted.has(*index)).map(|(_, entry)| -> Uid { entry.uid }).collect()
-    }
 }
 
 /// A session of one client.
@@ -204,13 +176,13 @@ impl Session {
     /// Longest line that is taken now, with its CRLF, in octets.
     #[must_use]
     pub fn line_octets_max(&self) -> usize {
-        COMMAND_OCTETS_MAX
+        if matches!(self.state, State::Exchanging(_)) { EXCHANGE_OCTETS_MAX } else { COMMAND_OCTETS_MAX }
     }
 
-    /// True when a mailbox is open.
+    /// True while the lines that come are responses of an exchange, which prove who the client is.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Transaction(_))
+    pub fn is_exchanging(&self) -> bool {
+        matches!(self.state, State::Exchanging(_))
     }
 
     /// Advances the session. Drain [`Session::poll_output`] before the next call. There is no time in it: a
@@ -222,12 +194,25 @@ impl Session {
                 self.refuse("the line is too long");
                 state
             }
+            (State::Exchanging(_), Input::Line(Line::TooLong)) => {
+                self.refuse("the line is too long");
+                State::Authorization { user: None }
+            }
+            (State::Exchanging(exchange), Input::Line(Line::Whole(line))) => {
+                let step = exchange.line(line);
+                self.exchange(step)
+            }
+            (State::Exchanging(exchange), Input::Verifier(Ok(Verifier { verifier, nonce }))) => {
+                let step = exchange.verify(verifier, &nonce);
+                self.exchange(step)
+            }
             (State::Authorization { user }, Input::Line(Line::Whole(line))) => self.authorization(user, line),
             (State::Checking, Input::LoggedIn(Ok(()))) => {
                 self.outputs.push_back(Output::Open);
                 State::Opening
             }
             (State::Checking, Input::LoggedIn(Err(refusal)))
+            | (State::Exchanging(_), Input::Verifier(Err(refusal)))
             | (State::Opening, Input::Opened(Err(refusal))) => {
                 self.refuse_with(&refusal.reply());
                 State::Authorization { user: None }
@@ -330,13 +315,41 @@ impl Session {
                 return State::Securing;
             }
             Command::Auth(None) => self.auth_list(),
-            Command::Auth(Some(_)) => self.refuse("this mechanism is not known"),
+            Command::Auth(Some((name, initial))) => match Mechanism::named(name) {
+                Some(mechanism) => return self.exchange(Exchange::begin(mechanism, initial)),
+                None => self.refuse("this mechanism is not known"),
+            },
             Command::Capa => self.capabilities(false),
             Command::Utf8 => self.reply("+OK UTF-8 it is"),
             Command::Quit => return self.sign_off("+OK POP3 server signing off"),
             _ => self.refuse("log in first"),
         }
         State::Authorization { user }
+    }
+
+    fn exchange(&mut self, step: Step) -> State {
+        match step {
+            Step::Challenge(challenge, exchange) => {
+                self.reply(&format!("+ {}", base64::encode(&challenge)));
+                State::Exchanging(exchange)
+            }
+            Step::Login { name, password } => {
+                self.outputs.push_back(Output::Login { name, password });
+                State::Checking
+            }
+            Step::Verifier { name, exchange } => {
+                self.outputs.push_back(Output::Verify { name });
+                State::Exchanging(exchange)
+            }
+            Step::Proven(proven) => {
+                self.outputs.push_back(Output::Proven(proven));
+                State::Checking
+            }
+            Step::Failed(why) => {
+                self.refuse(why);
+                State::Authorization { user: None }
+            }
+        }
     }
 
     fn transaction(&mut self, mut transaction: Box<Transaction>, line: &[u8]) -> State {
@@ -417,20 +430,28 @@ impl Session {
 
     /// The mechanisms, as the command without one asks for them (RFC 1734, still used).
     fn auth_list(&mut self) {
-        self.reply("+OK mechanisms follow\r\n.");
+        let mut lines = vec!["+OK mechanisms follow"];
+        if self.policy.takes_passwords() {
+            lines.extend(Mechanism::ALL.map(Mechanism::name));
+        }
+        lines.push(".");
+        self.reply(&lines.join("\r\n"));
     }
 
     /// CAPA (RFC 2449 §5): what is there in this state.
     fn capabilities(&mut self, open: bool) {
-        let mut lines =
-            vec!["+OK capabilities follow", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"];
+        let mut lines: Vec<&str> =
+            vec!["+OK capabilities follow", "TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE"];
+        lines.extend(["PIPELINING", "UTF8", "EXPIRE NEVER", "IMPLEMENTATION Doorway"]);
+        let mechanisms = Mechanism::ALL.map(Mechanism::name).join(" ");
+        let sasl = format!("SASL {mechanisms}");
         if self.policy.takes_passwords() && !open {
-            lines.push("USER");
+            lines.extend(["USER", &sasl]);
         }
         if self.policy.stls && !self.policy.tls && !open {
             lines.push("STLS");
         }
-        lines.extend(["UTF8", "EXPIRE NEVER", "IMPLEMENTATION Doorway", "."]);
+        lines.push(".");
         self.reply(&lines.join("\r\n"));
     }
 }

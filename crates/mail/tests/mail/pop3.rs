@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorway_mail::io::{Pop3Options, Pop3Server};
 use doorway_mail::mailbox::{FolderId, UidSet};
+use doorway_mail::sasl::{Client, Mechanism, base64};
 use doorway_net::{Stream, World, tcp};
 use doorway_sim::{Link, Node, Simulation};
 use doorway_store::wait;
@@ -27,7 +28,8 @@ struct Post {
 fn post(clear_passwords: bool) -> Post {
     let house = Arc::new(House::new());
     let gate = gate(&house, &[("bob", "hungry"), ("eve", "thirsty-too")]);
-    let options = Pop3Options { clear_passwords, ..Pop3Options::default() };
+    let domains = vec!["hamburger.edu".to_owned()];
+    let options = Pop3Options { clear_passwords, domains, ..Pop3Options::default() };
     let pop3 = Arc::new(Pop3Server::new(Arc::clone(&house.mailboxes), gate, options));
     let mut sim = Simulation::new(7);
     let server = sim.node("server", "10.0.0.1");
@@ -123,6 +125,43 @@ fn wrong_passwords_are_told_as_such_and_too_many_errors_end_it() {
     let mut post = post(true);
     post.script("wrong");
     assert_eq!(post.pop3.metrics().logins, 0);
+}
+
+#[test]
+fn auth_takes_plain_and_login_and_can_be_cancelled() {
+    let mut post = post(true);
+    post.script("auth");
+    let post = &mut self::post(true);
+    let told = post.run(|world| async move {
+        let mut stream = dial(&world).await;
+        let told = say(&world, &mut stream, "AUTH PLAIN\r\nAGJvYkBoYW1idXJnZXIuZWR1AGh1bmdyeQ==\r\n").await;
+        told + &say(&world, &mut stream, "STAT\r\n").await
+    });
+    assert!(
+        told.ends_with("+ \r\n+OK user successfully logged on\r\n+OK 0 0\r\n"),
+        "bob@hamburger.edu: {told}"
+    );
+}
+
+/// Logs in by SCRAM; the last reply.
+fn scram(password: &'static str) -> String {
+    post(true).run(move |world| async move {
+        let mut exchange = Client::new(Mechanism::ScramSha256, "bob", password, "rOprNGfwEbeRWgbNEkqO");
+        let mut stream = dial(&world).await;
+        let first = base64::encode(&exchange.initial().unwrap());
+        let mut told = say(&world, &mut stream, &format!("AUTH SCRAM-SHA-256 {first}\r\n")).await;
+        while let Some(challenge) = told.lines().last().unwrap().strip_prefix("+ ") {
+            let response = exchange.respond(&base64::decode(challenge).unwrap()).unwrap();
+            told = say(&world, &mut stream, &format!("{}\r\n", base64::encode(&response))).await;
+        }
+        told
+    })
+}
+
+#[test]
+fn scram_logs_in_who_knows_the_password_and_nobody_else() {
+    assert_eq!(scram("hungry"), "+OK user successfully logged on\r\n");
+    assert_eq!(scram("thirsty"), "-ERR [AUTH] wrong name or password\r\n");
 }
 
 #[test]

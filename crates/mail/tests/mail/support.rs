@@ -20,7 +20,7 @@ pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 pub(crate) struct House {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) mailboxes: Arc<Mailboxes>,
-    ids: MessageIds,
+    pub(crate) ids: MessageIds,
 }
 
 impl House {

@@ -208,7 +208,7 @@ impl Inner {
     fn settings(&self, domain: &Domain) -> Settings {
         match self.options.routes.of(domain) {
             Some(way) => way.settings.clone(),
-            None => Settings::new(&self.options.hostname),
+            None => Settings { security: self.options.security, ..Settings::new(&self.options.hostname) },
         }
     }
 
