@@ -18,7 +18,9 @@ fn said(octets: &[u8], step: usize) -> (Vec<u8>, Vec<String>) {
                 Event::More => break,
                 Event::Quiet => {}
                 Event::Close => return (out, log),
-                Event::Request { stream, head } => log.push(format!("{stream} {}", head.octets.escape_ascii())),
+                Event::Request { stream, head } => {
+                    log.push(format!("{stream} {}", head.octets.escape_ascii()))
+                }
                 event => log.push(format!("{event:?}")),
             }
         }

@@ -24,7 +24,8 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
     match read(&apex, text) {
         Ok((zone, _)) => {
             let first = written(&zone);
-            let (again, _) = read(&apex, first.as_bytes()).unwrap_or_else(|faults| panic!("{faults}\n{first}"));
+            let (again, _) =
+                read(&apex, first.as_bytes()).unwrap_or_else(|faults| panic!("{faults}\n{first}"));
             assert_eq!(written(&again), first);
         }
         Err(faults) => {

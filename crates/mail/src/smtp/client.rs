@@ -391,7 +391,7 @@ impl Client {
         if !octets.is_empty() {
             self.outputs.push_back(Output::Write(octets));
         }
-        let wait = if transaction.awaits() == Some(Command::Data) { DATA_WAIT } else { REPLY_WAIT };
+        let wait = if transaction.expects() == Some(Command::Data) { DATA_WAIT } else { REPLY_WAIT };
         self.wait(now, wait);
     }
 
@@ -404,7 +404,7 @@ impl Client {
                     return self.leave(transaction);
                 }
                 self.transmit(now, &mut transaction);
-                if transaction.awaits().is_some() {
+                if transaction.expects().is_some() {
                     State::Transaction(transaction)
                 } else if transaction.is_open() {
                     self.content(now, transaction)
@@ -417,7 +417,7 @@ impl Client {
                 if leaves {
                     return self.leave(transaction);
                 }
-                match (sent, transaction.awaits()) {
+                match (sent, transaction.expects()) {
                     (true, None) => self.done(transaction),
                     (true, Some(_)) => {
                         self.wait(now, END_WAIT);

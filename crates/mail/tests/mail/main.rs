@@ -4,6 +4,7 @@
 
 mod archive;
 mod corpus;
+mod fsck;
 mod mailboxes;
 mod mailboxes_model;
 mod mailroom;

@@ -26,7 +26,7 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Transaction {
     unsent: VecDeque<(Command, Vec<u8>)>,
-    awaited: VecDeque<Command>,
+    unanswered: VecDeque<Command>,
     /// The verdict on each recipient, once there is one.
     verdicts: Vec<Option<Reply>>,
     /// Recipients that the server took.
@@ -81,7 +81,7 @@ impl Transaction {
         }
         Self {
             unsent,
-            awaited: VecDeque::new(),
+            unanswered: VecDeque::new(),
             verdicts,
             taken: Vec::new(),
             sender_refused: false,
@@ -101,22 +101,22 @@ impl Transaction {
     /// answered.
     pub(super) fn transmit(&mut self, pipelining: bool) -> Vec<u8> {
         let mut octets = Vec::new();
-        while pipelining || self.awaited.is_empty() {
+        while pipelining || self.unanswered.is_empty() {
             let Some((command, line)) = self.unsent.pop_front() else { break };
             octets.extend_from_slice(&line);
-            self.awaited.push_back(command);
+            self.unanswered.push_back(command);
         }
         octets
     }
 
     /// The command whose reply comes next.
-    pub(super) fn awaits(&self) -> Option<Command> {
-        self.awaited.front().copied()
+    pub(super) fn expects(&self) -> Option<Command> {
+        self.unanswered.front().copied()
     }
 
     /// Takes the reply to the command that waited longest.
     pub(super) fn answer(&mut self, reply: Reply, dialect: Dialect) {
-        match self.awaited.pop_front() {
+        match self.unanswered.pop_front() {
             // Whatever it says, MAIL follows, and is refused if the server is not where we think.
             None | Some(Command::Reset) => {}
             Some(Command::Mail) if reply.is_positive() => {}
@@ -144,7 +144,7 @@ impl Transaction {
             Some(Command::End(Some(index))) if dialect == Dialect::Lmtp => self.verdicts[index] = Some(reply),
             Some(Command::End(_)) => self.decide(&reply),
         }
-        if self.awaited.is_empty() && self.unsent.is_empty() && self.chunked && !self.ended {
+        if self.unanswered.is_empty() && self.unsent.is_empty() && self.chunked && !self.ended {
             self.open = !self.taken.is_empty() && !self.sender_refused;
         }
     }
@@ -179,9 +179,9 @@ impl Transaction {
     pub(super) fn expect_end(&mut self, dialect: Dialect) {
         self.ended = true;
         if dialect == Dialect::Lmtp && self.is_wanted() {
-            self.awaited.extend(self.taken.iter().map(|index| Command::End(Some(*index))));
+            self.unanswered.extend(self.taken.iter().map(|index| Command::End(Some(*index))));
         } else {
-            self.awaited.push_back(Command::End(None));
+            self.unanswered.push_back(Command::End(None));
         }
     }
 
