@@ -21,6 +21,7 @@ mod folder;
 mod h2;
 mod logins;
 mod looking;
+mod mail;
 mod octets;
 mod openssl;
 mod programs;
