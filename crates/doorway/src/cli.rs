@@ -343,11 +343,29 @@ pub(crate) enum MailCommand {
     },
     /// List the messages of a user, or show one
     Read(ReadArgs),
+    /// Send a message
+    Send(SendArgs),
     /// A user's folders, what they hold, and what they may hold
     Folders {
         /// Login name
         user: String,
     },
+    /// Check every mailbox: read every message, count every reference
+    Fsck {
+        /// Put counters right, and finish what was broken off
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Bring every readable message out of a damaged store, as Maildir folders
+    Salvage {
+        /// Where to
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+    /// Write a user's folders as Maildir folders or mbox files
+    Export(ExportArgs),
+    /// Read a Maildir or an mbox file into a user's folders
+    Import(ImportArgs),
     /// What the domains of mail need in DNS
     Dns {
         /// An address of this server, for the record of its name
@@ -405,6 +423,58 @@ pub(crate) enum QueueCommand {
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Login name
+    pub(crate) user: String,
+    /// Where to; the folder is made if it is missing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: PathBuf,
+    /// One mbox file for each folder, instead of Maildir folders
+    #[arg(long)]
+    pub(crate) mbox: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Login name
+    pub(crate) user: String,
+    /// A Maildir, or an mbox file
+    #[arg(value_name = "PATH")]
+    pub(crate) from: PathBuf,
+    /// Where the messages of an mbox file go; a Maildir tells by itself
+    #[arg(long, default_value = "INBOX")]
+    pub(crate) folder: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// To whom: NAME@DOMAIN or "Full Name <NAME@DOMAIN>"
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub(crate) to: Vec<String>,
+    /// Who writes it [default: the postmaster]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: Option<String>,
+    /// Who also gets it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) cc: Vec<String>,
+    /// Who also gets it, and nobody else sees
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bcc: Vec<String>,
+    /// What it is about
+    #[arg(long, default_value = "")]
+    pub(crate) subject: String,
+    /// Its text [default: standard input]
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// A file with the same in HTML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// A file that goes with it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

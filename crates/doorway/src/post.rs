@@ -18,6 +18,10 @@ use crate::failure::Failure;
 use crate::percent::escape;
 use crate::storage;
 
+mod archival;
+
+pub(crate) use archival::Archival;
+
 /// Where a message is given to be sent, whose body may be long.
 pub(crate) const SEND: &str = "/v1/mail/send";
 /// Where mail stands on the control socket.
@@ -84,6 +88,8 @@ pub(crate) enum Postal {
     Send { from: Option<String>, to: Vec<String>, message: Vec<u8> },
     /// What the domains of mail need in DNS.
     Names,
+    /// Check mailboxes, write them out, read them in.
+    Archive(Archival),
 }
 
 impl Postal {
@@ -114,6 +120,10 @@ impl Postal {
                 ("POST", format!("{PATH}send"), Some(body))
             }
             Self::Names => get("names".to_owned()),
+            Self::Archive(request) => {
+                let (method, rest) = request.to_http();
+                (method, format!("{PATH}{rest}"), None)
+            }
         }
     }
 
@@ -147,7 +157,7 @@ impl Postal {
             ("GET", "folders") => Self::Folders { user: text("user") },
             ("POST", "send") => return Some(sending(body)),
             ("GET", "names") => Self::Names,
-            _ => return None,
+            _ => return Archival::from_http(method, rest, query).map(|request| request.map(Self::Archive)),
         };
         Some(Ok(found))
     }
@@ -177,6 +187,7 @@ impl Postal {
                 let domains: Vec<&str> = office.directory().domains().collect();
                 Ok(json!({ "hostname": office.hostname(), "domains": domains }))
             }
+            Self::Archive(request) => request.run(office, now).await,
         }
     }
 }

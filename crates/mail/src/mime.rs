@@ -3,8 +3,10 @@
 
 pub mod address_list;
 pub mod base64;
+pub mod build;
 pub mod charset;
 pub mod date;
+pub mod down;
 pub mod header;
 pub mod parameter;
 pub mod quoted_printable;
@@ -14,3 +16,23 @@ pub mod word;
 
 pub use scanner::{Scanner, structure};
 pub use structure::{Demands, Structure};
+
+use structure::{Encoding, Part};
+
+/// The content of a part, its encoding undone. That of a multipart or an inner message is its body as it
+/// is.
+#[must_use]
+pub fn content(part: &Part, message: &[u8]) -> Vec<u8> {
+    let body = part.body.of(message);
+    match part.encoding {
+        Encoding::Base64 if part.kind == structure::Kind::Leaf => base64::decode(body),
+        Encoding::QuotedPrintable if part.kind == structure::Kind::Leaf => quoted_printable::decode(body),
+        _ => body.to_vec(),
+    }
+}
+
+/// The text of a text part, whatever its encoding and character set, lines ending as they were sent.
+#[must_use]
+pub fn text(part: &Part, message: &[u8]) -> String {
+    charset::decode(part.media_type.parameter("charset").unwrap_or_default(), &content(part, message))
+}

@@ -130,7 +130,8 @@ pub trait Store: Send + Sync {
     fn scan(&self, range: Range, options: ScanOptions) -> Answer<Page>;
 
     /// Does a batch whole or not at all. The answer comes when its [`crate::Durability`] is reached, and
-    /// from then on every `get` and `scan` sees it.
+    /// from then on every `get` and `scan` sees it. A conflict is told once what it conflicts with can be read,
+    /// so that whoever reads again and tries again gets on.
     fn commit(&self, batch: Batch) -> Answer<Receipt>;
 
     /// Hints that rows whose keys begin with `prefix` have changed. At least one hint follows each

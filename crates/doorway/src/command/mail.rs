@@ -1,8 +1,10 @@
 //! `doorway mail …`: through the running server, or on the store itself when none runs.
 
+mod archival;
 mod dns;
 mod queue;
 mod read;
+mod send;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +37,12 @@ pub(super) fn run(options: &Options, command: MailCommand, screen: &mut Screen) 
         MailCommand::Queue(command) => queue::queue(&asking, command, screen),
         MailCommand::Trace { id } => queue::trace(&asking, id, screen),
         MailCommand::Read(arguments) => read::read(&asking, arguments, screen),
+        MailCommand::Send(arguments) => send::send(&asking, arguments, screen),
         MailCommand::Folders { user } => read::folders(&asking, user, screen),
+        MailCommand::Fsck { repair } => archival::fsck(&asking, repair, screen),
+        MailCommand::Salvage { to } => archival::salvage(&asking, &to, screen),
+        MailCommand::Export(arguments) => archival::export(&asking, arguments, screen),
+        MailCommand::Import(arguments) => archival::import(&asking, arguments, screen),
         MailCommand::Dns { address, publish } => dns::dns(&asking, address, publish, screen),
     }
 }

@@ -96,7 +96,7 @@ pub struct Office {
     config: Config,
     hostname: String,
     directory: Directory,
-    ids: MessageIds,
+    ids: Arc<MessageIds>,
     tally: Tally,
     users_sending: Mutex<Rates>,
     addresses_sending: Mutex<Rates>,
@@ -148,7 +148,7 @@ impl Office {
             world: world.clone(),
             directory: Directory::new(config, domains),
             hostname: hostname.to_owned(),
-            ids: MessageIds::default(),
+            ids: Arc::default(),
             tally: Tally::default(),
             users_sending: Mutex::new(Rates::new(config.messages_per_user)),
             addresses_sending: Mutex::new(Rates::new(config.messages_per_address)),
@@ -206,6 +206,12 @@ impl Office {
     #[must_use]
     pub const fn directory(&self) -> &Directory {
         &self.directory
+    }
+
+    /// Where names of messages come from, so that nobody else gives one twice.
+    #[must_use]
+    pub const fn ids(&self) -> &Arc<MessageIds> {
+        &self.ids
     }
 
     /// Where local copies go.

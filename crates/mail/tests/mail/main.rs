@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "in tests a panic is the report")]
 
 mod archive;
+mod fsck;
 mod mailboxes;
 mod mailboxes_model;
 mod mailroom;
 mod pop3;
+mod queue;
+mod queue_support;
 mod script;
 mod smtp;
 mod smtp_client;

@@ -175,6 +175,8 @@ pub(crate) struct Writer {
 struct Group {
     changes: Changes,
     answers: Vec<(Promise<Receipt>, Receipt)>,
+    /// Told once the group can be read: whoever conflicts with it reads again, and has to see it.
+    refused: Vec<(Promise<Receipt>, Error)>,
     batches: Vec<Batch>,
     sync: bool,
 }
@@ -265,8 +267,12 @@ impl Writer {
                 None => self.join(job, &mut group),
             }
         }
+        let refused = std::mem::take(&mut group.refused);
         if !group.answers.is_empty() {
             self.write(group);
+        }
+        for (promise, error) in refused {
+            promise.keep(Err(error));
         }
     }
 
@@ -308,13 +314,13 @@ impl Writer {
                 if matches!(error, Error::Conflict(_)) {
                     count(&self.shared.counters.conflicts, 1);
                 }
-                promise.keep(Err(error));
+                group.refused.push((promise, error));
             }
         }
     }
 
     fn write(&mut self, group: Group) {
-        let Group { changes, answers, batches, sync } = group;
+        let Group { changes, answers, batches, sync, .. } = group;
         let (first, last) = (self.seq + 1, self.seq + answers.len() as u64);
         log::encode(&mut self.record, self.log.epoch(), first, last, &changes);
         let promises =

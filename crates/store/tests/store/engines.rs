@@ -182,3 +182,22 @@ fn the_bench_measures_the_disk_and_the_store_and_leaves_nothing() {
     assert!((report.ratio(&report.one_sync_per_row) - 1.0).abs() < 1e-9);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn who_conflicts_reads_what_it_conflicts_with() {
+    let store = Fresh::new(Config::default());
+    for round in 0..200 {
+        let key = Key::from(format!("row/{round}").as_str());
+        // All of these are given in before any is on disk, so most share a group.
+        let answers: Vec<_> =
+            (0..8).map(|_| store.commit(Batch::new().absent(key.clone()).put(key.clone(), "1"))).collect();
+        // The last of them is told of a conflict, if any is.
+        for answer in answers.into_iter().rev() {
+            match answer.wait() {
+                Ok(_) | Err(Error::Conflict(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(store.get(std::slice::from_ref(&key)).wait().unwrap()[0].is_some(), "round {round}");
+        }
+    }
+}

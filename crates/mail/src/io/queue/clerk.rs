@@ -30,6 +30,9 @@ const RETURNED_OCTETS_MAX: u64 = 50_000;
 /// How long the clerk waits when the store cannot write.
 const STORE_WAIT: Duration = Duration::from_secs(1);
 
+/// Tells events of tries from what people and doors did at the same moment, and puts them behind.
+const TRIED: u32 = 1 << 31;
+
 /// An item whose fate is decided.
 struct Decided<'a> {
     item: &'a Item,
@@ -151,7 +154,7 @@ impl Inner {
                         host: outcome.host.clone(),
                         text: reply.to_string(),
                     };
-                    batch = self.history.note(batch, item.id, number << 16 | item.number, &event);
+                    batch = self.history.note(batch, item.id, TRIED | number << 16 | item.number, &event);
                 }
             }
             for report in self.reports(outcome, decided, now).await? {
@@ -162,7 +165,7 @@ impl Inner {
                     host: String::new(),
                     text: report.to.to_string(),
                 };
-                batch = self.history.note(batch, report.about, number << 16 | 0xffff, &event);
+                batch = self.history.note(batch, report.about, TRIED | number << 16 | 0xffff, &event);
                 let (more, after) = returns.give_back(batch, report).await?;
                 batch = more;
                 afterwards.push(after);

@@ -23,6 +23,8 @@ use crate::queue::verdict::Verdict;
 const PAGE_ROWS: usize = 500;
 /// The feeder looks at the clock at least this often.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// It looks no more often than this: while its clock is slowed down, time to wait never quite runs out.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// How long it waits when the store cannot be read.
 const STORE_WAIT: Duration = Duration::from_secs(5);
 /// How often old history and destinations that nobody asks for are forgotten.
@@ -73,7 +75,7 @@ impl Inner {
         let next =
             self.bodies.store().scan(range, ScanOptions { limit: 1, ..ScanOptions::default() }).await?;
         let due = next.rows.first().and_then(|(key, _)| due_of(key));
-        Ok(due.map_or(PAUSE_MAX, |due| (due - now).min(PAUSE_MAX)))
+        Ok(due.map_or(PAUSE_MAX, |due| (due - now).clamp(PAUSE_MIN, PAUSE_MAX)))
     }
 
     /// Reads one page; whether there may be more of it.

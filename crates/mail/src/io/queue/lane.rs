@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorway_net::BoxFuture;
+use doorway_store::READ_OCTETS_MAX;
 
 use super::way::Search;
 use super::{Inner, Outcome};
@@ -11,6 +12,7 @@ use crate::address::Domain;
 use crate::envelope::{BodyType, Envelope};
 use crate::io::bodies::Body;
 use crate::io::smtp_client::{Link, Source};
+use crate::mime::down;
 use crate::queue::dispatch::{Destination, Job};
 use crate::queue::item::Item;
 use crate::queue::verdict::Verdict;
@@ -19,6 +21,8 @@ use crate::smtp::{Cause, Dialect, Failure, Settings, Stage};
 
 /// How long a connection is kept open without a message.
 const IDLE_WAIT: Duration = Duration::from_secs(2);
+/// Longest message that is converted for a server without 8BITMIME, in octets, since that is done in memory.
+const CONVERTED_OCTETS_MAX: u64 = 64 * 1024 * 1024;
 /// Most servers that are tried for one message in a row.
 const SERVERS_MAX: usize = 20;
 
@@ -255,8 +259,27 @@ impl Inner {
 
     /// The octets to send: as they are, or made fit for a server that takes ASCII alone.
     async fn source(&self, body: &Body, skip: u64, needs_eight_bit: bool) -> Result<Source, Reply> {
-        let _ = needs_eight_bit;
-        Ok(Source::Kept { bodies: self.bodies.clone(), body: body.clone(), skip })
+        if !needs_eight_bit {
+            return Ok(Source::Kept { bodies: self.bodies.clone(), body: body.clone(), skip });
+        }
+        let unfit = |why: String| Reply::new(554, Enhanced(5, 6, 3), why);
+        if body.octets() > CONVERTED_OCTETS_MAX {
+            return Err(unfit(
+                "the message is too long to be converted for a server without 8BITMIME".into(),
+            ));
+        }
+        let mut message = Vec::with_capacity(body.octets() as usize);
+        loop {
+            let piece = self.bodies.read(body, skip + message.len() as u64, READ_OCTETS_MAX).await;
+            let piece = piece.map_err(|error| Reply::new(451, Enhanced(4, 3, 0), error.to_string()))?;
+            if piece.is_empty() {
+                break;
+            }
+            message.extend_from_slice(&piece);
+        }
+        let converted =
+            down::convert(&message).map_err(|why| unfit(format!("no 8BITMIME at the server: {why}")))?;
+        Ok(Source::Memory(vec![converted.into()]))
     }
 }
 
