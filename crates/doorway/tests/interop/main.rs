@@ -28,6 +28,7 @@ mod mime;
 mod mime_differences;
 #[path = "../../../mail/tests/mail/mime_reasons.rs"]
 mod mime_reasons;
+mod mail;
 mod octets;
 mod openssl;
 mod programs;
