@@ -23,12 +23,12 @@ mod folder;
 mod h2;
 mod logins;
 mod looking;
+mod mail;
 mod mime;
 #[path = "../../../mail/tests/mail/mime_differences.rs"]
 mod mime_differences;
 #[path = "../../../mail/tests/mail/mime_reasons.rs"]
 mod mime_reasons;
-mod mail;
 mod octets;
 mod openssl;
 mod programs;
