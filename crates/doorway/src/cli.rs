@@ -343,6 +343,8 @@ pub(crate) enum MailCommand {
     },
     /// List the messages of a user, or show one
     Read(ReadArgs),
+    /// Send a message
+    Send(SendArgs),
     /// A user's folders, what they hold, and what they may hold
     Folders {
         /// Login name
@@ -445,6 +447,34 @@ pub(crate) struct ImportArgs {
     /// Where the messages of an mbox file go; a Maildir tells by itself
     #[arg(long, default_value = "INBOX")]
     pub(crate) folder: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    /// To whom: NAME@DOMAIN or "Full Name <NAME@DOMAIN>"
+    #[arg(required = true, value_name = "ADDRESS")]
+    pub(crate) to: Vec<String>,
+    /// Who writes it [default: the postmaster]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: Option<String>,
+    /// Who also gets it
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) cc: Vec<String>,
+    /// Who also gets it, and nobody else sees
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bcc: Vec<String>,
+    /// What it is about
+    #[arg(long, default_value = "")]
+    pub(crate) subject: String,
+    /// Its text [default: standard input]
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// A file with the same in HTML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// A file that goes with it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attach: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

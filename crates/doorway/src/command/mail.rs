@@ -4,6 +4,7 @@ mod archival;
 mod dns;
 mod queue;
 mod read;
+mod send;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(super) fn run(options: &Options, command: MailCommand, screen: &mut Screen) 
         MailCommand::Queue(command) => queue::queue(&asking, command, screen),
         MailCommand::Trace { id } => queue::trace(&asking, id, screen),
         MailCommand::Read(arguments) => read::read(&asking, arguments, screen),
+        MailCommand::Send(arguments) => send::send(&asking, arguments, screen),
         MailCommand::Folders { user } => read::folders(&asking, user, screen),
         MailCommand::Fsck { repair } => archival::fsck(&asking, repair, screen),
         MailCommand::Salvage { to } => archival::salvage(&asking, &to, screen),

@@ -34,6 +34,9 @@ impl Setup {
         for key in ["dns.listen", "dns.listen_tls", "http.listen", "http.listen_tls", "metrics.listen"] {
             setup = setup.key(key, "\"127.0.0.1:0\"");
         }
+        for door in ["smtp", "submission", "submissions", "pop3", "pop3s"] {
+            setup = setup.key(&format!("mail.listen.{door}"), "\"127.0.0.1:0\"");
+        }
         setup.key("http.root", "\"public\"").file("public/index.html", "<h1>Hello</h1>\n")
     }
 
@@ -205,6 +208,11 @@ impl Server {
 
     pub(crate) fn dns_tls(&self) -> SocketAddr {
         self.door(|door| door.command.contains("+tls"))
+    }
+
+    /// The door for other mail servers.
+    pub(crate) fn smtp(&self) -> SocketAddr {
+        self.door(|door| door.service.starts_with("mail") && door.command.starts_with("swaks"))
     }
 
     pub(crate) fn metrics(&self) -> SocketAddr {
