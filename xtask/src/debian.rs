@@ -41,6 +41,11 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("npm", "npm"),
     ("git", "git"),
     ("/usr/lib/python3/dist-packages/pip", "python3-pip"),
+    ("swaks", "swaks libnet-ssleay-perl libio-socket-ssl-perl"),
+    ("msmtp", "msmtp"),
+    ("s-nail", "s-nail"),
+    ("/usr/sbin/smtp-source", "postfix"),
+    ("/usr/share/nodejs/nodemailer", "node-nodemailer"),
 ];
 
 /// What benchmarks need.

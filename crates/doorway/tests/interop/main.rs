@@ -23,6 +23,7 @@ mod folder;
 mod h2;
 mod logins;
 mod looking;
+mod mail;
 mod mime;
 #[path = "../../../mail/tests/mail/mime_differences.rs"]
 mod mime_differences;

@@ -34,6 +34,9 @@ impl Setup {
         for key in ["dns.listen", "dns.listen_tls", "http.listen", "http.listen_tls", "metrics.listen"] {
             setup = setup.key(key, "\"127.0.0.1:0\"");
         }
+        for door in ["smtp", "submission", "submissions", "pop3", "pop3s"] {
+            setup = setup.key(&format!("mail.listen.{door}"), "\"127.0.0.1:0\"");
+        }
         setup.key("http.root", "\"public\"").file("public/index.html", "<h1>Hello</h1>\n")
     }
 

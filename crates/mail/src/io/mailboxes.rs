@@ -176,9 +176,15 @@ impl Mailboxes {
         }
         let (key, inbox) = (account_key(user), folder_key(user, &FolderName::inbox()));
         let account = loop {
-            if let Some(row) = self.row(&inbox).await? {
-                let uid_validity = record(&inbox, &row, FolderRecord::decode)?.uid_validity;
-                break Account { user, uid_validity };
+            // Both as they were at one moment: whoever makes them makes them together.
+            let found = self.store().get(&[key.clone(), inbox.clone()]).await?;
+            match &found[..] {
+                [_, Some(row)] => {
+                    let uid_validity = record(&inbox, row, FolderRecord::decode)?.uid_validity;
+                    break Account { user, uid_validity };
+                }
+                [Some(_), _] => return Err(Error::Damaged(format!("account {user} has no INBOX").into())),
+                _ => {}
             }
             // Seconds since 1970 rise from one account or folder of a name to the next (RFC 9051 §2.3.1.1).
             let uid_validity = u32::try_from(now.as_secs()).unwrap_or(u32::MAX).max(1);
@@ -188,11 +194,7 @@ impl Mailboxes {
             let batch = batch.put(key.clone(), account.encode()).put(inbox.clone(), folder.encode());
             match self.store().commit(batch).await {
                 Ok(_) => break Account { user, uid_validity },
-                Err(Error::Conflict(conflict))
-                    if conflict.key == key && self.row(&inbox).await?.is_none() =>
-                {
-                    return Err(Error::Damaged(format!("account {user} has no INBOX").into()));
-                }
+                // Somebody else makes it, perhaps in a group of commits that nobody can read yet.
                 Err(Error::Conflict(_)) => {}
                 Err(error) => return Err(error),
             }
