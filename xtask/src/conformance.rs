@@ -176,7 +176,7 @@ fn doorway(folder: &Path, port: u16, origin: u16) -> Result<Server, Failed> {
     write(
         &config,
         &format!(
-            "[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\nlisten_tls = []\n[metrics]\nlisten = []\n\
+            "[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\nlisten_tls = []\n[mail]\ndomains = []\n[metrics]\nlisten = []\n\
              [http]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = []\n[[http.cache]]\nname = \"web\"\n\
              [[http.site]]\n[[http.site.route]]\npath = \"/\"\nproxy = [\"http://127.0.0.1:{origin}\"]\ncache = \"web\"\n",
         ),

@@ -22,6 +22,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::config::{self, At, Config, Problem, Severity};
 use crate::first_run;
+use crate::mail;
 use crate::services::{DOORS, DoorKey, MOUNTS};
 
 pub(crate) use zones::problems as zones;
@@ -72,7 +73,7 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(forward(config));
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
-    problems.extend(mail(config.section("mail")));
+    problems.extend(mail_values(config.section("mail")));
     problems
 }
 
@@ -89,7 +90,7 @@ fn unfit(config: &Config, wrong: &doorway_dns::config::Wrong) -> Problem {
 }
 
 /// Values that only mail could tell to be wrong.
-fn mail(values: &Values) -> Vec<Problem> {
+fn mail_values(values: &Values) -> Vec<Problem> {
     let wrong = doorway_mail::config::Config::read(values).wrong().into_iter();
     let problem = |wrong: doorway_mail::config::WrongValue| {
         let at = values.at(wrong.key.split('.').next().unwrap_or(wrong.key));
@@ -113,7 +114,7 @@ struct Wanted {
 fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let first_free_port = first_unprivileged_port();
-    for door in DOORS {
+    for door in DOORS.iter().filter(|door| opens(config, door)) {
         let values = config.section(door.table);
         for place in values.listen(door.key) {
             problems.extend(privileged(door, *place, first_free_port, values.at(door.key)));
@@ -151,7 +152,7 @@ fn ports(config: &Config, own: Option<u32>) -> Vec<Problem> {
 
 fn wanted(config: &Config) -> Vec<Wanted> {
     let mut wanted = Vec::new();
-    for door in DOORS {
+    for door in DOORS.iter().filter(|door| opens(config, door)) {
         let values = config.section(door.table);
         let at = values.at(door.key);
         for place in values.listen(door.key) {
@@ -163,6 +164,11 @@ fn wanted(config: &Config) -> Vec<Wanted> {
         }
     }
     wanted
+}
+
+/// Whether the part of this door serves at all.
+fn opens(config: &Config, door: &DoorKey) -> bool {
+    door.table != "mail.listen" || mail::is_on(config)
 }
 
 fn wanted_twice(wanted: &[Wanted]) -> Vec<Problem> {

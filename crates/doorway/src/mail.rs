@@ -61,6 +61,11 @@ pub(crate) struct Settings {
     proxies: ProxySources,
 }
 
+/// Whether there is mail: somebody named domains, or did not say that there are none.
+pub(crate) fn is_on(config: &Config) -> bool {
+    config.section("mail").optional("domains", |values, name| !values.texts(name).is_empty()).unwrap_or(true)
+}
+
 impl Settings {
     /// Reads the tables of mail.
     pub(crate) fn read(config: &Config, limits: TcpLimits, proxies: ProxySources) -> Self {

@@ -146,7 +146,7 @@ fn doorway(folder: &Path, zone: &Path, port: u16) -> Result<Server, Failed> {
         &config,
         &format!(
             "[server]\nworkers = 1\n[dns]\nlisten = \"127.0.0.1:{port}\"\nthreads = 1\n[[dns.zone]]\nname = \"{ZONE}\"\nfile = \"{}\"\n\
-             [http]\nlisten = []\nlisten_tls = []\n[metrics]\nlisten = []\n",
+             [http]\nlisten = []\nlisten_tls = []\n[mail]\ndomains = []\n[metrics]\nlisten = []\n",
             zone.display()
         ),
     )?;

@@ -269,7 +269,7 @@ fn doorway(folder: &Path, port: u16, setup: Setup) -> Result<Server, Failed> {
         &config,
         &format!(
             "[server]\nworkers = 1\n[dns]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = []\nthreads = 1\n[dns.cache]\nsize = \"256MiB\"\n\
-             [http]\nlisten = []\nlisten_tls = []\n[metrics]\nlisten = []\n[dns.resolver]\nrebind_protection = false\n{resolver}"
+             [http]\nlisten = []\nlisten_tls = []\n[mail]\ndomains = []\n[metrics]\nlisten = []\n[dns.resolver]\nrebind_protection = false\n{resolver}"
         ),
     )?;
     let (config, data) = (config.display().to_string(), home.join("data").display().to_string());

@@ -4,7 +4,8 @@ use super::{Folder, printed};
 
 const PORT: u16 = 23_017;
 /// Services that would ask for ports of their own.
-const OTHERS_OFF: &str = "[http]\nlisten = []\nlisten_tls = []\n\n[dns]\nlisten = []\nlisten_tls = []\n";
+const OTHERS_OFF: &str =
+    "[http]\nlisten = []\nlisten_tls = []\n\n[dns]\nlisten = []\nlisten_tls = []\n\n[mail]\ndomains = []\n";
 
 #[test]
 #[allow(clippy::disallowed_types, reason = "the stranger that holds the port")]

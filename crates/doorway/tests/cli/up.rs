@@ -10,7 +10,7 @@ use super::{Folder, printed, user::with_password};
 
 /// Every door on a port that the system chooses.
 const CONFIG: &str = "[http]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n\n\
-    [dns]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n\n[metrics]\nlisten = \"127.0.0.1:0\"\n";
+    [dns]\nlisten = \"127.0.0.1:0\"\nlisten_tls = \"127.0.0.1:0\"\n\n[metrics]\nlisten = \"127.0.0.1:0\"\n\n[mail]\ndomains = []\n";
 
 /// A running server; a test that fails takes it along.
 struct Server {

@@ -26,6 +26,7 @@ mod programs;
 #[path = "../interop/questions.rs"]
 #[allow(dead_code, reason = "a name that is there is enough to ask for")]
 mod questions;
+mod relays;
 #[path = "../interop/server.rs"]
 #[allow(dead_code, reason = "a server that is killed is asked for less")]
 mod server;
@@ -42,6 +43,7 @@ use fills::{Fills, Origin};
 use ledger::Ledger;
 use load::Load;
 use questions::{NOERROR, Questions};
+use relays::{Senders, Sink};
 use server::{Server, Setup};
 use updates::Updates;
 use uploads::{Uploads, content};
@@ -125,6 +127,48 @@ fn what_was_added_by_update_survives_kill_9() {
     }
     println!("{added} names were added in {rounds} rounds");
     assert!(added > rounds, "SEED={seed}: hardly anything was added");
+}
+
+#[test]
+fn a_message_that_was_acknowledged_arrives_whatever_is_killed_on_its_way() {
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let sink = Sink::start();
+    let route = format!("[{{ domain = \"*\", host = \"{}\", tls = \"none\" }}]", sink.address);
+    let mut setup = Setup::new()
+        .key("mail.domains", "[\"us.test\"]")
+        .key("mail.route", &route)
+        .key("mail.relay_networks", "[\"127.0.0.0/8\"]")
+        .key("mail.listen.smtp", "\"127.0.0.1:0\"");
+    for door in ["submission", "submissions", "pop3", "pop3s"] {
+        setup = setup.key(&format!("mail.listen.{door}"), "[]");
+    }
+    let mut acknowledged = Vec::new();
+    for round in 0..rounds {
+        let server = setup.start();
+        let senders = Senders::start(server.smtp(), round);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        setup = server.kill();
+        acknowledged.extend(senders.finish());
+    }
+    let server = setup.start();
+    let doubles = sink.wait_for(&acknowledged);
+    let doubles = doubles.unwrap_or_else(|lost| {
+        panic!("SEED={seed}: of {} {} are lost: {lost:?}\n{}", acknowledged.len(), lost.len(), server.log())
+    });
+    println!(
+        "{} messages were acknowledged in {rounds} rounds, 0 lost, {doubles} came twice",
+        acknowledged.len()
+    );
+    assert!(acknowledged.len() > rounds, "SEED={seed}: hardly anything was acknowledged");
+    // At each kill no more than what was on its way over the connections to one destination, or was written
+    // down at that moment.
+    assert!(doubles <= rounds * 300, "SEED={seed}: {doubles}");
+    server.stop();
 }
 
 #[test]

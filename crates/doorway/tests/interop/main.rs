@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_methods, reason = "the real program is measured with the real clock")]
 
 mod caching;
+#[path = "../../../mail/tests/mail/corpus.rs"]
+mod corpus;
 mod curl;
 mod dialogue;
 mod difference_reasons;
@@ -22,6 +24,11 @@ mod h2;
 mod logins;
 mod looking;
 mod mail;
+mod mime;
+#[path = "../../../mail/tests/mail/mime_differences.rs"]
+mod mime_differences;
+#[path = "../../../mail/tests/mail/mime_reasons.rs"]
+mod mime_reasons;
 mod octets;
 mod openssl;
 mod programs;

@@ -210,6 +210,11 @@ impl Server {
         self.door(|door| door.command.contains("+tls"))
     }
 
+    /// The door for other mail servers.
+    pub(crate) fn smtp(&self) -> SocketAddr {
+        self.door(|door| door.service.starts_with("mail") && door.command.starts_with("swaks"))
+    }
+
     pub(crate) fn metrics(&self) -> SocketAddr {
         self.door(|door| door.service == "metrics")
     }

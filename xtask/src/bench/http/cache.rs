@@ -138,7 +138,7 @@ fn doorway(folder: &Path, port: u16) -> Result<Server, Failed> {
         &config,
         &format!(
             "[server]\nworkers = 1\n[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\nlisten_tls = []\n\
-             [metrics]\nlisten = []\n\
+             [mail]\ndomains = []\n[metrics]\nlisten = []\n\
              [http]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = \"127.0.0.1:{}\"\nkeepalive = \"600s\"\nkeepalive_requests_max = 1000000000\n\
              [[http.cache]]\nname = \"web\"\n\
              [[http.site]]\n[[http.site.route]]\npath = \"/\"\nproxy = [\"http://127.0.0.1:{ORIGIN}\"]\ncache = \"web\"\n\

@@ -44,7 +44,7 @@ pub fn doorway(folder: &Path, port: u16) -> Result<Server, Failed> {
         &format!(
             "[server]\nworkers = 1\n[limits]\nconnections_per_address = 0\n[dns]\nlisten = []\nlisten_tls = []\n\
              [http]\nlisten = \"127.0.0.1:{port}\"\nlisten_tls = \"127.0.0.1:{}\"\nroot = \"{}\"\nkeepalive = \"600s\"\nkeepalive_requests_max = 1000000000\n\
-             [metrics]\nlisten = []\n",
+             [mail]\ndomains = []\n[metrics]\nlisten = []\n",
             port + TLS_APART,
             folder.join("site").display()
         ),
