@@ -1,6 +1,7 @@
 //! The mail services against real clients and peers.
 
 mod smtp;
+mod smtp_attacks;
 mod smtp_libraries;
 mod smtp_peers;
 
