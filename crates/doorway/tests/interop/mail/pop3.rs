@@ -86,7 +86,7 @@ fn curl_lists_reads_and_deletes_by_each_way_to_log_in() {
     assert!(message.contains("\r\n.a dot\r\n..two dots\r\n"), "{message}");
     let top = curl(&office, &starttls, &["--ssl-reqd", "--request", "TOP 1 2"]).done();
     assert!(top.contains("\r\n\r\nDo you like ketchup?\r\n.a dot\r\n"), "{top}");
-    curl(&office, &format!("{starttls}1"), &["--ssl-reqd", "--request", "DELE"]).done();
+    curl(&office, &format!("{starttls}1"), &["--ssl-reqd", "--list-only", "--request", "DELE"]).done();
     assert_eq!(office.subjects("bob"), ["picnic 2"]);
     let wrong = ["--login-options", "AUTH=PLAIN", "--user", "bob:wrong"];
     assert_eq!(
