@@ -1,5 +1,6 @@
 //! The mail services against real clients and peers.
 
+mod peers;
 mod smtp;
 mod smtp_libraries;
 mod smtp_peers;
