@@ -2,6 +2,7 @@
 
 mod peers;
 mod smtp;
+mod smtp_attacks;
 mod smtp_libraries;
 mod smtp_peers;
 
