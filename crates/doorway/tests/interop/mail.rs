@@ -1,5 +1,6 @@
 //! The mail services against real clients and peers.
 
+mod peers;
 mod pop3;
 mod smtp;
 mod smtp_attacks;
