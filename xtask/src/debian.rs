@@ -48,6 +48,8 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("msmtp", "msmtp"),
     ("s-nail", "s-nail"),
     ("/usr/sbin/smtp-source", "postfix"),
+    ("/usr/sbin/dovecot", "dovecot-core"),
+    ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
     ("/usr/share/nodejs/nodemailer", "node-nodemailer"),
 ];
 

@@ -1,7 +1,9 @@
 //! The mail services against real clients and peers.
 
+mod peers;
 mod pop3;
 mod smtp;
+mod smtp_attacks;
 mod smtp_libraries;
 mod smtp_peers;
 
