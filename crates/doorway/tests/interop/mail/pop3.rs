@@ -118,6 +118,34 @@ fn poplib_reads_and_deletes_in_clear_and_under_tls() {
     office.server.stop();
 }
 
+/// Sends commands in clear together with STLS, as somebody on the way could.
+const INJECTION: &str = r#"
+import socket, ssl, sys
+address, ca, password = sys.argv[1:4]
+plain = socket.create_connection(("localhost", int(address.rsplit(":", 1)[1])), timeout=30)
+plain.recv(1000)
+plain.sendall(b"STLS\r\nUSER bob\r\nPASS " + password.encode() + b"\r\n")
+print(plain.recv(1000))
+trust = ssl.create_default_context(cafile=ca)
+secure = trust.wrap_socket(plain, server_hostname="localhost")
+secure.sendall(b"STAT\r\nQUIT\r\n")
+told = b""
+while piece := secure.recv(1000):
+    told += piece
+print(told)
+"#;
+
+#[test]
+fn what_was_sent_in_clear_behind_stls_is_no_command() {
+    let office = office(1);
+    let script = write(&office, "inject.py", INJECTION);
+    let words = [script.as_str(), &office.pop3().to_string(), &office.ca(), &office.bob_password];
+    let told = programs::run("/usr/bin/python3", &words).done();
+    let expected = "b'+OK begin TLS\\r\\n'\nb'-ERR log in first\\r\\n+OK POP3 server signing off\\r\\n'\n";
+    assert_eq!(told, expected);
+    office.server.stop();
+}
+
 /// The messages of an mbox, without the lines that begin them and those that clients add.
 fn subjects(mbox: &str) -> Vec<String> {
     mbox.lines().filter_map(|line| line.strip_prefix("Subject: ")).map(str::to_owned).collect()
