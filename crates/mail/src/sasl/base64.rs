@@ -3,22 +3,7 @@
 
 use doorway_base::Malformed;
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Writes octets in base64.
-#[must_use]
-pub fn encode(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for three in octets.chunks(3) {
-        let group = three.iter().fold(0_u32, |group, octet| group << 8 | u32::from(*octet));
-        let group = group << (8 * (3 - three.len()));
-        for at in 0..4 {
-            let digit = DIGITS[(group >> (18 - 6 * at)) as usize & 63];
-            text.push(if at > three.len() { '=' } else { char::from(digit) });
-        }
-    }
-    text
-}
+pub use crate::mime::base64::encode;
 
 /// Reads base64.
 ///
