@@ -157,7 +157,7 @@ fn arguments(wanted: &str) -> Reply {
 }
 
 fn greeting(name: &str) -> Result<&str, Reply> {
-    let fits = |c: char| c.is_alphanumeric() || "-._:[]".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     if name.is_empty() || name.len() > GREETING_OCTETS_MAX || !name.chars().all(fits) {
         return Err(arguments("the client's host name or [address]"));
     }

@@ -475,7 +475,9 @@ impl Session {
     }
 
     fn nobody(&mut self, transaction: Transaction) -> State {
-        let reply = Reply::new(554, Enhanced(5, 5, 1), "no recipient was taken");
+        // RFC 2033 §4.2 names the code; RFC 5321 §3.3 leaves the choice.
+        let code = if self.options.dialect == Dialect::Lmtp { 503 } else { 554 };
+        let reply = Reply::new(code, Enhanced(5, 5, 1), "no recipient was taken");
         self.refuse(reply, State::Envelope(transaction))
     }
 

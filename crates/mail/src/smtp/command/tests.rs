@@ -58,6 +58,7 @@ fn what_is_no_command_is_refused_with_the_rule() {
         ("DATA now", "501 5.5.4 syntax error: expected nothing behind the command"),
         ("HELO", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("EHLO a b", "501 5.5.4 syntax error: expected the client's host name or [address]"),
+        ("EHLO 汉堡.edu", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("EHLO (x)", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("BDAT", "501 5.5.4 syntax error: expected a number of octets, and LAST behind it or nothing"),
         ("BDAT -1", "501 5.5.4 syntax error: expected a number of octets, and LAST behind it or nothing"),

@@ -263,7 +263,13 @@ fn lmtp_answers_for_each_recipient() {
         C: SPAM
         C: .
         S: 554 5.7.1 spam
-        S: 554 5.7.1 spam";
+        S: 554 5.7.1 spam
+        C: MAIL FROM:<a@x>
+        C: RCPT TO:<full@hamburger.edu>
+        C: DATA
+        S: 250 2.1.0 sender ok
+        S: 452 4.2.2 full
+        S: 503 5.5.1 no recipient was taken";
     after_hello(&lmtp, dialogue);
 }
 
