@@ -33,7 +33,9 @@ use doorway_net::os::Runtime;
 use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
 use doorway_net::{World, entropy, tcp};
-use doorway_store::{Embedded, Options, Role, SessionOptions, Sessions, Store, UserOptions, Users, wait};
+use doorway_store::{
+    AuthConfig, Embedded, LoginGate, Options, Role, SessionOptions, Sessions, Store, UserOptions, Users, wait,
+};
 
 use shop::Shop;
 
@@ -53,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sessions = Sessions::open(store, options, Arc::new(entropy::fill), world.wall());
     let sessions = Arc::new(wait(sessions)?);
 
-    let authenticator = Authenticator::start(world, users, sessions, LoginConfig::default());
+    let gate = Arc::new(LoginGate::new(users, AuthConfig::default().guesses_max));
+    let authenticator = Authenticator::start(world, gate, sessions, LoginConfig::default());
     let shop = Shop::new(world, Arc::clone(&authenticator), options);
     let sites = Sites::default()
         .mount("/", Arc::new(shop))

@@ -19,9 +19,12 @@ const VALUES: [u8; 256] = {
     values
 };
 
-/// Decodes; octets that are no digits are left out. Padding ends a run of digits, and another may follow.
+/// Decodes; octets that are no digits are left out. Padding ends a run of digits. Another may follow, since
+/// some writers encode piece by piece, but not where other text does: that was put there on the way.
 #[must_use]
 pub fn decode(text: &[u8]) -> Vec<u8> {
+    let mut text = text;
+    let mut padded = false;
     let mut octets = Vec::with_capacity(text.len() / 4 * 3 + 3);
     let mut at = 0;
     let (mut bits, mut digits) = (0_u32, 0_u32);
@@ -51,6 +54,13 @@ pub fn decode(text: &[u8]) -> Vec<u8> {
         } else if *octet == b'=' {
             finish(bits, digits, &mut octets);
             (bits, digits) = (0, 0);
+            let foreign = |octet: &u8| {
+                VALUES[usize::from(*octet)] == NONE && *octet != b'=' && !octet.is_ascii_whitespace()
+            };
+            if !padded && text[at..].iter().any(foreign) {
+                text = &text[..at];
+            }
+            padded = true;
         }
     }
     finish(bits, digits, &mut octets);
@@ -134,6 +144,7 @@ mod tests {
             ("Zm9vYmE", "fooba"),
             ("Zm9vYg==Zm9v", "foobfoo"),
             ("Zg==Zg==", "ff"),
+            ("Zg==\r\n-- \r\nlist footer", "f"),
             ("====", ""),
             ("Z", ""),
             ("Zm9vY", "foo"),

@@ -41,6 +41,9 @@ impl Lines {
             }
             if self.overlong || rest.is_empty() {
                 self.clear();
+            } else if self.at > 0 {
+                // Only the beginning of a line stays.
+                (self.octets, self.at) = (self.octets[self.at..].to_vec(), 0);
             }
             return None;
         };

@@ -455,3 +455,6 @@ impl Session {
         self.reply(&lines.join("\r\n"));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,6 +273,48 @@ fn a_message_that_somebody_else_removed_is_told_and_the_session_goes_on() {
     assert_eq!(post.left(), 0);
 }
 
+#[test]
+fn an_empty_maildrop_is_listed_as_empty() {
+    let told = post(true).run(|world| async move {
+        let mut stream = log_in(&world).await;
+        say(&world, &mut stream, "STAT\r\nLIST\r\nUIDL\r\nLIST 1\r\nQUIT\r\n").await
+    });
+    let expected =
+        "+OK 0 0\r\n+OK 0 messages (0 octets)\r\n.\r\n+OK names follow\r\n.\r\n-ERR no such message\r\n";
+    assert_eq!(told, format!("{expected}+OK POP3 server signing off\r\n"));
+}
+
+/// The names that UIDL tells, after `commands`.
+fn names(post: &mut Post, commands: &'static str) -> Vec<String> {
+    let told = post.run(move |world| async move {
+        let mut stream = log_in(&world).await;
+        say(&world, &mut stream, commands).await
+    });
+    let lines = told.lines().skip_while(|line| *line != "+OK names follow").skip(1);
+    let names = lines.take_while(|line| *line != ".").filter_map(|line| line.split_once(' '));
+    names.map(|(_, name)| name.to_owned()).collect()
+}
+
+#[test]
+fn names_of_messages_stay_over_sessions_and_restarts_and_never_come_again() {
+    let mut post = post(true);
+    for _ in 0..3 {
+        post.deliver(b"\r\n");
+    }
+    let first = names(&mut post, "UIDL\r\nDELE 2\r\nDELE 3\r\nQUIT\r\n");
+    post.sim.crash(post.server);
+    post.sim.restart(post.server);
+    post.deliver(b"\r\n");
+    let second = names(&mut post, "UIDL\r\nQUIT\r\n");
+    assert_eq!(second[0], first[0]);
+    assert!(!first.contains(&second[1]), "{first:?} {second:?}");
+    let all = first.iter().chain(&second);
+    assert!(
+        all.into_iter()
+            .all(|name| name.len() <= 70 && name.bytes().all(|octet| (0x21..=0x7e).contains(&octet)))
+    );
+}
+
 /// What a client makes of the response to RETR: the message without doubled dots.
 fn received(response: &str) -> Vec<u8> {
     let (_, message) = response.split_once("\r\n").unwrap();
