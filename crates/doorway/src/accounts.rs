@@ -146,6 +146,20 @@ impl Accounts {
         }
     }
 
+    /// The user who will be gone with the request.
+    ///
+    /// # Errors
+    /// When the store has trouble.
+    pub(crate) async fn removes(&self, users: &Users) -> Result<Option<User>, Failure> {
+        match self {
+            Self::Remove { name } => {
+                let found = users.user(name).await;
+                found.map_err(|error| storage::failure("cannot read the user list", error))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Carries the request out.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorway_base::UnixTime;
 use doorway_base::config::{Cidr, Listen, Secret};
 use doorway_mail::address::Domain;
 use doorway_mail::config::{Config as MailConfig, ListenConfig, QueueConfig, RouteConfig, TlsDemand};
@@ -26,10 +27,11 @@ use doorway_net::resolve::Resolve;
 use doorway_net::tcp::{self, TcpDoor, TcpOptions, TcpService};
 use doorway_net::tls::{TlsAcceptor, TlsDialler};
 use doorway_net::{Listener, World};
-use doorway_store::{Blobs, LoginGate, Store};
+use doorway_store::{Blobs, Embedded, LoginGate, Store, User};
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::storage;
 
 /// How often content that nobody refers to any more is looked for.
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
@@ -397,6 +399,26 @@ pub(crate) fn office(around: &Surroundings, settings: &Settings) -> Result<Arc<O
     let mailboxes = Arc::new(Mailboxes::new(bodies, settings.quota()));
     let means = Means { users: Arc::clone(gate.users()), mailboxes, queue };
     Ok(Office::start(world, means, &settings.config, &settings.domains, &settings.hostname))
+}
+
+/// The mailboxes of a store, for a command that holds it.
+///
+/// # Errors
+/// When the folder of long messages cannot be used.
+pub(crate) fn mailboxes(store: &Arc<Embedded>) -> Result<Mailboxes, Failure> {
+    let blobs = store.blobs(1).map_err(|error| storage::failure("cannot open the store's content", error))?;
+    let bodies = Bodies::new(Arc::clone(store) as Arc<dyn Store>, Arc::new(blobs));
+    Ok(Mailboxes::new(bodies, Quota::default()))
+}
+
+/// Removes the mail of a user who is gone.
+///
+/// # Errors
+/// When the store has trouble.
+pub(crate) async fn remove_account(mailboxes: &Mailboxes, user: &User, now: UnixTime) -> Result<(), Failure> {
+    let told = |error: String| Failure::new(format!("cannot remove the mail of `{}`", user.name)).why(error);
+    let account = mailboxes.open_account(user.id, now).await.map_err(|error| told(error.to_string()))?;
+    mailboxes.remove_account(&account).await.map_err(|error| told(error.to_string()))
 }
 
 fn security(demand: TlsDemand) -> Security {

@@ -16,7 +16,7 @@ use crate::control::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, Screen, Table};
-use crate::{first_run, logins, storage};
+use crate::{first_run, logins, mail, storage};
 
 /// Does what was asked about users.
 pub(super) fn run(options: &Options, command: UserCommand, screen: &mut Screen) -> Result<Exit, Failure> {
@@ -57,7 +57,12 @@ pub(super) fn run(options: &Options, command: UserCommand, screen: &mut Screen) 
             let runtime = runtime.map_err(|error| Failure::new("cannot read the clock").why(error))?;
             let (world, store) = (runtime.world(), storage::open(&config, &data, None)?);
             let users = storage::users(&config, Arc::clone(&store))?;
+            let gone = wait(request.removes(&users))?;
             let told = wait(request.run(&users, world.wall()))?;
+            if let Some(user) = gone {
+                let mailboxes = mail::mailboxes(&store)?;
+                wait(mail::remove_account(&mailboxes, &user, world.wall()))?;
+            }
             if let Some(user) = request.logs_out() {
                 let sessions = logins::sessions(&config, store, world)?;
                 let revoked = wait(sessions.revoke_user(&user, world.wall()));

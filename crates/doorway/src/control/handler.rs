@@ -21,6 +21,7 @@ use crate::accounts::{self, Accounts};
 use crate::caches::Caching;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::mail;
 use crate::name_server;
 use crate::post::{self, Postal};
 use crate::storage;
@@ -167,7 +168,11 @@ impl Control {
     /// Carries out a request about users, and ends the sessions that end with it.
     async fn account(&self, request: &Accounts) -> Result<Value, Failure> {
         let wall = self.world.wall();
+        let gone = request.removes(&self.users).await?;
         let told = request.run(&self.users, wall).await?;
+        if let (Some(user), Some(office)) = (gone, self.program.office()) {
+            mail::remove_account(office.mailboxes(), &user, wall).await?;
+        }
         if let Some(user) = request.logs_out() {
             let revoked = self.sessions.revoke_user(&user, wall).await;
             revoked.map_err(|error| storage::failure("cannot end the sessions of the user", error))?;

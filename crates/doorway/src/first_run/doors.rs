@@ -25,7 +25,8 @@ pub(crate) fn table(doors: &[OpenDoor], zone: &str) -> Table {
     let mut rows = Table::new(&["service", "protocol", "address", "try"]);
     for door in doors {
         rows.row([
-            door.table.to_owned(),
+            // The doors of mail speak different protocols, and are called by those.
+            if door.table == "mail.listen" { door.key } else { door.table }.to_owned(),
             door.transport.name().to_owned(),
             door.local.to_string(),
             command(door, zone).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! The mail services against real clients and peers.
 
+mod pop3;
 mod smtp;
 mod smtp_attacks;
 mod smtp_libraries;
@@ -44,6 +45,8 @@ impl Office {
                 "smtp" => words.first() == Some(&"swaks") && !tls && !tls_first && !words.contains(&"LMTP"),
                 "submission" => tls,
                 "submissions" => tls_first,
+                "pop3" => words.iter().any(|word| word.starts_with("pop3://")),
+                "pop3s" => words.iter().any(|word| word.starts_with("pop3s://")),
                 _ => words.contains(&"LMTP"),
             }
         });
@@ -64,6 +67,14 @@ impl Office {
 
     pub(crate) fn lmtp(&self) -> SocketAddr {
         self.door("lmtp")
+    }
+
+    pub(crate) fn pop3(&self) -> SocketAddr {
+        self.door("pop3")
+    }
+
+    pub(crate) fn pop3s(&self) -> SocketAddr {
+        self.door("pop3s")
     }
 
     /// The authority that vouches for its certificate.
