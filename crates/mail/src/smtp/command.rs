@@ -59,6 +59,8 @@ pub enum Command<'a> {
     Quit,
     /// STARTTLS.
     StartTls,
+    /// The first line of an HTTP request, whose other lines must not be taken for commands.
+    Web,
     /// AUTH, with the mechanism's name and what the client says at once.
     Auth(&'a str, Option<&'a str>),
 }
@@ -136,6 +138,7 @@ impl<'a> Command<'a> {
             () if is("EXPN") => Ok(Self::Expn),
             () if is("STARTTLS") => alone(Self::StartTls),
             () if is("AUTH") => auth(rest),
+            () if rest.contains("HTTP/") => Ok(Self::Web),
             () => Err(Reply::new(500, Enhanced(5, 5, 1), "there is no such command")),
         }
     }

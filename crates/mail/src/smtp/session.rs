@@ -36,7 +36,7 @@ pub enum Input<'a> {
         /// Octets wait behind it already.
         more: bool,
     },
-    /// What came is not divided into lines, or into too long ones.
+    /// What came is not divided into lines, or into too long ones, or is TLS.
     NoLine,
     /// The verdict on the sender that [`Output::Sender`] asked for.
     Sender(Result<(), Reply>),
@@ -331,6 +331,8 @@ impl Session {
             return self.part(Reply::new(503, Enhanced(5, 5, 1), text));
         }
         match (command, state) {
+            // A page makes a browser send its lines here, and may have chosen them (CWE-441).
+            (Command::Web, _) => self.part(Reply::new(500, Enhanced(5, 5, 1), "this is no web server")),
             (Command::Quit, _) => self.part(Reply::new(221, Enhanced(2, 0, 0), "goodbye")),
             (Command::Noop, state) => {
                 self.say(250, Enhanced(2, 0, 0), "nothing done");
