@@ -208,7 +208,7 @@ impl Bodies {
             }
             Content::Blob(stored) => {
                 let tail = self.blobs.read(stored.id, stored.octets.saturating_sub(2), 2).await?;
-                let ends = ends_with_crlf(std::iter::once(&tail[..]));
+                let ends = ends_with_crlf([head, &tail[..]].into_iter());
                 if head.is_empty() && ends {
                     return Ok(Prepared::Blob(stored.clone()));
                 }
