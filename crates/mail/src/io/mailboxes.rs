@@ -146,6 +146,9 @@ pub struct Mailboxes {
     quota: Quota,
     /// Accounts that exist, by user.
     known: Mutex<BTreeMap<u64, Account>>,
+    /// What accounts hold at the most, by user: counted from the store once, and on from there, so that a
+    /// delivery need not read it.
+    held: Mutex<BTreeMap<u64, Usage>>,
     maildrops: Mutex<maildrop::Maildrops>,
 }
 
@@ -153,7 +156,7 @@ impl Mailboxes {
     /// The mailboxes beside these bodies.
     #[must_use]
     pub fn new(bodies: Bodies, quota: Quota) -> Self {
-        Self { bodies, quota, known: Mutex::default(), maildrops: Mutex::default() }
+        Self { bodies, quota, known: Mutex::default(), held: Mutex::default(), maildrops: Mutex::default() }
     }
 
     /// The octets of messages.
@@ -214,6 +217,7 @@ impl Mailboxes {
     pub async fn remove_account(&self, account: &Account) -> Result<(), MailboxError> {
         let user = account.user;
         lock(&self.known).remove(&user);
+        lock(&self.held).remove(&user);
         for folder in self.folders(account).await? {
             self.store().commit(Batch::new().delete(folder_key(user, &folder.name))).await?;
             self.clear_folder(user, folder.id).await?;
@@ -247,7 +251,7 @@ impl Mailboxes {
             octets: message.octets,
             flags: message.flags.clone(),
         };
-        place(batch, account.user, id, &record)
+        self.place(batch, account.user, id, &record)
     }
 
     /// What an account holds in all its folders.
@@ -285,7 +289,19 @@ impl Mailboxes {
         if self.quota == Quota::default() {
             return Ok(Room::Enough);
         }
+        let held = lock(&self.held).get(&user).copied();
+        if let Some(held) = held
+            && self.quota.room(held, octets) == Room::Enough
+        {
+            return Ok(Room::Enough);
+        }
+        // Messages may have been removed since it was counted.
         let usage = self.usage(user).await?;
+        let mut held = lock(&self.held);
+        if held.len() >= ACCOUNTS_KNOWN_MAX {
+            held.pop_first();
+        }
+        held.insert(user, usage);
         Ok(self.quota.room(usage, octets))
     }
 
@@ -335,6 +351,19 @@ impl Mailboxes {
         Ok(())
     }
 
+    /// Adds a message's row under a UID that the batch draws, and counts it.
+    fn place(&self, batch: Batch, user: u64, folder: FolderId, record: &MessageRecord) -> Batch {
+        if let Some(held) = lock(&self.held).get_mut(&user) {
+            held.octets = held.octets.saturating_add(record.octets);
+            held.messages = held.messages.saturating_add(1);
+        }
+        let (batch, uid) = batch.next_id(state_key(user, folder, State::Uid));
+        batch
+            .put_under_id(messages_key(user, folder), uid, record.encode())
+            .add(state_key(user, folder, State::Count), 1)
+            .add(state_key(user, folder, State::Octets), record.octets.cast_signed())
+    }
+
     /// Commits what `make` makes, anew as long as it ends in a conflict.
     async fn commit_anew<M, F, T>(&self, mut make: M) -> Result<(Receipt, T), MailboxError>
     where
@@ -365,15 +394,6 @@ impl Quota {
             Room::Enough
         }
     }
-}
-
-/// Adds a message's row under a UID that the batch draws, and counts it.
-fn place(batch: Batch, user: u64, folder: FolderId, record: &MessageRecord) -> Batch {
-    let (batch, uid) = batch.next_id(state_key(user, folder, State::Uid));
-    batch
-        .put_under_id(messages_key(user, folder), uid, record.encode())
-        .add(state_key(user, folder, State::Count), 1)
-        .add(state_key(user, folder, State::Octets), record.octets.cast_signed())
 }
 
 /// Reads a row's value, or says which row is damaged.

@@ -334,7 +334,10 @@ impl Link {
 
     /// Sends octets. When that fails, what the server said before it closed is read first.
     async fn write(&mut self, octets: &[u8], is_command: bool) {
-        if is_command {
+        if is_command && (self.engine.stage() == Stage::Auth) {
+            // Whoever reads the trace need not learn the password.
+            self.record(Direction::Out, b"AUTH", || "AUTH …".to_owned());
+        } else if is_command {
             self.record(Direction::Out, octets, || command_summary(octets));
         } else {
             self.record(Direction::Out, octets, || format!("content, {} octets", octets.len()));
@@ -417,14 +420,8 @@ async fn until<F: Future>(world: &World, due: Option<doorway_base::Instant>, fut
     .await
 }
 
-/// The first line of what was said, without the secrets of AUTH.
+/// The first line of what was said.
 fn command_summary(octets: &[u8]) -> String {
     let line = octets.split(|octet| *octet == b'\r').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(line);
-    match text.get(..5) {
-        Some(verb) if verb.eq_ignore_ascii_case("AUTH ") => {
-            text.split(' ').take(2).collect::<Vec<_>>().join(" ")
-        }
-        _ => text.into_owned(),
-    }
+    String::from_utf8_lossy(line).into_owned()
 }

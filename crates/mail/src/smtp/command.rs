@@ -59,6 +59,8 @@ pub enum Command<'a> {
     Quit,
     /// STARTTLS.
     StartTls,
+    /// The first line of an HTTP request, whose other lines must not be taken for commands.
+    Web,
     /// AUTH, with the mechanism's name and what the client says at once.
     Auth(&'a str, Option<&'a str>),
 }
@@ -136,6 +138,7 @@ impl<'a> Command<'a> {
             () if is("EXPN") => Ok(Self::Expn),
             () if is("STARTTLS") => alone(Self::StartTls),
             () if is("AUTH") => auth(rest),
+            () if rest.contains("HTTP/") => Ok(Self::Web),
             () => Err(Reply::new(500, Enhanced(5, 5, 1), "there is no such command")),
         }
     }
@@ -157,7 +160,7 @@ fn arguments(wanted: &str) -> Reply {
 }
 
 fn greeting(name: &str) -> Result<&str, Reply> {
-    let fits = |c: char| c.is_alphanumeric() || "-._:[]".contains(c);
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
     if name.is_empty() || name.len() > GREETING_OCTETS_MAX || !name.chars().all(fits) {
         return Err(arguments("the client's host name or [address]"));
     }

@@ -176,7 +176,7 @@ impl Conversation {
                             heard(self.said(line));
                             (Input::Line { line, more: rest.len() > length }, length)
                         }
-                        Line::BareLf | Line::TooLong => (Input::NoLine, rest.len()),
+                        Line::BareLf | Line::TooLong | Line::Tls => (Input::NoLine, rest.len()),
                     };
                     used += length;
                     self.answer(now, input, out, heard)

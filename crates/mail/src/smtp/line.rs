@@ -16,12 +16,20 @@ pub enum Line<'a> {
     BareLf,
     /// More octets than a line may have.
     TooLong,
+    /// The start of a TLS handshake, from a program that was told to begin with it here.
+    Tls,
 }
+
+/// How a TLS handshake begins: its kind of record, and the first octet of its version (RFC 8446 §5.1).
+const TLS_START: [u8; 2] = [0x16, 3];
 
 impl<'a> Line<'a> {
     /// Looks for the first line.
     #[must_use]
     pub fn first(octets: &'a [u8]) -> Self {
+        if octets.starts_with(&TLS_START) {
+            return Self::Tls;
+        }
         let looked_at = &octets[..octets.len().min(LINE_OCTETS_MAX)];
         match memchr(b'\n', looked_at) {
             Some(at) => match octets[..at].strip_suffix(b"\r") {
@@ -48,6 +56,8 @@ mod tests {
             (b"", Line::Part),
             (b"NOOP\n", Line::BareLf),
             (b"\n", Line::BareLf),
+            (b"\x16\x03\x01\x02\0\x01", Line::Tls),
+            (b"\x16", Line::Part),
         ] {
             assert_eq!(Line::first(octets), line, "{octets:?}");
         }

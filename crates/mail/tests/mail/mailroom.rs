@@ -144,8 +144,13 @@ pub(crate) fn options() -> Options {
 
 /// Opens a door to the mailroom.
 pub(crate) fn open(world: &World, room: &Arc<Mailroom>, options: Options, parts: &SmtpParts) -> TcpDoor {
+    open_as(world, room, DoorSetup::new(options), parts)
+}
+
+/// Opens a door with this set-up.
+pub(crate) fn open_as(world: &World, room: &Arc<Mailroom>, setup: DoorSetup, parts: &SmtpParts) -> TcpDoor {
     let parts = SmtpParts { intake: Arc::clone(room) as Arc<dyn Intake>, ..parts.clone() };
-    let setup = DoorSetup { domains: vec!["hamburger.edu".to_owned()], ..DoorSetup::new(options) };
+    let setup = DoorSetup { domains: vec!["hamburger.edu".to_owned()], ..setup };
     let server = Arc::new(SmtpServer::new(setup, parts));
     tcp::serve(world, DOOR.parse().unwrap(), &server.tcp_options("smtp"), &server).unwrap()
 }

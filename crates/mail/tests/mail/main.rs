@@ -11,6 +11,7 @@ mod mailroom;
 mod mime_differences;
 mod mime_peers;
 mod mime_reasons;
+mod office;
 mod pop3;
 mod queue;
 mod queue_support;

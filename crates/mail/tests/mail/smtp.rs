@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use doorway_mail::io::SmtpParts;
+use doorway_mail::io::{DoorSetup, SmtpParts};
 use doorway_mail::smtp::Dialect;
 use doorway_mail::smtp::session::Options;
 use doorway_net::tcp::TcpDoor;
@@ -12,7 +12,7 @@ use doorway_net::{Stream, World};
 use doorway_sim::{Link, Node, Simulation};
 use tokio::io::AsyncWriteExt;
 
-use crate::mailroom::{DOOR, Mailroom, acceptor, gatekeeper, open, options, parts};
+use crate::mailroom::{DOOR, Mailroom, acceptor, gatekeeper, open_as, options, parts};
 use crate::script::{compare, hear, path, play};
 
 struct Post {
@@ -24,6 +24,10 @@ struct Post {
 }
 
 fn post(options: Options) -> Post {
+    post_as(DoorSetup::new(options))
+}
+
+fn post_as(setup: DoorSetup) -> Post {
     let room = Mailroom::new();
     let (_, gate) = gatekeeper();
     let parts = SmtpParts { gate: Some(gate), tls: Some(acceptor()), ..parts(&room) };
@@ -31,7 +35,7 @@ fn post(options: Options) -> Post {
     let node = sim.node("server", "10.0.0.1");
     let client = sim.node("client", "10.0.0.2");
     sim.link(node, client, Link { delay: Duration::from_millis(10), ..Link::default() });
-    let door = open(&sim.world(node), &room, options, &parts);
+    let door = open_as(&sim.world(node), &room, setup, &parts);
     Post { sim, client, room, parts, door }
 }
 
@@ -169,4 +173,50 @@ fn who_goes_away_amid_a_message_has_sent_nothing() {
         world.sleep(Duration::from_secs(10)).await;
     });
     assert_eq!(post.room.came(), []);
+}
+
+#[test]
+fn a_slow_message_is_cut_off_but_silence_between_commands_is_not() {
+    let mut post = post(options());
+    let door = post.door.clone();
+    post.run(|world| async move {
+        let mut stream = dial(&world).await;
+        hear(&world, &mut stream).await;
+        say(&world, &mut stream, b"HELO x\r\n").await;
+        for content in [&b"bare\nLF\r\n.\r\n"[..], b"fine\r\n.\r\n"] {
+            say(&world, &mut stream, b"MAIL FROM:<a@x>\r\nRCPT TO:<bob@hamburger.edu>\r\nDATA\r\n").await;
+            say(&world, &mut stream, content).await;
+            world.sleep(Duration::from_secs(200)).await;
+            assert!(say(&world, &mut stream, b"NOOP\r\n").await.starts_with("250 "));
+        }
+        say(&world, &mut stream, b"MAIL FROM:<a@x>\r\nRCPT TO:<bob@hamburger.edu>\r\nDATA\r\n").await;
+        let slow = || door.door().counts().ended.iter().any(|(why, count)| *why == "slow" && *count == 1);
+        let mut dripped = 0;
+        while !slow() && dripped < 1000 {
+            stream.write_all(b"x\r\n").await.unwrap();
+            world.sleep(Duration::from_secs(1)).await;
+            dripped += 1;
+        }
+        assert!(dripped < 40, "{dripped} lines of one octet in as many seconds");
+    });
+    assert_eq!(post.room.came().len(), 1);
+}
+
+#[test]
+fn no_password_is_in_the_trace() {
+    let mut post = post_as(DoorSetup { clear_passwords: true, ..DoorSetup::new(options()) });
+    let seen = post.sim.trace().clone();
+    let began = seen.events().len();
+    post.run(|world| async move {
+        let mut stream = dial(&world).await;
+        hear(&world, &mut stream).await;
+        for lines in ["EHLO x", "AUTH LOGIN", "dXNlcg==", "cGVuY2ls", "AUTH PLAIN AHVzZXIAcGVuY2ls"] {
+            say(&world, &mut stream, format!("{lines}\r\n").as_bytes()).await;
+        }
+    });
+    assert_eq!(post.parts.counters.logins.load(Relaxed), 1);
+    for event in &seen.events()[began..] {
+        let octets = String::from_utf8_lossy(&event.octets);
+        assert!(!octets.contains("cGVuY2ls") && !event.summary.contains("cGVuY2ls"), "{}", event.summary);
+    }
 }

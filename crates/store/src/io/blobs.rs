@@ -145,9 +145,12 @@ impl Shelf {
         }
     }
 
-    /// Where the rows say a blob lies.
+    /// Where the rows say a blob lies, or where it was put that has no row yet.
     pub(crate) async fn location(&self, id: &BlobId) -> Result<Option<Location>> {
-        let Some(row) = row(&*self.store, &place_key(id)).await? else { return Ok(None) };
+        let Some(row) = row(&*self.store, &place_key(id)).await? else {
+            // Put, and not referred to yet: whoever put it may read it.
+            return Ok(self.pins.location(id));
+        };
         let location = Location::decode(&row.value)
             .map_err(|error| Error::damaged(format!("place of blob {id}: {error}")))?;
         Ok(Some(location))

@@ -182,6 +182,12 @@ fn content_that_was_put_and_not_linked_is_held_until_it_is_dropped() {
     let held = wait(blobs.put(content(1, 3000), Durability::Disk)).unwrap();
     keep(&*store, &blobs, &content(2, 3000));
     assert_eq!(wait(blobs.collect(NOW)).unwrap().compacted, 0);
+    assert!(read_all(&blobs, held.id) == content(1, 3000)[..], "whoever put it may read it");
+    let large = content(3, BODY_OCTETS_MIN as usize + 1);
+    let mut writer = blobs.writer(Durability::Process);
+    wait(writer.write(large.clone())).unwrap();
+    let body = wait(writer.finish()).unwrap();
+    assert!(read_all(&blobs, body.id) == large[..]);
     store.commit(Batch::new().link(&held)).wait().unwrap();
     assert!(read_all(&blobs, held.id) == content(1, 3000)[..]);
 }

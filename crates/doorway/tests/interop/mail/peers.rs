@@ -1,5 +1,5 @@
-//! Other people's mail servers: Postfix sends to us and takes from us, Dovecot takes by LMTP. Each runs on
-//! ports and folders of its own and is ended with the test.
+//! Other people's mail servers: Postfix and Exim send to us and take from us, Dovecot takes by LMTP. Each
+//! runs on ports and folders of its own and is ended with the test.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,6 @@ use crate::server::PATIENCE;
 /// A server that is not ours.
 struct Peer {
     folder: Folder,
-    port: u16,
     child: Child,
     /// What ends it.
     stop: Vec<String>,
@@ -30,14 +29,15 @@ impl Peer {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}; `cargo xtask interop` installs it", line[0]));
         let stop = stop.iter().map(|word| (*word).to_owned()).collect();
-        let peer = Self { folder, port, child, stop };
+        let peer = Self { folder, child, stop };
         let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         wait(answers, || format!("it does not answer:\n{}", peer.log()));
         peer
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let read = |name| fs::read_to_string(self.folder.path().join(name)).unwrap_or_default();
+        read("log") + &read("mainlog") + &read("paniclog")
     }
 
     /// The messages in a user's Maildir, once there are so many.
@@ -160,6 +160,55 @@ fn dovecot(port: u16) -> Peer {
     Peer::start(folder, port, &[program, "-F", "-c", &config], &[program, "-c", &config, "stop"])
 }
 
+/// Exim for exim.test, which knows where hamburger.edu is. Debian does not install it beside Postfix, and it
+/// insists on its own user and config file: its package is unpacked, and laid over the system's folders
+/// where it alone sees that.
+fn exim(port: u16, office: &Office) -> Peer {
+    let folder = Folder::new();
+    let own = folder.path().to_str().unwrap().to_owned();
+    programs::run_in(folder.path(), "apt-get", &["download", "exim4-daemon-light"]).done();
+    let package = fs::read_dir(folder.path())
+        .unwrap()
+        .flatten()
+        .find(|entry| entry.file_name().to_string_lossy().ends_with(".deb"));
+    let package = package.unwrap().path().display().to_string();
+    programs::run("dpkg-deb", &["-x", &package, &folder.word("unpacked")]).done();
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    folder.write("etc/passwd", format!("{users}Debian-exim:x:2999:2999::/nowhere:/usr/sbin/nologin\n"));
+    folder.write("etc/group", format!("{groups}Debian-exim:x:2999:\n"));
+    let to = office.smtp().port();
+    folder.write(
+        "etc/exim4/exim4.conf",
+        format!(
+            "primary_hostname = mx.exim.test\nspool_directory = {own}/spool\nlog_file_path = {own}/%slog\n\
+             local_interfaces = 127.0.0.1\nacl_smtp_rcpt = rcpt\nacl_smtp_data = any\ntls_advertise_hosts =\n\
+             dsn_advertise_hosts = *\nchunking_advertise_hosts = *\nkeep_environment =\n\
+             begin acl\nany:\n  accept\nrcpt:\n  deny domains = exim.test\n       local_parts = nobody\n       \
+             message = no such user\n  accept\n\
+             begin routers\nlocal:\n  driver = accept\n  domains = exim.test\n  transport = maildir\n\
+             out:\n  driver = manualroute\n  domains = hamburger.edu\n  route_list = hamburger.edu 127.0.0.1\n  \
+             self = send\n  transport = remote\n\
+             begin transports\nmaildir:\n  driver = appendfile\n  maildir_format\n  directory = {own}/mail/u1\n  \
+             user = Debian-exim\n  group = Debian-exim\n\
+             remote:\n  driver = smtp\n  port = {to}\n\
+             begin retry\n* * F,1h,1m\n"
+        ),
+    );
+    for part in ["spool", "mail", "over"] {
+        fs::create_dir_all(folder.path().join(part)).unwrap();
+    }
+    programs::run("chown", &["2999:2999", &folder.word("spool"), &folder.word("mail"), &own]).done();
+    let script = format!(
+        "set -e; mount -t tmpfs none {own}/over; mkdir {own}/over/upper {own}/over/work\n\
+         cp -a {own}/etc/. {own}/over/upper/\n\
+         mount -t overlay none -o lowerdir=/etc,upperdir={own}/over/upper,workdir={own}/over/work /etc\n\
+         mount -t overlay none -o lowerdir={own}/unpacked/usr/sbin:/usr/sbin /usr/sbin\n\
+         exec /usr/sbin/exim4 -bdf -q1m -oX {port} -oP {own}/pid\n"
+    );
+    Peer::start(folder, port, &["unshare", "-m", "sh", "-c", &script], &[])
+}
+
 /// Bob sends, by the door for users.
 fn submit(office: &Office, to: &str, subject: &str, body: &str) {
     let server = office.submissions().to_string();
@@ -231,6 +280,34 @@ fn postfix_gets_hundreds_of_messages_and_each_once() {
     assert_eq!(postfix.messages("u1", MESSAGES).len(), MESSAGES);
     let queued = || office.server.doorway(&["mail", "queue", "list", "--json"]).done();
     wait(|| !queued().contains("post.test"), || format!("not empty: {}", queued()));
+    office.server.stop();
+}
+
+#[test]
+fn exim_and_we_exchange_mail_both_ways() {
+    let port = free_port();
+    let route = format!("[{{ domain = \"exim.test\", host = \"127.0.0.1:{port}\" }}]");
+    let office = Office::open(setup().key("mail.route", &route));
+    let exim = exim(port, &office);
+
+    submit(&office, "u1@exim.test", "to Exim", "one\n.\n..two\ncafé");
+    let arrived = exim.messages("u1", 1);
+    assert!(arrived[0].contains("Subject: to Exim\n"), "{arrived:?}");
+    assert!(arrived[0].contains("\none\n.\n..two\ncafé"), "{arrived:?}");
+
+    submit(&office, "nobody@exim.test", "to nobody", "lost");
+    let subjects = until_subjects(&office, "bob", 1, || exim.log());
+    assert_eq!(subjects, ["Your message could not be delivered"]);
+
+    let server = format!("127.0.0.1:{port}");
+    let words = ["--server", &server, "--from", "u1@exim.test", "--header", "Subject: from Exim"];
+    programs::run("swaks", &[&words[..], &["--to", "ann@hamburger.edu,bob@hamburger.edu"]].concat()).done();
+    assert_eq!(until_subjects(&office, "ann", 1, || exim.log()), ["from Exim"]);
+    assert_eq!(until_subjects(&office, "bob", 2, || exim.log())[1], "from Exim");
+
+    programs::run("swaks", &[&words[..], &["--to", "eve@hamburger.edu"]].concat()).done();
+    let arrived = exim.messages("u1", 2);
+    assert!(arrived.iter().any(|text| text.contains("eve@hamburger.edu")), "{arrived:?}");
     office.server.stop();
 }
 

@@ -3,7 +3,7 @@
 use doorway_base::UnixTime;
 use doorway_store::{BATCH_STEPS_MAX, Batch, Error, GET_KEYS_MAX, Key, Range, Row, ScanOptions};
 
-use super::{Account, EXPUNGE_MESSAGES_MAX, Folder, MailboxError, Mailboxes, place, record};
+use super::{Account, EXPUNGE_MESSAGES_MAX, Folder, MailboxError, Mailboxes, record};
 use crate::id::MessageId;
 use crate::mailbox::{
     Flags, FolderId, MessageRecord, State, Uid, UidSet, expunged_prefix, folder_key, message_key,
@@ -236,7 +236,7 @@ impl Mailboxes {
                 }
                 // The numbers of a receipt come in the order of the batch: each message takes three here.
                 for message in &found {
-                    batch = place(batch, user, to.id, &message.record());
+                    batch = self.place(batch, user, to.id, &message.record());
                 }
                 Ok((batch, found))
             };

@@ -186,6 +186,13 @@ impl Talk<'_> {
         if self.ears.watching.is_draining() && !std::mem::replace(&mut self.drained, true) {
             return Poll::Ready(Ok(self.answer(Input::Drain)));
         }
+        let (pulse, tick) = (self.ears.watching.pulse(), self.ears.watching.tick());
+        // A message has to keep the least rate; whoever thinks about the next command has not.
+        if self.conversation.is_amid_content() {
+            pulse.begin_message(tick)
+        } else {
+            pulse.end_message()
+        }
         let now = self.world.now();
         let Self { stream, conversation, out, ears, unused, shown, .. } = self;
         let read = stream.poll_read_with(cx, |octets| {
@@ -258,7 +265,6 @@ impl Talk<'_> {
             }
             Task::Begin => {
                 self.incoming = Some(Incoming { id: intake.draw(), at: self.world.wall(), writer: None });
-                self.ears.watching.pulse().begin_message(self.ears.watching.tick());
                 self.shown = false;
                 return Ok(None);
             }

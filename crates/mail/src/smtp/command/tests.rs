@@ -44,6 +44,7 @@ fn verbs_are_read_in_any_letter_case_and_with_space_behind() {
         ("starttls", "StartTls"),
         ("AUTH plain =", "Auth(\"plain\", Some(\"=\"))"),
         ("AUTH LOGIN", "Auth(\"LOGIN\", None)"),
+        ("POST / HTTP/1.1", "Web"),
     ] {
         assert_eq!(check(line), command, "{line}");
     }
@@ -54,10 +55,10 @@ fn what_is_no_command_is_refused_with_the_rule() {
     for (line, reply) in [
         ("", "500 5.5.1 there is no such command"),
         ("DATAX", "500 5.5.1 there is no such command"),
-        ("GET / HTTP/1.1", "500 5.5.1 there is no such command"),
         ("DATA now", "501 5.5.4 syntax error: expected nothing behind the command"),
         ("HELO", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("EHLO a b", "501 5.5.4 syntax error: expected the client's host name or [address]"),
+        ("EHLO 汉堡.edu", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("EHLO (x)", "501 5.5.4 syntax error: expected the client's host name or [address]"),
         ("BDAT", "501 5.5.4 syntax error: expected a number of octets, and LAST behind it or nothing"),
         ("BDAT -1", "501 5.5.4 syntax error: expected a number of octets, and LAST behind it or nothing"),

@@ -263,7 +263,13 @@ fn lmtp_answers_for_each_recipient() {
         C: SPAM
         C: .
         S: 554 5.7.1 spam
-        S: 554 5.7.1 spam";
+        S: 554 5.7.1 spam
+        C: MAIL FROM:<a@x>
+        C: RCPT TO:<full@hamburger.edu>
+        C: DATA
+        S: 250 2.1.0 sender ok
+        S: 452 4.2.2 full
+        S: 503 5.5.1 no recipient was taken";
     after_hello(&lmtp, dialogue);
 }
 
@@ -481,8 +487,20 @@ fn what_comes_behind_starttls_in_the_clear_is_never_a_command() {
 }
 
 #[test]
+fn what_a_browser_sends_is_never_a_command() {
+    let dialogue = "S: 220 hamburger.edu ESMTP Doorway
+        C: POST / HTTP/1.1
+        C: Host: localhost:2525
+        C:
+        C: EHLO crepes.fr
+        S: 500 5.5.1 this is no web server
+        ! close";
+    check(&options(), remote_peer(), dialogue);
+}
+
+#[test]
 fn what_is_no_line_ends_the_connection() {
-    for wrong in [&b"EHLO x\n"[..], b"\n", b"\x16\x03\x01\x02\0\x01\0\n", &[b'x'; 13_000]] {
+    for wrong in [&b"EHLO x\n"[..], b"\n", b"\x16\x03\x01\x02\0\x01\0", &[b'x'; 13_000]] {
         let mut door = Door::new(options(), remote_peer(), BareNewline::Reject);
         door.receive(wrong);
         assert!(
