@@ -25,8 +25,9 @@ use doorway_store::{
 
 use crate::id::MessageId;
 
-/// Longest message that is kept in a row, in octets.
-pub const INLINE_OCTETS_MAX: usize = 60 * 1024;
+/// Longest message that is kept in a row, in octets: about where a segment begins to cost less (DESIGN.md has
+/// the figures).
+pub const INLINE_OCTETS_MAX: usize = 48 * 1024;
 
 pub(crate) const BODY: &str = "mail.body/";
 pub(crate) const MORE: &str = "mail.body.more/";
