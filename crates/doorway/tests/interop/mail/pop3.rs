@@ -35,6 +35,10 @@ for number, box in enumerate((clear, second, third)):
             print(error)
     box.dele(1), box.dele(2), box.rset(), box.dele(count), box.noop()
     print(box.quit().decode())
+# Whoever has heard that it is over may come back at once.
+for _ in range(50):
+    box = poplib.POP3("127.0.0.1", port(plain), timeout=30)
+    box.user("bob"), box.pass_(password), box.quit()
 "#;
 
 /// Writes a file beside the server's; its path.
