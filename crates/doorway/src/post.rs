@@ -485,6 +485,9 @@ mod tests {
             Postal::Folders { user: text() },
             Postal::Send { from: Some(text()), to: vec![text()], message: vec![0, 255, 10] },
             Postal::Names,
+            Postal::Archive(Archival::Fsck { repair: true }),
+            Postal::Archive(Archival::Export { user: text(), mbox: true, to: "/var/a b&c".into() }),
+            Postal::Archive(Archival::Import { user: text(), from: "/var/a=b".into(), folder: text() }),
         ] {
             let (method, target, body) = request.to_http();
             let (path, query) = target.split_once('?').unwrap_or((&target, ""));
@@ -492,6 +495,8 @@ mod tests {
             let found = Postal::from_http(method, path, &Query::parse(query), body.as_bytes());
             assert_eq!(found.and_then(Result::ok), Some(request));
         }
+        let relative = Postal::from_http("POST", "/v1/mail/export", &Query::parse("user=ann&to=here"), b"");
+        assert!(matches!(relative, Some(Err(_))), "the server has another current folder");
         assert!(Postal::from_http("GET", "/v1/mailx", &Query::parse(""), b"").is_none());
     }
 }
