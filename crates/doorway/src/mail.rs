@@ -374,6 +374,7 @@ impl Settings {
             },
             port: self.queue.port,
             security: security(self.queue.tls),
+            messages_per_connection: u32::try_from(self.queue.messages_per_connection).unwrap_or(u32::MAX),
             bounds: Bounds {
                 connections: self.queue.connections_max,
                 connections_per_destination: self.queue.connections_per_destination,

@@ -1,5 +1,18 @@
 //! MIME: what is in a message. Reading never fails; any octets have a structure (RFC 5322, RFC 2045 to
 //! RFC 2049, RFC 2231).
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `scanner` | [`Scanner`]: finds the parts of a message, piece by piece |
+//! | `structure` | [`Structure`]: what was found, and its record |
+//! | `header` | fields and their values as text |
+//! | `word`, `parameter`, `address_list`, `date` | what is in values |
+//! | `base64`, `quoted_printable`, `charset` | encodings and character sets |
+//! | `build` | writing messages |
+//! | `down` | messages made fit for servers that take ASCII alone |
+//!
+//! Deliberately absent: messages in parts and external bodies (RFC 2046 §5.2.2, §5.2.3), which are content to
+//! us, and signatures.
 
 pub mod address_list;
 pub mod base64;

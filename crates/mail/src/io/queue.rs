@@ -39,7 +39,7 @@ use crate::queue::item::{self, Item, QueueEntry};
 use crate::queue::route::{Ourselves, Routes};
 use crate::queue::schedule::{Schedule, SteadyClock};
 use crate::queue::verdict::{Next, Verdict};
-use crate::smtp::Security;
+use crate::smtp::{Security, client};
 
 pub use control::{ChangeError, Filter};
 pub use way::{Server, Way};
@@ -93,6 +93,8 @@ pub struct QueueOptions {
     pub port: u16,
     /// How much connections to servers that DNS names must be protected.
     pub security: Security,
+    /// Messages that go over one connection before a new one is made.
+    pub messages_per_connection: u32,
     /// How much is done at once.
     pub bounds: Bounds,
     /// When to try again and when to stop.
@@ -110,6 +112,7 @@ impl QueueOptions {
             routes: Routes::default(),
             port: 25,
             security: Security::default(),
+            messages_per_connection: client::MESSAGES_MAX,
             bounds: Bounds::default(),
             schedule: Schedule::default(),
         }
@@ -200,6 +203,8 @@ struct State {
     ahead_from: Option<Key>,
     /// Items that were settled since the page at hand began to be read.
     settled_meanwhile: Option<BTreeSet<(MessageId, u32)>>,
+    /// Whether the feeder left rows unread because there was no room.
+    starved: bool,
     /// Messages that somebody changes in the store.
     changing: BTreeSet<MessageId>,
     closing: bool,
@@ -266,6 +271,7 @@ impl Queue {
             due_from: Key::from(item::DUE),
             ahead_from: Some(Key::from(item::DUE)),
             settled_meanwhile: None,
+            starved: false,
             changing: BTreeSet::new(),
             closing: false,
             worker: 0,
@@ -445,17 +451,20 @@ impl Inner {
         }
     }
 
-    /// Items whose rows say what became of them.
-    fn settled(&self, places: impl Iterator<Item = (MessageId, u32)>, outcomes: usize) {
+    /// Items whose rows say what became of them. `later` when some of these are due again.
+    fn settled(&self, places: impl Iterator<Item = (MessageId, u32)>, outcomes: usize, later: bool) {
         let mut state = self.state();
         let places: Vec<_> = places.collect();
         if let Some(settled) = &mut state.settled_meanwhile {
             settled.extend(&places);
         }
         state.dispatch.settled(places);
+        let wanted = later || state.starved;
         drop(state);
         self.untold.fetch_sub(outcomes, Relaxed);
-        self.feeder.notify_one();
+        if wanted {
+            self.feeder.notify_one();
+        }
         self.progress.notify_waiters();
     }
 }

@@ -59,6 +59,8 @@ pub struct Scanner {
     carry: Vec<u8>,
     /// Octets of the line at hand that were taken before its end was seen.
     line_octets: u64,
+    /// Whether the last octet was a CR.
+    after_cr: bool,
     /// Line ends so far.
     lines: u64,
     /// Octets of the last line end.
@@ -80,6 +82,7 @@ impl Default for Scanner {
             at: 0,
             carry: Vec::new(),
             line_octets: 0,
+            after_cr: false,
             lines: 0,
             end_octets: 0,
             last_empty: false,
@@ -169,9 +172,7 @@ impl Scanner {
         }
         let first = self.header.is_empty() && self.is_message();
         match header::line(line, first) {
-            Line::Field(_) | Line::Mbox => self.take_header_line(line),
-            // A blank line at the start of a part's header parts it from the body in most writers' minds.
-            Line::Continuation => self.take_header_line(line),
+            Line::Field(_) | Line::Mbox | Line::Continuation => self.take_header_line(line),
             Line::Empty => {
                 self.take_header_line(line);
                 self.end_header();
@@ -233,11 +234,14 @@ impl Scanner {
         self.at += line.len() as u64;
         self.line_octets += line.len() as u64;
         let ended = line.ends_with(b"\n");
+        // A piece may end between CR and LF.
         let end_octets = match line {
             [.., b'\r', b'\n'] => 2,
-            [.., b'\n'] => 1,
+            [b'\n'] if self.after_cr => 2,
+            [.., b'\n' | b'\r'] => 1,
             _ => 0,
         };
+        self.after_cr = line.last().map_or(self.after_cr, |last| *last == b'\r');
         self.structure.demands.long_line |= self.line_octets - end_octets > LINE_OCTETS_MAX;
         if ended {
             self.lines += 1;
@@ -349,12 +353,15 @@ impl Scanner {
         while self.in_header {
             self.end_header();
         }
+        // A header that took that line end for its own keeps it, and so does what is round it.
+        let mut inner_end = 0;
         while self.open.len() > level + 1 {
             let Some(open) = self.open.pop() else { return };
             let part = &mut self.structure.parts[open.part];
             let seen = self.lines - open.lines_before;
             // The line end before the boundary belongs to that (RFC 2046 §5.1.1).
-            part.body.end = self.at.saturating_sub(self.end_octets).max(part.body.start);
+            part.body.end = self.at.saturating_sub(self.end_octets).max(part.body.start).max(inner_end);
+            inner_end = part.body.end;
             part.lines = if part.body.octets() == 0 { 0 } else { seen - u64::from(self.last_empty) };
             self.settle(open.part);
         }

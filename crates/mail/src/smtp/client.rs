@@ -30,7 +30,7 @@ const BLOCK_WAIT: Duration = Duration::from_secs(180);
 const END_WAIT: Duration = Duration::from_secs(600);
 /// How long the reply to QUIT may take: nothing depends on it.
 const QUIT_WAIT: Duration = Duration::from_secs(5);
-/// Most messages over one connection.
+/// Most messages over one connection, unless the settings say otherwise.
 pub const MESSAGES_MAX: u32 = 100;
 /// Most recipients of one message; the rest is told to come later.
 pub const RECIPIENTS_MAX: usize = 1000;
@@ -79,6 +79,8 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
     /// Whether a password may be sent in the clear: to a server on this host.
     pub clear_password: bool,
+    /// Most messages over one connection; the server may want fewer (RFC 9422).
+    pub messages_max: u32,
 }
 
 impl Settings {
@@ -92,6 +94,7 @@ impl Settings {
             implicit_tls: false,
             credentials: None,
             clear_password: false,
+            messages_max: MESSAGES_MAX,
         }
     }
 }
@@ -211,7 +214,8 @@ impl Client {
     /// Whether a message may be sent now.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let max = self.capabilities.messages_max.map_or(MESSAGES_MAX, |max| max.min(MESSAGES_MAX));
+        let ours = self.settings.messages_max;
+        let max = self.capabilities.messages_max.map_or(ours, |max| max.min(ours));
         matches!(self.state, State::Idle) && self.messages < max
     }
 

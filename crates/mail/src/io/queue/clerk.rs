@@ -102,7 +102,9 @@ impl Inner {
             self.counters.count(next);
         }
         let places = outcomes.iter().flat_map(|outcome| &outcome.items).map(|item| (item.id, item.number));
-        self.settled(places, outcomes.len());
+        let later = |decided: &Decided<'_>| matches!(decided.next, Next::Later(_));
+        let later = decided.iter().flat_map(|(_, decided)| decided).any(later);
+        self.settled(places, outcomes.len(), later);
     }
 
     fn decide<'a>(&self, outcome: &'a Outcome, now: UnixTime) -> Vec<Decided<'a>> {

@@ -84,7 +84,8 @@ impl Inner {
         let soon = Key::from(DUE).join_number((now + Duration::from_secs(1)).as_secs());
         let range = {
             let mut state = self.state();
-            if state.closing || state.dispatch.room() < PAGE_ROWS {
+            state.starved = state.dispatch.room() < PAGE_ROWS;
+            if state.closing || state.starved {
                 return Ok(false);
             }
             let (start, end) = match source {

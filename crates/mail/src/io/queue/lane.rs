@@ -210,10 +210,11 @@ impl Inner {
     }
 
     fn settings(&self, domain: &Domain) -> Settings {
-        match self.options.routes.of(domain) {
+        let settings = match self.options.routes.of(domain) {
             Some(way) => way.settings.clone(),
             None => Settings { security: self.options.security, ..Settings::new(&self.options.hostname) },
-        }
+        };
+        Settings { messages_max: self.options.messages_per_connection, ..settings }
     }
 
     /// Opens a connection to the first server that takes one.

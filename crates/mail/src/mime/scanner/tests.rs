@@ -110,6 +110,14 @@ fn messages_inside_are_looked_into() {
 }
 
 #[test]
+fn what_is_round_a_part_ends_no_sooner_than_it() {
+    let message = mixed("--b\r\nContent-Type: message/rfc822\r\n\r\n\r\n--b--");
+    let found = structure(message.as_bytes());
+    let ends: Vec<u64> = found.parts.iter().map(|part| part.body.end).collect();
+    assert!(ends.is_sorted_by(|outer, inner| outer >= inner), "{ends:?}");
+}
+
+#[test]
 fn fields_are_found_where_they_lie() {
     let message = b"Subject: one\r\n two\r\nX: y\r\nsubject:\r\n\r\nbody";
     let found = structure(message);
