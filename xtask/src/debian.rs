@@ -24,6 +24,8 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("fetchmail", "fetchmail"),
     ("getmail", "getmail6"),
     ("mpop", "mpop"),
+    ("mutt", "mutt"),
+    ("script", "bsdutils"),
     ("w3m", "w3m"),
     ("lynx", "lynx"),
     ("nginx", "nginx-light"),

@@ -7,6 +7,7 @@
 mod client;
 mod day;
 mod network;
+mod post;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;

@@ -25,8 +25,9 @@ use doorway_store::{
 
 use crate::id::MessageId;
 
-/// Longest message that is kept in a row, in octets.
-pub const INLINE_OCTETS_MAX: usize = 60 * 1024;
+/// Longest message that is kept in a row, in octets: about where a segment begins to cost less (DESIGN.md has
+/// the figures).
+pub const INLINE_OCTETS_MAX: usize = 48 * 1024;
 
 pub(crate) const BODY: &str = "mail.body/";
 pub(crate) const MORE: &str = "mail.body.more/";
@@ -208,7 +209,7 @@ impl Bodies {
             }
             Content::Blob(stored) => {
                 let tail = self.blobs.read(stored.id, stored.octets.saturating_sub(2), 2).await?;
-                let ends = ends_with_crlf(std::iter::once(&tail[..]));
+                let ends = ends_with_crlf([head, &tail[..]].into_iter());
                 if head.is_empty() && ends {
                     return Ok(Prepared::Blob(stored.clone()));
                 }

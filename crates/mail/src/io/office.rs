@@ -1,27 +1,29 @@
 //! The office: takes messages from every door, gives local copies to mailboxes and the rest to the queue, in
-//! one commit. What it decides by is in [`crate::office`] and [`crate::directory`].
+//! one commit. What it decides by is in [`crate::office`] and [`crate::directory`]; `judge` asks the user list and
+//! the mailboxes, `content` reads what comes.
+
+mod content;
+mod judge;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use doorway_base::{Instant, UnixTime};
 use doorway_net::{BoxFuture, World};
-use doorway_store::{Batch, Blobs, Durability, Error, READ_OCTETS_MAX, Result as StoreResult, Role, Users};
+use doorway_store::{Batch, Blobs, Error, Result as StoreResult, Users};
 
 use super::bodies::{Bodies, Content};
 use super::history::{Event, Happening};
 use super::intake::{Arrival, Intake, Origin};
-use super::mailboxes::{Account, Delivered, Mailboxes, Room};
+use super::mailboxes::{Account, Delivered, Mailboxes};
 use super::queue::{Afterwards, Queue, Report, Returns};
-use crate::address::{Address, Domain};
+use crate::address::Address;
 use crate::config::Config;
-use crate::directory::{ALWAYS, Directory, Lookup, Target};
+use crate::directory::Directory;
 use crate::envelope::{Envelope, Recipient};
 use crate::id::{MessageId, MessageIds};
 use crate::mailbox::Flags;
-use crate::mime::{Demands, Scanner};
 use crate::office::rate::Rates;
 use crate::office::{submission, trace_lines};
 use crate::queue::QueueEntry;
@@ -230,67 +232,6 @@ impl Office {
         self.means.mailboxes.bodies()
     }
 
-    /// The numbers of the users called `name`, one or none; with `@` before it, of those with that role.
-    async fn numbers(&self, name: &str) -> StoreResult<Arc<[u64]>> {
-        if let Some(numbers) = lock(&self.known).get(name) {
-            return Ok(Arc::clone(numbers));
-        }
-        let numbers: Arc<[u64]> = match name.strip_prefix('@').map(str::parse::<Role>) {
-            Some(role) => {
-                let users = self.means.users.list().await?;
-                let has = |user: &&doorway_store::User| role.as_ref().is_ok_and(|role| user.has(*role));
-                users.iter().filter(has).map(|user| user.id).collect()
-            }
-            None => self.means.users.user(name).await?.iter().map(|user| user.id).collect(),
-        };
-        let mut known = lock(&self.known);
-        if known.len() >= NAMES_KNOWN_MAX {
-            known.pop_first();
-        }
-        known.insert(name.to_owned(), Arc::clone(&numbers));
-        Ok(numbers)
-    }
-
-    /// For whom an address stands; nobody for one that no user has.
-    async fn expand(&self, address: &Address) -> Result<Expansion, Reply> {
-        let mut expansion = Expansion::default();
-        let mut seen = BTreeSet::new();
-        let mut targets = vec![Target::Address(address.clone())];
-        while let Some(target) = targets.pop() {
-            if expansion.len() + targets.len() > TARGETS_MAX {
-                return Err(Reply::new(550, Enhanced(5, 2, 4), "this address stands for too many others"));
-            }
-            if !seen.insert(target.clone()) {
-                continue;
-            }
-            match &target {
-                Target::User(name) => expansion.users.extend(self.known(name).await?.iter()),
-                Target::Role(role) => expansion.users.extend(self.known(&format!("@{role}")).await?.iter()),
-                Target::Address(address) => match self.directory.look_up(address) {
-                    Lookup::Elsewhere => {
-                        expansion.elsewhere.insert(address.clone());
-                    }
-                    Lookup::Alias(others) => targets.extend_from_slice(others),
-                    Lookup::Nobody { otherwise } => targets.extend_from_slice(otherwise),
-                    Lookup::User { name, otherwise, .. } => match &*self.known(&name).await? {
-                        [] => targets.extend_from_slice(otherwise),
-                        numbers => expansion.users.extend(numbers),
-                    },
-                },
-            }
-        }
-        let local = address.local.to_ascii_lowercase();
-        if expansion.len() == 0 && self.directory.is_here(&address.domain) && ALWAYS.contains(&local.as_str())
-        {
-            expansion.users.insert(POSTMASTER);
-        }
-        Ok(expansion)
-    }
-
-    async fn known(&self, name: &str) -> Result<Arc<[u64]>, Reply> {
-        self.numbers(name).await.map_err(|error| self.trouble(&error))
-    }
-
     /// What a peer hears of trouble of ours; the operator hears all of it.
     fn trouble(&self, error: &Error) -> Reply {
         match error {
@@ -309,111 +250,6 @@ impl Office {
                 tracing::error!(%error, "a message could not be kept");
                 Reply::new(451, Enhanced(4, 3, 0), "there is trouble here, try later")
             }
-        }
-    }
-
-    /// Whether this client may send to other domains.
-    fn may_relay(&self, origin: &Origin) -> bool {
-        let listed = |remote| self.config.relay_networks.iter().any(|network| network.contains(remote));
-        origin.user.is_some() || origin.remote.is_some_and(listed)
-    }
-
-    /// Whether a user may write as this address: it stands for them, or they run this server.
-    async fn owns(&self, user: &str, address: &Address) -> Result<bool, Reply> {
-        let numbers = self.known(user).await?;
-        let Some(number) = numbers.first() else { return Ok(false) };
-        if self.expand(address).await.is_ok_and(|expansion| expansion.users.contains(number)) {
-            return Ok(true);
-        }
-        Ok(self.known("@admin").await?.contains(number))
-    }
-
-    async fn judge_sender(&self, origin: &Origin, from: Option<&Address>) -> Result<(), Reply> {
-        if origin.submission && !self.may_relay(origin) {
-            return Err(Reply::new(530, Enhanced(5, 7, 0), "log in first"));
-        }
-        let now = self.world.now();
-        if lock(&self.full_since).is_some_and(|since| now.since(since) < FULL_PAUSE) {
-            self.tally.disk_full.fetch_add(1, Relaxed);
-            return Err(Reply::new(452, Enhanced(4, 3, 1), "there is no room for mail now, try later"));
-        }
-        match (&origin.user, from) {
-            (Some(user), Some(from)) if !self.owns(user, from).await? => {
-                self.tally.forged.fetch_add(1, Relaxed);
-                Err(Reply::new(550, Enhanced(5, 7, 1), "this sender's address is not yours"))
-            }
-            (None, _) => {
-                let remote = origin.remote.filter(|remote| !remote.to_canonical().is_loopback());
-                if remote.is_none_or(|remote| lock(&self.addresses_sending).take(&remote.to_string(), now)) {
-                    return Ok(());
-                }
-                self.tally.limited.fetch_add(1, Relaxed);
-                Err(Reply::new(451, Enhanced(4, 7, 1), "too many messages from your address, try later"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn judge_recipient(&self, origin: &Origin, recipient: &Recipient) -> Result<(), Reply> {
-        let address = &recipient.address;
-        let is_here = self.directory.is_here(&address.domain);
-        if !is_here && !self.may_relay(origin) {
-            self.tally.relaying_denied.fetch_add(1, Relaxed);
-            return Err(Reply::new(
-                550,
-                Enhanced(5, 7, 1),
-                "relaying denied: log in to send to other domains",
-            ));
-        }
-        if let Domain::Literal(_) = address.domain
-            && !self.may_relay(origin)
-        {
-            return Err(unknown());
-        }
-        let expansion = self.expand(address).await?;
-        if expansion.len() == 0 {
-            self.tally.unknown.fetch_add(1, Relaxed);
-            return Err(unknown());
-        }
-        if let Some(user) = &origin.user
-            && !lock(&self.users_sending).take(user, self.world.now())
-        {
-            self.tally.limited.fetch_add(1, Relaxed);
-            return Err(Reply::new(450, Enhanced(4, 7, 1), "you have sent too much this hour, try later"));
-        }
-        // One full mailbox of a group does not keep the message from the others.
-        let [only] = expansion.users.iter().copied().collect::<Vec<_>>()[..] else { return Ok(()) };
-        match self.means.mailboxes.quota(only, 0).await {
-            Ok(Room::Enough) => Ok(()),
-            Ok(_) => {
-                self.tally.over_quota.fetch_add(1, Relaxed);
-                Err(Reply::new(452, Enhanced(4, 2, 2), "the mailbox is full"))
-            }
-            Err(error) => Err(self.trouble(&error)),
-        }
-    }
-
-    /// Where a message goes; each mailbox once, whoever named it.
-    async fn destinations(&self, envelope: &Envelope, now: UnixTime) -> Result<Destinations, Reply> {
-        let mut destinations = Destinations::default();
-        let mut elsewhere = BTreeMap::new();
-        for recipient in &envelope.recipients {
-            let expansion = self.expand(&recipient.address).await?;
-            for user in expansion.users {
-                let account = self.means.mailboxes.open_account(user, now).await;
-                destinations.accounts.insert(user, account.map_err(|error| self.trouble(&error))?);
-            }
-            for address in expansion.elsewhere {
-                elsewhere.entry(address.clone()).or_insert(Recipient { address, ..recipient.clone() });
-            }
-        }
-        destinations.elsewhere = elsewhere.into_values().collect();
-        match destinations.accounts.len() + destinations.elsewhere.len() {
-            0 => Err(unknown()),
-            count if count > DESTINATIONS_MAX => {
-                Err(Reply::new(452, Enhanced(4, 5, 3), "too many mailboxes at once, send to fewer"))
-            }
-            _ => Ok(destinations),
         }
     }
 
@@ -436,21 +272,6 @@ impl Office {
             arrival.content = content.map_err(|error| self.trouble(&error))?;
         }
         self.keep(arrival, &head, skip).await
-    }
-
-    /// Nobody writes in the name of another user of this server.
-    async fn judge_authors(&self, user: &str, start: &[u8]) -> Result<(), Reply> {
-        for author in submission::authors(start) {
-            if self.directory.is_here(&author.domain) && !self.owns(user, &author).await? {
-                self.tally.forged.fetch_add(1, Relaxed);
-                return Err(Reply::new(
-                    550,
-                    Enhanced(5, 7, 1),
-                    format!("From names {author}, which is not yours"),
-                ));
-            }
-        }
-        Ok(())
     }
 
     async fn keep(&self, arrival: Arrival, head: &[u8], skip: usize) -> Result<MessageId, Reply> {
@@ -500,79 +321,6 @@ impl Office {
         let octets = body.octets() - skip as u64;
         let entry = QueueEntry { id, at, envelope, skip: skip as u32, octets, demands };
         Ok((self.means.queue.enqueue(batch, &entry), Some(entry)))
-    }
-
-    /// The structure of a message, and what it asks of the way.
-    async fn scan(&self, head: &[u8], content: &Content) -> StoreResult<(Vec<u8>, Demands)> {
-        let mut scanner = Scanner::default();
-        scanner.push(head);
-        match content {
-            Content::Memory(pieces) => pieces.iter().for_each(|piece| scanner.push(piece)),
-            Content::Blob(stored) => {
-                let mut at = 0;
-                while at < stored.octets {
-                    let piece = self.bodies().blobs().read(stored.id, at, READ_OCTETS_MAX).await?;
-                    if piece.is_empty() {
-                        return Err(Error::NoSuchBlob);
-                    }
-                    at += piece.len() as u64;
-                    scanner.push(&piece);
-                }
-            }
-        }
-        let structure = scanner.finish();
-        Ok((structure.to_octets(), structure.demands))
-    }
-
-    /// The octets at the start of a message in which its header is.
-    async fn start_of(&self, content: &Content) -> StoreResult<Bytes> {
-        match content {
-            Content::Memory(pieces) => match &pieces[..] {
-                [] => Ok(Bytes::new()),
-                [only] => Ok(only.slice(..only.len().min(HEADER_OCTETS_MAX))),
-                [first, ..] if first.len() >= HEADER_OCTETS_MAX => Ok(first.slice(..HEADER_OCTETS_MAX)),
-                pieces => {
-                    let mut start =
-                        Vec::with_capacity(content.octets().min(HEADER_OCTETS_MAX as u64) as usize);
-                    for piece in pieces {
-                        let room = HEADER_OCTETS_MAX - start.len();
-                        start.extend_from_slice(&piece[..piece.len().min(room)]);
-                    }
-                    Ok(start.into())
-                }
-            },
-            Content::Blob(stored) => self.bodies().blobs().read(stored.id, 0, HEADER_OCTETS_MAX as u64).await,
-        }
-    }
-
-    /// A message without its first octets.
-    async fn without_start(&self, content: &Content, mut octets: usize) -> StoreResult<Content> {
-        match content {
-            Content::Memory(pieces) => {
-                let mut left = Vec::with_capacity(pieces.len());
-                for piece in pieces {
-                    let gone = octets.min(piece.len());
-                    octets -= gone;
-                    left.push(piece.slice(gone..));
-                }
-                Ok(Content::Memory(left))
-            }
-            Content::Blob(stored) => {
-                let blobs = self.bodies().blobs();
-                // What is prepared from this is durable; this is on its way there.
-                let mut writer = blobs.writer(Durability::Process);
-                let mut at = octets as u64;
-                while at < stored.octets {
-                    let piece = blobs.read(stored.id, at, READ_OCTETS_MAX).await?;
-                    if piece.is_empty() {
-                        return Err(Error::NoSuchBlob);
-                    }
-                    at += piece.len() as u64;
-                    writer.write(piece).await?;
-                }
-                Ok(Content::Blob(writer.finish().await?))
-            }
-        }
     }
 }
 

@@ -97,7 +97,7 @@ impl Pop3Server {
     /// How a door is set up: `tls` for one that encrypts from the first octet.
     #[must_use]
     pub fn tcp_options(&self, tls: bool) -> TcpOptions {
-        let mut options = TcpOptions::new("pop3", "POP3", if tls { PORT_TLS } else { PORT });
+        let mut options = TcpOptions::new("pop3", "pop3", if tls { PORT_TLS } else { PORT });
         options.limits.idle = IDLE_MAX;
         options.limits.first_octet = IDLE_MAX;
         options.tls = self.options.tls.clone().filter(|_| tls);

@@ -185,6 +185,12 @@ impl Session {
         matches!(self.state, State::Exchanging(_))
     }
 
+    /// True when the last words are being said.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
     /// Advances the session. Drain [`Session::poll_output`] before the next call. There is no time in it: a
     /// connection that is silent too long is dropped, which deletes nothing (RFC 1939 §3).
     pub fn handle(&mut self, input: Input<'_>) {

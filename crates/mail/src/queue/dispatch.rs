@@ -222,6 +222,13 @@ impl Dispatch {
         }
     }
 
+    /// Somebody wants the destination to be tried now, however it was the last time.
+    pub fn unblock(&mut self, destination: &Destination) {
+        if let Some(waiting) = self.destinations.get_mut(destination) {
+            waiting.trouble = None;
+        }
+    }
+
     /// The destination cannot be reached, or wants to be left alone: what waits for it comes back, to be
     /// put off.
     pub fn block(

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use doorway_mail::MessageId;
 use doorway_mail::io::mailboxes::{EXPUNGE_MESSAGES_MAX, FlagChange, TRANSFER_MESSAGES_MAX};
-use doorway_mail::io::{Account, Body, MailboxError, Mailboxes, Quota, Room, Usage};
+use doorway_mail::io::{Account, Body, Content, MailboxError, Mailboxes, Quota, Room, Usage};
 use doorway_mail::mailbox::{Flags, FolderId, FolderName, SpecialUse, SystemFlag, Uid, UidSet};
-use doorway_store::{Batch, Error, Store, wait};
+use doorway_store::{Batch, Durability, Error, Store, wait};
 
 use crate::support::{House, NOW};
 
@@ -49,6 +51,40 @@ fn a_message_to_a_hundred_recipients_is_one_body() {
     wait(house.mailboxes.expunge(1, FolderId::INBOX, &UidSet::range(1, 1))).unwrap();
     for prefix in ["mail.body", "mail.structure/", "mail.message/"] {
         assert_eq!(house.rows(prefix), [], "{prefix}");
+    }
+}
+
+#[test]
+fn a_body_is_its_head_and_its_content_and_ends_with_crlf() {
+    let house = House::new();
+    let bodies = house.mailboxes.bodies();
+    let long = "x".repeat(100_000);
+    for (number, (head, content, kept)) in [
+        ("Return-Path: <>\r\n", "hello\r\n", "Return-Path: <>\r\nhello\r\n".to_owned()),
+        ("", "hello\r\n", "hello\r\n".to_owned()),
+        ("", "hello", "hello\r\n".to_owned()),
+        ("head\r\n", "", "head\r\n".to_owned()),
+        ("head", &long, format!("head{long}\r\n")),
+        ("", &long, format!("{long}\r\n")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let stored = wait(bodies.blobs().put(content.to_owned().into(), Durability::Disk)).unwrap();
+        let pieces = content.as_bytes().chunks(7000).map(Bytes::copy_from_slice).collect();
+        for (id, content) in [(2 * number, Content::Memory(pieces)), (2 * number + 1, Content::Blob(stored))]
+        {
+            let id = MessageId(id as u64 + 1);
+            let prepared = wait(bodies.prepare(head.as_bytes(), &content)).unwrap();
+            assert_eq!(prepared.octets(), kept.len() as u64);
+            house.store.commit(bodies.keep(Batch::new(), id, &prepared, 1)).wait().unwrap();
+            let body = wait(bodies.body(id)).unwrap().unwrap();
+            assert_eq!(body.octets(), kept.len() as u64);
+            let whole = wait(bodies.read(&body, 0, u64::MAX)).unwrap();
+            assert!(whole == kept.as_bytes(), "{head} {}", content.octets());
+            let (_, row) = house.rows("mail.body/").pop().unwrap();
+            assert_eq!(wait(bodies.verify(id, &row.value)), Ok(Ok(body)));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use doorway_mail::MessageId;
+use doorway_mail::io::bodies::INLINE_OCTETS_MAX;
 use doorway_mail::io::{Account, Folder, Usage};
 use doorway_mail::mailbox::{Uid, UidSet};
 use doorway_store::{Row, wait};
@@ -39,7 +40,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let range = (0..4usize, 1..8u32, 1..8u32, 0..4usize);
     let step = prop_oneof![
-        (prop_oneof![0..200usize, 59_000..70_000usize], 1..16u8)
+        (prop_oneof![0..200usize, 47_000..60_000usize], 1..16u8)
             .prop_map(|(octets, folders)| Step::Deliver { octets, folders }),
         range.clone().prop_map(|(from, first, last, to)| Step::Copy { from, first, last, to }),
         range.clone().prop_map(|(from, first, last, to)| Step::Move { from, first, last, to }),
@@ -101,7 +102,7 @@ fn check(house: &House, account: &Account, folders: &[Folder; 4], model: &Model)
     let more: i64 = house.rows("mail.body.more/").iter().filter_map(|(_, row)| Row::number(row)).sum();
     assert_eq!(more, references.values().map(|count| count - 1).sum::<i64>());
     let linked = house.rows("blob.links/").iter().filter_map(|(_, row)| Row::number(row)).sum::<i64>();
-    let long = references.keys().filter(|id| model.octets[id] > 60 * 1024).count();
+    let long = references.keys().filter(|id| model.octets[id] > INLINE_OCTETS_MAX as u64).count();
     assert_eq!(linked, long as i64, "a link to the blob of each long body");
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorway_mail::io::bodies::INLINE_OCTETS_MAX;
 use doorway_mail::io::{Pop3Options, Pop3Server};
 use doorway_mail::mailbox::{FolderId, UidSet};
 use doorway_mail::sasl::{Client, Mechanism, base64};
@@ -327,7 +328,7 @@ fn received(response: &str) -> Vec<u8> {
 fn messages_of_every_length_come_as_they_were_and_as_long_as_was_said() {
     let mut post = post(true);
     let mut messages = vec![b"\r\n".to_vec(), b".\r\n..\r\n".to_vec(), b"\r\n.\r\nno end".to_vec()];
-    for octets in [60 * 1024, 60 * 1024 + 1, 128 * 1024, 300_001, 9 << 20] {
+    for octets in [INLINE_OCTETS_MAX, INLINE_OCTETS_MAX + 1, 128 * 1024, 300_001, 9 << 20] {
         let line = b".begins with a dot, as every line of this one does\r\n";
         let mut message: Vec<u8> = line.iter().copied().cycle().take(octets - 2).collect();
         message.extend_from_slice(b"\r\n");

@@ -288,6 +288,10 @@ impl Sender {
         self.running.lock().unwrap().clone().unwrap().0
     }
 
+    pub(crate) fn bodies(&self) -> Bodies {
+        self.running.lock().unwrap().clone().unwrap().1
+    }
+
     /// Puts a message into the store without telling the queue of it.
     pub(crate) fn keep(&self, envelope: Envelope, content: &str) -> QueueEntry {
         let (queue, bodies) = self.running.lock().unwrap().clone().unwrap();

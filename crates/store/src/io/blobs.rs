@@ -156,6 +156,12 @@ impl Shelf {
         Ok(Some(location))
     }
 
+    /// The same, or where content lies that was put and that nobody has linked yet.
+    async fn location_or_held(&self, id: &BlobId) -> Result<Option<Location>> {
+        let held = self.pins.location(id);
+        Ok(self.location(id).await?.or(held))
+    }
+
     /// Writes everything that waits, as one group.
     fn append_waiting(&self) {
         let mut segments = lock(&self.segments);
@@ -293,12 +299,12 @@ impl Blobs for LocalBlobs {
     }
 
     fn octets(&self, id: BlobId) -> BoxFuture<'_, Result<Option<u64>>> {
-        Box::pin(async move { Ok(self.shelf.location(&id).await?.map(Location::octets)) })
+        Box::pin(async move { Ok(self.shelf.location_or_held(&id).await?.map(Location::octets)) })
     }
 
     fn read(&self, id: BlobId, offset: u64, octets: u64) -> BoxFuture<'_, Result<Bytes>> {
         Box::pin(async move {
-            let mut location = self.shelf.location(&id).await?.ok_or(Error::NoSuchBlob)?;
+            let mut location = self.shelf.location_or_held(&id).await?.ok_or(Error::NoSuchBlob)?;
             loop {
                 let shelf = Arc::clone(&self.shelf);
                 let read = self.readers.run(move || shelf.read(&id, location, offset, octets)).await;
@@ -306,7 +312,7 @@ impl Blobs for LocalBlobs {
                     return read;
                 }
                 // It may have been moved between looking and reading.
-                let now = self.shelf.location(&id).await?.ok_or(Error::NoSuchBlob)?;
+                let now = self.shelf.location_or_held(&id).await?.ok_or(Error::NoSuchBlob)?;
                 if now == location {
                     return read;
                 }

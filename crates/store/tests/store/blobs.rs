@@ -57,6 +57,20 @@ fn small_segments(folder: &Folder) -> (Arc<MemoryStore>, LocalBlobs) {
 }
 
 #[test]
+fn content_that_was_put_is_read_before_anybody_links_it() {
+    let folder = Folder::new();
+    let (_store, blobs) = open(folder.path());
+    for octets in [10, 100_000, BODY_OCTETS_MIN as usize + 5] {
+        let content = content(9, octets);
+        let stored = wait(blobs.put(content.clone(), Durability::Disk)).unwrap();
+        assert_eq!(wait(blobs.octets(stored.id)), Ok(Some(octets as u64)));
+        assert!(read_all(&blobs, stored.id) == content, "{octets} octets");
+        drop(stored);
+        assert_eq!(wait(blobs.read(BlobId::of(&content), 0, 1)), Err(Error::NoSuchBlob), "nobody holds it");
+    }
+}
+
+#[test]
 fn content_reads_back_whole_and_in_parts_after_reopening() {
     let folder = Folder::new();
     let (store, blobs) = open(folder.path());

@@ -35,6 +35,10 @@ for number, box in enumerate((clear, second, third)):
             print(error)
     box.dele(1), box.dele(2), box.rset(), box.dele(count), box.noop()
     print(box.quit().decode())
+# Whoever has heard that it is over may come back at once.
+for _ in range(50):
+    box = poplib.POP3("127.0.0.1", port(plain), timeout=30)
+    box.user("bob"), box.pass_(password), box.quit()
 "#;
 
 /// Writes a file beside the server's; its path.
@@ -235,6 +239,31 @@ fn mpop_pipelines_and_logs_in_by_scram() {
         assert!(told.status.success(), "{auth}: {}\n{}", told.text(), told.err);
         assert_eq!(subjects(&read(&office, &format!("{auth}.mbox"))), ["picnic 1", "picnic 2", "picnic 3"]);
     }
+    office.server.stop();
+}
+
+#[test]
+fn mutt_opens_the_mailbox_and_copies_out_of_it() {
+    let office = office(3);
+    let folder = office.server.folder();
+    let (port, copies) = (office.pop3s().port(), folder.word("copies"));
+    let rc = format!(
+        "set folder=\"{}\"\nset spoolfile=\"{}\"\nset record=\"\"\nset certificate_file=\"{}\"\n\
+         set pop_pass=\"{}\"\nset pop_delete=no\nset mbox_type=mbox\nset confirmappend=no\n\
+         set confirmcreate=no\nset wait_key=no\nset quit=yes\n\
+         push \"<tag-pattern>~A<enter><tag-prefix><copy-message>{copies}<enter><quit>\"\n",
+        folder.word("."),
+        write(&office, "spool", ""),
+        office.ca(),
+        office.bob_password,
+    );
+    let rc = write(&office, "muttrc", rc);
+    programs::find("mutt");
+    // It wants a terminal, and draws on it.
+    let command = format!("TERM=vt100 mutt -n -F {rc} -f pops://bob@localhost:{port}/");
+    programs::run("script", &["--quiet", "--return", "--command", &command, "/dev/null"]).done();
+    assert_eq!(subjects(&read(&office, "copies")), ["picnic 1", "picnic 2", "picnic 3"]);
+    assert_eq!(office.subjects("bob").len(), 3);
     office.server.stop();
 }
 

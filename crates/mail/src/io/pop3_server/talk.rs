@@ -113,6 +113,10 @@ impl<'s> Talk<'s> {
             while let Some(output) = self.session.poll_output() {
                 match output {
                     Output::Octets(octets) => {
+                        if self.session.is_over() {
+                            // Who has heard our last word may be back before we have closed.
+                            self.opened = None;
+                        }
                         self.watching.record(Direction::Out, &octets, None, || first_line(&octets));
                         self.out.extend_from_slice(&octets);
                         if self.out.len() >= OUT_OCTETS {
@@ -151,7 +155,6 @@ impl<'s> Talk<'s> {
                     }
                     Output::Close => {
                         self.flush().await?;
-                        self.opened = None;
                         Box::pin(self.end()).await;
                         return Ok(true);
                     }

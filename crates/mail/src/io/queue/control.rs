@@ -4,7 +4,7 @@ use std::fmt;
 
 use doorway_store::{Batch, Error, Key, Range, Result, ScanOptions};
 
-use super::{Inner, Queue, clerk, decode};
+use super::{Inner, Queue, clerk, decode, destination_of};
 use crate::id::MessageId;
 use crate::io::history::{Event, Happening};
 use crate::queue::item::{self, FRESH, Held, Item, LATER};
@@ -240,6 +240,12 @@ impl Inner {
                     Err(Error::Conflict(_)) => {}
                     Err(error) => return Err(error),
                 }
+            }
+        }
+        if matches!(change, Change::Retry | Change::Release) {
+            for item in &items {
+                let destination = destination_of(&self.options, &item.recipient.address);
+                self.state().dispatch.unblock(&destination);
             }
         }
         Ok(items.len())
