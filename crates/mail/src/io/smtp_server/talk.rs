@@ -116,9 +116,10 @@ pub(super) async fn serve(server: &SmtpServer, connection: Connection) {
     loop {
         match talk.run(task).await {
             Over::Lost => return,
-            Over::Closed => return talk.end().await,
+            Over::Closed => return Box::pin(talk.end()).await,
             Over::StartTls => {
-                let Some(stream) = secure(server, &talk.world, talk.stream).await else { return };
+                let secured = Box::pin(secure(server, &talk.world, talk.stream)).await;
+                let Some(stream) = secured else { return };
                 talk.stream = stream;
                 task = talk.answer(Input::Secured);
             }
@@ -268,19 +269,20 @@ impl Talk<'_> {
                 self.shown = false;
                 return Ok(None);
             }
+            // Boxed, so that a connection that waits does not carry the room for them.
             Task::Spill => {
-                self.spill().await;
+                Box::pin(self.spill()).await;
                 self.shown = false;
                 return Ok(None);
             }
-            Task::Message => Input::Accepted(self.accept().await),
+            Task::Message => Input::Accepted(Box::pin(self.accept()).await),
             Task::StartTls => {
                 self.unused = Vec::new();
                 self.flush().await?;
                 return Err(Over::StartTls);
             }
-            Task::Login { name, password } => Input::Login(self.login(&name, &password).await),
-            Task::Scram { name } => Input::Verifier(self.verifier(&name).await),
+            Task::Login { name, password } => Input::Login(Box::pin(self.login(&name, &password)).await),
+            Task::Scram { name } => Input::Verifier(Box::pin(self.verifier(&name)).await),
             Task::Proven(proven) => Input::Login(self.proven(proven)),
             Task::Close => {
                 self.flush().await?;
