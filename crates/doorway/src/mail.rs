@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use doorway_base::UnixTime;
 use doorway_base::config::{Cidr, Listen, Secret};
+use doorway_mail::MessageIds;
 use doorway_mail::address::Domain;
 use doorway_mail::config::{Config as MailConfig, ListenConfig, QueueConfig, RouteConfig, TlsDemand};
 use doorway_mail::io::{
@@ -27,7 +28,7 @@ use doorway_net::resolve::Resolve;
 use doorway_net::tcp::{self, TcpDoor, TcpOptions, TcpService};
 use doorway_net::tls::{TlsAcceptor, TlsDialler};
 use doorway_net::{Listener, World};
-use doorway_store::{Blobs, Embedded, LoginGate, Store, User};
+use doorway_store::{Blobs, Embedded, LoginGate, Store, User, wait};
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -46,6 +47,8 @@ pub(crate) struct Surroundings {
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) names: Arc<dyn Resolve>,
     pub(crate) gate: Arc<LoginGate>,
+    /// Names for messages, kept over reloads.
+    pub(crate) ids: Arc<MessageIds>,
     /// The certificates of the doors that begin with TLS, and of STARTTLS.
     pub(crate) tls: Arc<TlsAcceptor>,
 }
@@ -391,15 +394,25 @@ impl Settings {
 /// # Errors
 /// When the authorities that the system trusts cannot be read.
 pub(crate) fn office(around: &Surroundings, settings: &Settings) -> Result<Arc<Office>, Failure> {
-    let Surroundings { world, store, blobs, names, gate, .. } = around;
+    let Surroundings { world, store, blobs, names, gate, ids, .. } = around;
     let bodies = Bodies::new(Arc::clone(store), Arc::clone(blobs));
     let dialler = TlsDialler::new(None, &[]);
     let dialler = dialler.map_err(|error| Failure::new(error.to_string()).fix(error.advice()))?;
     let client = SmtpClient::new(world, Arc::new(dialler));
     let queue = Queue::new(world, bodies.clone(), client, Arc::clone(names), settings.queue_options(world)?);
     let mailboxes = Arc::new(Mailboxes::new(bodies, settings.quota()));
-    let means = Means { users: Arc::clone(gate.users()), mailboxes, queue };
+    let means = Means { users: Arc::clone(gate.users()), mailboxes, queue, ids: Arc::clone(ids) };
     Ok(Office::start(world, means, &settings.config, &settings.domains, &settings.hostname))
+}
+
+/// A source of names for new messages of a store.
+///
+/// # Errors
+/// When the store has trouble.
+pub(crate) fn ids(store: &Arc<dyn Store>, blobs: &Arc<dyn Blobs>) -> Result<Arc<MessageIds>, Failure> {
+    let last = wait(Bodies::new(Arc::clone(store), Arc::clone(blobs)).last());
+    let last = last.map_err(|error| storage::failure("cannot read the messages", error))?;
+    Ok(Arc::new(MessageIds::above(last)))
 }
 
 /// The mailboxes of a store, for a command that holds it.

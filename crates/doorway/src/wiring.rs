@@ -24,7 +24,7 @@ use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
 use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
-use doorway_store::{Embedded, Store};
+use doorway_store::{Blobs, Embedded, Store};
 
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -457,10 +457,12 @@ fn mail_surroundings(
 ) -> Result<mail::Surroundings, Failure> {
     let blobs = store.blobs(world.workers().max(1));
     let blobs = blobs.map_err(|error| storage::failure("cannot open the store's content", error))?;
+    let (store, blobs): (Arc<dyn Store>, Arc<dyn Blobs>) = (Arc::clone(store) as _, Arc::new(blobs));
     Ok(mail::Surroundings {
         world: world.clone(),
-        store: Arc::clone(store) as Arc<dyn Store>,
-        blobs: Arc::new(blobs),
+        ids: mail::ids(&store, &blobs)?,
+        store,
+        blobs,
         names: Arc::clone(names) as Arc<dyn Resolve>,
         gate: Arc::clone(&logins.gate),
         tls: Arc::clone(tls),

@@ -12,8 +12,8 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Digits of a name.
 const LENGTH: usize = 13;
 
-/// Names a message. A store has at most one message of this name, ever: whoever writes one makes sure
-/// with [`doorway_store::Batch::absent`].
+/// Names a message. A store has at most one message of this name: all who write some draw their names from
+/// one [`MessageIds`], which begins above the last name in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
@@ -51,6 +51,12 @@ impl FromStr for MessageId {
 pub struct MessageIds(AtomicU64);
 
 impl MessageIds {
+    /// Names above this one, whatever the clock says.
+    #[must_use]
+    pub const fn above(last: MessageId) -> Self {
+        Self(AtomicU64::new(last.0))
+    }
+
     /// The next name.
     pub fn next(&self, now: UnixTime) -> MessageId {
         let micros = now.as_nanos() / 1000;
@@ -65,6 +71,8 @@ mod tests {
 
     #[test]
     fn names_rise_and_read_back() {
+        let far = MessageIds::above(MessageId(u64::MAX / 2));
+        assert!(far.next(UnixTime::from_secs(5)) > MessageId(u64::MAX / 2));
         let ids = MessageIds::default();
         let now = UnixTime::from_secs(1_790_000_000);
         let (first, second) = (ids.next(now), ids.next(now));

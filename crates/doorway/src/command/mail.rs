@@ -13,7 +13,7 @@ use doorway_base::Trace;
 use doorway_net::os::Runtime;
 use doorway_net::resolve::Hosts;
 use doorway_net::tls::{Certificates, TlsAcceptor};
-use doorway_store::{AuthConfig, LoginGate};
+use doorway_store::{AuthConfig, Blobs, LoginGate, Store};
 use serde_json::Value;
 
 use super::configured;
@@ -80,10 +80,12 @@ impl Asking {
         let users = Arc::new(storage::users(&self.config, Arc::clone(&store))?);
         let blobs =
             store.blobs(1).map_err(|error| storage::failure("cannot open the store's content", error))?;
+        let (store, blobs): (Arc<dyn Store>, Arc<dyn Blobs>) = (store, Arc::new(blobs));
         let around = Surroundings {
             world: world.clone(),
+            ids: mail::ids(&store, &blobs)?,
             store,
-            blobs: Arc::new(blobs),
+            blobs,
             // Nothing is sent: what is queued waits for the server.
             names: Arc::new(Hosts::default()),
             gate: Arc::new(LoginGate::new(users, AuthConfig::read(self.config.section("auth")).guesses_max)),

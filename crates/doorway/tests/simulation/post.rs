@@ -20,7 +20,7 @@ use doorway_mail::io::{
 use doorway_mail::mailbox::FolderId;
 use doorway_mail::smtp::Dialect;
 use doorway_mail::smtp::session::Options;
-use doorway_mail::{Address, Envelope, MessageId, Recipient};
+use doorway_mail::{Address, Envelope, MessageId, MessageIds, Recipient};
 use doorway_net::tls::TlsDialler;
 use doorway_net::{World, tcp};
 use doorway_sim::{Node, SimDisk, Simulation};
@@ -86,7 +86,8 @@ impl Side {
         let (names, options) = (Arc::new(server.names()), QueueOptions::new(&hostname));
         let queue = Queue::new(world, bodies.clone(), client, names, options);
         let mailboxes = Arc::new(Mailboxes::new(bodies, Quota::default()));
-        let means = Means { users: self.users(), mailboxes, queue };
+        let ids = Arc::new(MessageIds::above(wait(mailboxes.bodies().last()).unwrap()));
+        let means = Means { users: self.users(), mailboxes, queue, ids };
         let office = Office::start(world, means, &Config::default(), &[self.domain.to_owned()], &hostname);
         let intake = Arc::clone(&office) as Arc<dyn Intake>;
         let parts = SmtpParts { intake, gate: None, tls: None, counters: Arc::default() };

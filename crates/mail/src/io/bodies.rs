@@ -19,8 +19,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use doorway_base::{Malformed, Reader};
 use doorway_store::{
-    Batch, BlobId, BlobWriter, Blobs, Durability, Error, GET_KEYS_MAX, Key, READ_OCTETS_MAX, Result, Row,
-    Store, Stored,
+    Batch, BlobId, BlobWriter, Blobs, Durability, Error, GET_KEYS_MAX, Key, READ_OCTETS_MAX, Range, Result,
+    Row, ScanOptions, Store, Stored,
 };
 
 use crate::id::MessageId;
@@ -237,12 +237,11 @@ impl Bodies {
         Ok(())
     }
 
-    /// Adds a body with `references` references to it, at least one. The batch fails when there is a body
-    /// of this name.
+    /// Adds a body with `references` references to it, at least one. Nothing is read, so the name has to be a new
+    /// one: all are drawn from one [`MessageIds`](crate::MessageIds) that began above [`Bodies::last`].
     #[must_use]
     pub fn keep(&self, batch: Batch, id: MessageId, body: &Prepared, references: u64) -> Batch {
         let key = body_key(id);
-        let batch = batch.absent(key.clone());
         let batch = match body {
             Prepared::Inline(row) => batch.put(key, row.clone()),
             Prepared::Blob(stored) => {
@@ -254,6 +253,21 @@ impl Bodies {
             }
         };
         if references > 1 { batch.add(more_key(id), (references - 1).cast_signed()) } else { batch }
+    }
+
+    /// The highest name of a body; zero when there is none.
+    ///
+    /// # Errors
+    /// The store's; [`Error::Damaged`] for a row that has no name.
+    pub async fn last(&self) -> Result<MessageId> {
+        let prefix = Key::from(BODY);
+        let options = ScanOptions { limit: 1, reverse: true };
+        let page = self.store.scan(Range::prefix(&prefix), options).await?;
+        let Some((key, _)) = page.rows.first() else { return Ok(MessageId(0)) };
+        let name = key.after(&prefix).and_then(|name| name.try_into().ok());
+        let name =
+            name.ok_or_else(|| Error::Damaged(format!("row {key} has no name of a message").into()))?;
+        Ok(MessageId(u64::from_be_bytes(name)))
     }
 
     /// Keeps the structure of a body beside it, for whoever asks for parts of the message. It goes with the

@@ -82,6 +82,8 @@ pub struct Means {
     pub mailboxes: Arc<Mailboxes>,
     /// Where the rest goes.
     pub queue: Queue,
+    /// Names for messages, one source for all who write into the store.
+    pub ids: Arc<MessageIds>,
 }
 
 impl std::fmt::Debug for Means {
@@ -98,7 +100,6 @@ pub struct Office {
     config: Config,
     hostname: String,
     directory: Directory,
-    ids: Arc<MessageIds>,
     tally: Tally,
     users_sending: Mutex<Rates>,
     addresses_sending: Mutex<Rates>,
@@ -150,7 +151,6 @@ impl Office {
             world: world.clone(),
             directory: Directory::new(config, domains),
             hostname: hostname.to_owned(),
-            ids: Arc::default(),
             tally: Tally::default(),
             users_sending: Mutex::new(Rates::new(config.messages_per_user)),
             addresses_sending: Mutex::new(Rates::new(config.messages_per_address)),
@@ -213,7 +213,7 @@ impl Office {
     /// Where names of messages come from, so that nobody else gives one twice.
     #[must_use]
     pub const fn ids(&self) -> &Arc<MessageIds> {
-        &self.ids
+        &self.means.ids
     }
 
     /// Where local copies go.
@@ -351,7 +351,7 @@ fn arrived(at: UnixTime, origin: &Origin, envelope: &Envelope, content: &Content
 
 impl Intake for Office {
     fn draw(&self) -> MessageId {
-        self.ids.next(self.world.wall())
+        self.means.ids.next(self.world.wall())
     }
 
     fn blobs(&self) -> Arc<dyn Blobs> {

@@ -43,7 +43,7 @@ impl Desk {
         let bodies = house.mailboxes.bodies().clone();
         let options = QueueOptions::new("mail.here.test");
         let queue = Queue::new(&world, bodies, client, Arc::new(Hosts::default()), options);
-        let means = Means { users, mailboxes: Arc::clone(&house.mailboxes), queue };
+        let means = Means { users, mailboxes: Arc::clone(&house.mailboxes), queue, ids: Arc::default() };
         let office = Office::start(&world, means, &config, &["here.test".to_owned()], "mail.here.test");
         Self { house, office, _sim: sim }
     }
