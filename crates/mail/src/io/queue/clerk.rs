@@ -148,7 +148,11 @@ impl Inner {
                 if !matches!(next, Next::Later(_)) {
                     finished.push(item.id);
                 }
-                if !outcome.verdicts.iter().all(|verdict| matches!(verdict, Verdict::NoRoom(_))) {
+                // What came of the last try as well is not told again: items wait for days.
+                let repeated = matches!(next, Next::Later(_))
+                    && item.last.as_ref().is_some_and(|last| last.text == reply.to_string());
+                let tried = !outcome.verdicts.iter().all(|verdict| matches!(verdict, Verdict::NoRoom(_)));
+                if tried && !repeated {
                     let event = Event {
                         at: now,
                         what,
