@@ -56,12 +56,21 @@ fn it_serves_on_loopback_alone_with_a_password_that_is_shown_once() {
             "dns tcp 127.0.0.1:8530",
             "http tcp 127.0.0.1:8080",
             "http tcp 127.0.0.1:8443",
+            "smtp tcp 127.0.0.1:2525",
+            "submission tcp 127.0.0.1:5870",
+            "submissions tcp 127.0.0.1:4650",
+            "pop3 tcp 127.0.0.1:1100",
+            "pop3s tcp 127.0.0.1:9950",
             "metrics tcp 127.0.0.1:9464",
         ]
     );
-    for door in &server.doors {
+    // Those of users ask for a password at the terminal; `looking.rs` tries them with one.
+    let asks = |service: &str| service.starts_with("submission") || service.starts_with("pop3");
+    for door in server.doors.iter().filter(|door| !asks(&door.service)) {
         let told = try_in(&server, &door.command);
-        let works = ["status: NOERROR", "200 OK", "<!", "# EOF"].iter().any(|sign| told.contains(sign));
+        let works = ["status: NOERROR", "200 OK", "<!", "# EOF", "250 2.0.0 kept as"]
+            .iter()
+            .any(|sign| told.contains(sign));
         assert!(works, "{}\n{told}", door.command);
     }
     assert!(server.table.contains("User admin was made with the password "), "{}", server.table);
