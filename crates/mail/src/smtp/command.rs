@@ -317,8 +317,8 @@ fn orcpt(value: &str) -> Option<String> {
 /// The path of MAIL or RCPT without its brackets and without a source route, and the parameters behind it.
 fn path<'a>(rest: &'a str, word: &str) -> Result<(&'a str, &'a str), Reply> {
     let wanted = || arguments(&format!("{word}:<address>"));
-    let behind = rest.get(..word.len()).filter(|start| start.eq_ignore_ascii_case(word));
-    let behind = behind.and(rest[word.len().min(rest.len())..].strip_prefix(':')).ok_or_else(wanted)?;
+    let parts = rest.split_at_checked(word.len()).filter(|(start, _)| start.eq_ignore_ascii_case(word));
+    let behind = parts.and_then(|(_, behind)| behind.strip_prefix(':')).ok_or_else(wanted)?;
     // RFC 5321 §3.3 wants no space here; half the world has one.
     let inside = behind.trim_start_matches(' ').strip_prefix('<').ok_or_else(wanted)?;
     let end = end_of_path(inside).ok_or_else(|| arguments("`>` behind the address"))?;

@@ -129,6 +129,8 @@ fn broken_paths_and_parameters_are_refused() {
     for (line, code) in [
         ("MAIL", "501 5.5.4"),
         ("MAIL FROM", "501 5.5.4"),
+        ("MAIL G\u{ff828}_", "501 5.5.4"),
+        ("RCPT 号", "501 5.5.4"),
         ("MAIL FROM:", "501 5.5.4"),
         ("MAIL FROM:alice@crepes.fr", "501 5.5.4"),
         ("MAIL FROM:<alice@crepes.fr", "501 5.5.4"),
