@@ -139,7 +139,8 @@ fn normal_member(member: &[u8]) -> Vec<u8> {
         member.iter().filter(|octet| !b" \t".contains(octet)).map(u8::to_ascii_lowercase).collect();
     if let Some(at) = member.windows(3).position(|part| part == b";q=") {
         let weight = &member[at + 3..];
-        if weight.contains(&b'.') && weight.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.') {
+        let dots = weight.iter().filter(|octet| **octet == b'.').count();
+        if dots == 1 && weight.iter().all(|octet| octet.is_ascii_digit() || *octet == b'.') {
             let zeros = weight.iter().rev().take_while(|&&octet| octet == b'0').count();
             member.truncate(member.len() - zeros);
             if member.ends_with(b".") {
