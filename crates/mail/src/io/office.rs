@@ -24,9 +24,11 @@ use crate::directory::Directory;
 use crate::envelope::{Envelope, Recipient};
 use crate::id::{MessageId, MessageIds};
 use crate::mailbox::Flags;
+use crate::mime::header;
 use crate::office::rate::Rates;
 use crate::office::{submission, trace_lines};
 use crate::queue::QueueEntry;
+use crate::queue::report::{self, Action, Facts, Fate, Returned};
 use crate::reply::{Enhanced, Reply};
 
 /// The account that keeps what is sent to postmaster when no user takes it. Users' numbers begin at 1.
@@ -126,6 +128,8 @@ impl Expansion {
 struct Destinations {
     accounts: BTreeMap<u64, Account>,
     elsewhere: Vec<Recipient>,
+    /// Recipients whose success the sender wants to hear of, as far as it is reached here.
+    told: Vec<(Recipient, Action)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -279,8 +283,22 @@ impl Office {
         let destinations = self.destinations(&envelope, at).await?;
         let event = arrived(at, &origin, &envelope, &content, destinations.elsewhere.is_empty());
         let batch = self.means.queue.history().note(Batch::new(), id, 0, &event);
+        let success = match &envelope.from {
+            Some(from) if !destinations.told.is_empty() => {
+                let start = self.start_of(&content).await.map_err(|error| self.trouble(&error))?;
+                let mut header = head.get(skip..).unwrap_or_default().to_vec();
+                header.extend_from_slice(&start);
+                Some(self.success((id, at), from, envelope.envid.as_deref(), &header, &destinations.told))
+            }
+            _ => None,
+        };
         let kept = self.keep_for(batch, (id, at), envelope, (head, skip), &content, destinations).await;
-        let (batch, entry) = kept.map_err(|error| self.trouble(&error))?;
+        let (mut batch, entry) = kept.map_err(|error| self.trouble(&error))?;
+        let mut afterwards = None;
+        if let Some(report) = success {
+            let given = self.give_back(batch, report).await.map_err(|error| self.trouble(&error))?;
+            (batch, afterwards) = (given.0, Some(given.1));
+        }
         let store = self.bodies().store();
         store.commit(batch).await.map_err(|error| self.trouble(&error))?;
         *lock(&self.full_since) = None;
@@ -290,7 +308,41 @@ impl Office {
             self.tally.queued.fetch_add(entry.envelope.recipients.len() as u64, Relaxed);
             self.means.queue.admitted(&entry);
         }
+        if let Some(afterwards) = afterwards {
+            afterwards();
+        }
         Ok(id)
+    }
+
+    /// The report that a message has arrived (NOTIFY=SUCCESS, RFC 3461 §5.2.3); of the message it returns the
+    /// header alone (§4.3).
+    fn success(
+        &self,
+        (id, at): (MessageId, UnixTime),
+        from: &Address,
+        envid: Option<&str>,
+        start: &[u8],
+        told: &[(Recipient, Action)],
+    ) -> Report {
+        let reply = Reply::new(250, Enhanced(2, 1, 5), "it is in the mailbox");
+        let fates: Vec<Fate<'_>> = told
+            .iter()
+            .map(|(recipient, action)| Fate {
+                recipient,
+                action: *action,
+                host: "",
+                reply: &reply,
+                at,
+                retry_until: None,
+            })
+            .collect();
+        let mut fields = header::fields(start);
+        fields.by_ref().for_each(drop);
+        let returned = Returned::Header(&start[..fields.position().min(start.len())]);
+        let facts =
+            Facts { hostname: &self.hostname, id, arrived: at, from, envid, fates: &fates, returned, at };
+        let smtputf8 = !from.is_ascii();
+        Report { about: id, to: from.clone(), at, content: report::write(&facts).into(), smtputf8 }
     }
 
     /// Adds a message to a batch: its body, its copies, what the queue gets.
@@ -303,7 +355,7 @@ impl Office {
         content: &Content,
         destinations: Destinations,
     ) -> StoreResult<(Batch, Option<QueueEntry>)> {
-        let Destinations { accounts, elsewhere } = destinations;
+        let Destinations { accounts, elsewhere, .. } = destinations;
         let bodies = self.bodies();
         let body = bodies.prepare(head, content).await?;
         let (structure, demands) = self.scan(head, content).await?;

@@ -10,7 +10,7 @@ use doorway_mail::io::{
     Arrival, Content, Intake, Means, Office, Origin, Queue, QueueOptions, SmtpClient, office::POSTMASTER,
 };
 use doorway_mail::mailbox::FolderId;
-use doorway_mail::{Address, Envelope, Recipient};
+use doorway_mail::{Address, Envelope, Notify, Recipient};
 use doorway_net::resolve::Hosts;
 use doorway_net::tls::TlsDialler;
 use doorway_sim::Simulation;
@@ -236,6 +236,42 @@ fn messages_of_every_length_arrive_as_they_were() {
         assert!(kept.ends_with(fixed.as_bytes()), "{octets} octets from a user");
         assert!(kept.windows(12).take(2000).any(|part| part == b"Message-ID: "));
     }
+}
+
+#[test]
+fn who_asked_hears_that_a_message_arrived_and_nobody_answers_a_report() {
+    let aliases = vec![alias("both@here.test", &["ann", "bob"])];
+    let desk = Desk::with(Config { aliases, ..Config::default() });
+    let success = |to: &str| Recipient {
+        notify: Notify { success: true, failure: true, delay: false },
+        ..Recipient::new(address(to))
+    };
+    let send = |from: Option<Address>, recipients| {
+        let envelope = Envelope { from, recipients, envid: Some("QQ314".into()), ..Envelope::default() };
+        let content = text("Subject: secret plans\r\n\r\nthe plans themselves\r\n");
+        let arrival = Arrival { id: desk.office.draw(), at: NOW, origin: user("bob"), envelope, content };
+        wait(desk.office.accept(arrival)).unwrap();
+    };
+    let bob = Some(address("bob@here.test"));
+    send(bob.clone(), vec![success("ann@here.test"), Recipient::new(address("postmaster@here.test"))]);
+    assert_eq!((desk.inbox(1).len(), desk.inbox(2).len()), (1, 1));
+    let report = String::from_utf8(desk.inbox(2).pop().unwrap()).unwrap();
+    for part in [
+        "Return-Path: <>\r\n",
+        "Action: delivered\r\nStatus: 2.1.5\r\n",
+        "Final-Recipient: rfc822; ann@here.test",
+        "Original-Envelope-Id: QQ314",
+        "Subject: secret plans",
+    ] {
+        assert!(report.contains(part), "{part} is not in\n{report}");
+    }
+    assert!(!report.contains("the plans themselves") && !report.contains("postmaster@here.test"), "{report}");
+    send(bob, vec![success("both@here.test")]);
+    let report = String::from_utf8(desk.inbox(2).pop().unwrap()).unwrap();
+    assert!(report.contains("Action: expanded\r\n"), "{report}");
+    let before = desk.inbox(2).len();
+    send(None, vec![success("ann@here.test")]);
+    assert_eq!(desk.inbox(2).len(), before, "the null reverse-path hears nothing");
 }
 
 #[test]

@@ -14,10 +14,11 @@ use super::{
 };
 use crate::address::{Address, Domain};
 use crate::directory::{ALWAYS, Lookup, Target};
-use crate::envelope::{Envelope, Recipient};
+use crate::envelope::{Envelope, Notify, Recipient};
 use crate::io::intake::Origin;
 use crate::io::mailboxes::Room;
 use crate::office::submission;
+use crate::queue::report::Action;
 use crate::reply::{Enhanced, Reply};
 
 impl Office {
@@ -173,12 +174,23 @@ impl Office {
         let mut elsewhere = BTreeMap::new();
         for recipient in &envelope.recipients {
             let expansion = self.expand(&recipient.address).await?;
+            // Whoever stands for several ends the way of the wish to hear of success (RFC 3461 §5.2.7.3).
+            let is_many = expansion.len() > 1;
+            if recipient.notify.success && (is_many || !expansion.users.is_empty()) {
+                let action = if is_many { Action::Expanded } else { Action::Delivered };
+                destinations.told.push((recipient.clone(), action));
+            }
+            let notify = Notify { success: recipient.notify.success && !is_many, ..recipient.notify };
             for user in expansion.users {
                 let account = self.means.mailboxes.open_account(user, now).await;
                 destinations.accounts.insert(user, account.map_err(|error| self.trouble(&error))?);
             }
             for address in expansion.elsewhere {
-                elsewhere.entry(address.clone()).or_insert(Recipient { address, ..recipient.clone() });
+                elsewhere.entry(address.clone()).or_insert(Recipient {
+                    address,
+                    notify,
+                    ..recipient.clone()
+                });
             }
         }
         destinations.elsewhere = elsewhere.into_values().collect();
