@@ -1,0 +1,5 @@
+//! The parts that touch the world.
+
+mod names;
+
+pub use names::{Names, NamesError, Rows};

@@ -1,0 +1,15 @@
+//! DHCP: addresses for a site, with what a host needs to use them, and names that follow leases.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
+//! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
+//!
+//! Deliberately absent: DHCPv6 and router advertisements.
+
+#![forbid(unsafe_code)]
+
+pub mod io;
+pub mod name;
+
+pub use name::NameChange;
