@@ -12,4 +12,4 @@
 pub mod io;
 pub mod name;
 
-pub use name::NameChange;
+pub use name::{Identity, NameChange};
