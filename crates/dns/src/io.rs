@@ -5,6 +5,7 @@
 //! | [`exchange`] | one query and its answer, for commands |
 //! | [`include`] | the files that a zone file includes |
 //! | [`journal`] | zones and their changes in the store |
+//! | [`lease_names`] | names of hosts that have leases |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`datagram`] | queries over UDP |
 //! | [`stream`] | queries over TCP and TLS: RFC 7766, RFC 7858 |
@@ -23,6 +24,7 @@ pub mod datagram;
 pub mod exchange;
 pub mod include;
 pub mod journal;
+pub mod lease_names;
 pub mod link;
 pub mod load;
 pub mod names;

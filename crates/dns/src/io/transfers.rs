@@ -20,7 +20,6 @@ use super::secondary;
 use super::{PORT, PROTOCOL, SERVICE};
 use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
-use crate::leases::Lease;
 use crate::summary;
 use crate::transfer::grant::Grant;
 use crate::transfer::history::History;
@@ -111,6 +110,15 @@ pub(super) struct Moving {
     pub(super) schedule: Mutex<Schedule>,
     // Rung by a NOTIFY.
     pub(super) bell: tokio::sync::Notify,
+}
+
+/// A new version of a zone that is not kept yet.
+pub(super) struct Made<'m> {
+    pub(super) moving: &'m Moving,
+    pub(super) state: &'m mut State,
+    pub(super) zone: Arc<Zone>,
+    pub(super) head: Head,
+    pub(super) change: Change,
 }
 
 #[derive(Debug, Default)]
@@ -260,6 +268,10 @@ impl Transfers {
         }
     }
 
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     /// What was asked and done.
     #[must_use]
     pub fn tally(&self) -> &Tally {
@@ -326,72 +338,6 @@ impl Transfers {
     /// [`ChangeError`]; then nothing was done.
     pub async fn change(&self, updates: &[&Update], batch: Batch) -> Result<Vec<u32>, ChangeError> {
         self.0.change_all(updates, batch, |_, _| true).await
-    }
-
-    /// Puts the name of a host that has a lease into the zone `apex`, and the name of its address into the
-    /// zone for it, if that is one of ours; `batch` is done with it or not at all. A name that is
-    /// another's, or that the zone file has, is left alone: the host is then called by its address.
-    /// Returns the name it got.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; then nothing was done.
-    pub async fn lease_bound(&self, apex: &Name, lease: &Lease, batch: Batch) -> Result<Name, ChangeError> {
-        let labels = lease.host_label().into_iter().chain([lease.address_label()]);
-        let mut refused = ChangeError::Refused(Rcode::YXDOMAIN);
-        for label in labels {
-            let name = Name::from_labels([label.as_bytes()]).and_then(|label| label.join(apex));
-            let Some(name) = name else { continue };
-            let pointer = self.reverse(lease).map(|zone| lease.point(&zone, &name));
-            for update in &lease.bind(apex, &name) {
-                let updates: Vec<&Update> = std::iter::once(update).chain(&pointer).collect();
-                match self.change(&updates, batch.clone()).await {
-                    Ok(_) => return Ok(name),
-                    // Somebody else's name, or one in the zone file.
-                    Err(ChangeError::Refused(rcode @ (Rcode::YXDOMAIN | Rcode::NXRRSET))) => {
-                        refused = ChangeError::Refused(rcode);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Err(refused)
-    }
-
-    /// Takes the address of a lease that has ended from the name `name` that it got, if the name is still
-    /// the host's, and the name from the address; `batch` is done with it or not at all.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; then nothing was done.
-    pub async fn lease_ended(
-        &self,
-        apex: &Name,
-        name: &Name,
-        lease: &Lease,
-        batch: Batch,
-    ) -> Result<(), ChangeError> {
-        let pointer = self.reverse(lease).map(|zone| lease.unpoint(&zone));
-        let forward = lease.unbind(apex, name);
-        let updates: Vec<&Update> = std::iter::once(&forward).chain(&pointer).collect();
-        match self.change(&updates, batch.clone()).await {
-            Ok(_) => {}
-            // The name went to somebody else meanwhile, and the pointer with it.
-            Err(ChangeError::Refused(Rcode::NXRRSET)) => {
-                return self.change(&[], batch).await.map(drop);
-            }
-            Err(error) => return Err(error),
-        }
-        match self.change(&[&lease.release(apex, name)], Batch::new()).await {
-            Ok(_) | Err(ChangeError::Refused(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    // The zone of ours that the name of a lease's address lies in.
-    fn reverse(&self, lease: &Lease) -> Option<Name> {
-        let name = lease.reverse_name();
-        let zones = self.0.zones.values().filter(|moving| matches!(moving.settings.role, Role::Primary));
-        let within = zones.map(|moving| &moving.settings.apex).filter(|apex| name.is_within(apex));
-        within.max_by_key(|apex| apex.label_count()).cloned()
     }
 }
 
@@ -546,18 +492,24 @@ impl Inner {
             let (staged, head) = Journal::stage(apex, state.head, &changes, batch);
             batch = staged;
             let [change] = changes;
-            made.push((*moving, state, Arc::new(zone), head, change));
+            made.push(Made { moving, state, zone: Arc::new(zone), head, change });
         }
+        self.finish(made, batch).await?;
+        Ok(serials)
+    }
+
+    /// Keeps new versions of zones and `batch` with them, serves them, and tells of them.
+    pub(super) async fn finish(&self, made: Vec<Made<'_>>, batch: Batch) -> Result<(), ChangeError> {
         let journal = self.journal.as_ref().ok_or(ChangeError::Refused(Rcode::REFUSED))?;
         journal.commit(batch).await.map_err(ChangeError::Journal)?;
-        for (moving, state, zone, head, change) in made {
+        for Made { moving, state, zone, head, change } in made {
             state.head = head;
             self.published.publish_zone(&zone);
             state.history.push(Arc::new(change));
             self.tell(moving);
             self.shorten(moving, state, &zone).await;
         }
-        Ok(serials)
+        Ok(())
     }
 
     // Keeps the zone whole, when its journal has grown long.
