@@ -5,7 +5,7 @@
 //! whoever wrote the zone, and no lease takes it. Not here: leases themselves, which another part keeps,
 //! and how an update reaches its zone (`io/lease_names.rs`).
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -207,6 +207,26 @@ fn whole_set(name: &Name, kind: Type) -> Record {
     Record { name: name.clone(), kind, class: Class::ANY, ttl: 0, rdata: Vec::new() }
 }
 
+/// The zones that hold the names of the addresses of a network: one for each 8, 16 or 24 bits that it covers,
+/// so at most 128, and one of 24 bits for a smaller network.
+#[must_use]
+pub fn reverse_zones(network: Ipv4Addr, prefix: u8) -> Vec<Name> {
+    let octets = usize::from(prefix).div_ceil(8).clamp(1, 3);
+    let zone_bits = octets as u32 * 8;
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+    let first = network.to_bits() & mask;
+    let count = 1 << zone_bits.saturating_sub(u32::from(prefix));
+    let zone = |number: u32| {
+        let address = Ipv4Addr::from_bits(first.wrapping_add(number << (32 - zone_bits)));
+        let mut name = reverse_name(address.into());
+        for _ in octets..4 {
+            name = name.parent()?;
+        }
+        Some(name)
+    };
+    (0..count).filter_map(zone).collect()
+}
+
 /// The name below `in-addr.arpa` or `ip6.arpa` that leads back from `address`: RFC 1035 §3.5, RFC 3596 §2.5.
 #[must_use]
 pub fn reverse_name(address: IpAddr) -> Name {
@@ -261,6 +281,24 @@ mod tests {
         assert_eq!(lease("", "10.0.0.7").reverse_name().to_string(), "7.0.0.10.in-addr.arpa.");
         let six = lease("", "2001:db8::1").reverse_name().to_string();
         assert!(six.starts_with("1.0.0.0.") && six.ends_with(".8.b.d.0.1.0.0.2.ip6.arpa."), "{six}");
+    }
+
+    #[test]
+    fn a_network_has_its_zones_in_reverse() {
+        for (network, prefix, count, first, last) in [
+            ("10.77.0.0", 16, 1, "77.10.in-addr.arpa.", "77.10.in-addr.arpa."),
+            ("192.168.4.9", 22, 4, "4.168.192.in-addr.arpa.", "7.168.192.in-addr.arpa."),
+            ("192.0.2.128", 25, 1, "2.0.192.in-addr.arpa.", "2.0.192.in-addr.arpa."),
+            ("10.0.0.0", 8, 1, "10.in-addr.arpa.", "10.in-addr.arpa."),
+            ("172.16.0.0", 12, 16, "16.172.in-addr.arpa.", "31.172.in-addr.arpa."),
+        ] {
+            let zones = reverse_zones(network.parse().unwrap(), prefix);
+            let text = |name: Option<&Name>| name.map(Name::to_string).unwrap_or_default();
+            assert_eq!(
+                (zones.len(), text(zones.first()), text(zones.last())),
+                (count, first.into(), last.into())
+            );
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use doorway_base::Random;
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::World;
@@ -30,7 +31,7 @@ use crate::update::serial::SerialPolicy;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::tsig::Key;
 use crate::wire::{Name, Rcode, Type};
-use crate::zone::change::{is_after, numbers};
+use crate::zone::change::{encode_record, is_after, numbers};
 use crate::zone::{Change, Unfit, Zone};
 
 /// Another server, and the key that messages to it are signed with.
@@ -68,6 +69,9 @@ pub struct Settings {
     pub update: Vec<UpdateGrant>,
     /// How its versions are counted.
     pub serial: SerialPolicy,
+    /// Made of the config, so that nobody counts its versions: when it comes out otherwise than before, what
+    /// was changed since is given up. Only leases change it, and they say their names again.
+    pub made: bool,
 }
 
 impl Settings {
@@ -82,7 +86,19 @@ impl Settings {
             xfr: Vec::new(),
             update: Vec::new(),
             serial: SerialPolicy::default(),
+            made: false,
         }
+    }
+
+    // What tells whether the file is the one that the changes began with.
+    fn version(&self, file: &Zone) -> u32 {
+        if !self.made {
+            return file.serial();
+        }
+        let mut octets = Vec::new();
+        file.iter().for_each(|record| encode_record(&record, &mut octets));
+        let digest = digest(&SHA256, &octets);
+        digest.as_ref().first_chunk().map_or(0, |four| u32::from_be_bytes(*four))
     }
 
     /// A secondary zone that comes from `from`.
@@ -284,6 +300,12 @@ impl Transfers {
         self.0.zones.contains_key(apex)
     }
 
+    /// Whether commands may change the zone.
+    #[must_use]
+    pub fn takes_commands(&self, apex: &Name) -> bool {
+        self.0.zones.get(apex).is_some_and(|moving| !moving.settings.made)
+    }
+
     /// Takes a zone file that was read anew. The file counts when its serial is newer than what is
     /// served, changes by message included; what differs is then one change like any other. An older
     /// or equal serial leaves a zone alone that was changed by message, with a warning.
@@ -296,6 +318,10 @@ impl Transfers {
             inner.published.publish_zone(zone);
             return Ok(());
         };
+        if moving.settings.made {
+            // A new one is taken over from the start.
+            return Ok(());
+        }
         let mut state = inner.locked(moving).await?;
         let zones = inner.published.current();
         let Some(current) = zones.named(zone.apex()) else {
@@ -353,9 +379,19 @@ impl Inner {
         let mut state = State::default();
         let mut schedule = Schedule::new(now);
         match (kept, file) {
+            (Some(kept), Some(file))
+                if settings.made && kept.head.file_serial != Some(settings.version(file)) =>
+            {
+                state.head = kept.head;
+                state.head.file_serial = Some(settings.version(file));
+                if let Some(journal) = self.journal.as_ref().filter(|_| kept.head.has_data()) {
+                    journal.keep_whole(apex, &mut state.head, file).await?;
+                }
+                self.published.publish_zone(file);
+            }
             (Some(kept), file) if kept.head.has_data() => {
                 let heard = kept.head.heard.filter(|_| matches!(settings.role, Role::Secondary(_)));
-                let zone = self.replay(apex, kept, file, &mut state).await?;
+                let zone = self.replay(&settings, kept, file, &mut state).await?;
                 if let Some(heard) = heard {
                     let soa = numbers(&zone.soa()).unwrap_or_default();
                     schedule = Schedule::resumed(now, soa, self.world.wall() - heard);
@@ -365,7 +401,7 @@ impl Inner {
             (_, None) => self.published.publish_zone(&Arc::new(Zone::unavailable(apex, secret))),
             (_, Some(file)) => {
                 self.published.publish_zone(file);
-                state.head.file_serial = Some(file.serial());
+                state.head.file_serial = Some(settings.version(file));
             }
         }
         Ok(Moving {
@@ -379,15 +415,16 @@ impl Inner {
     // The zone that comes of what was kept and of its file, of which either may be newer.
     async fn replay(
         &self,
-        apex: &Name,
+        settings: &Settings,
         kept: Kept,
         file: Option<&Arc<Zone>>,
         state: &mut State,
     ) -> Result<Arc<Zone>, JournalError> {
+        let (apex, version) = (&settings.apex, |file: &Arc<Zone>| settings.version(file));
         let Kept { head, whole, changes } = kept;
         let secret = self.published.current().secret();
         let newest = changes.last().map(|change| change.to()).or(whole.as_ref().map(Zone::serial));
-        let other = file.filter(|file| head.file_serial.is_some_and(|serial| serial != file.serial()));
+        let other = file.filter(|file| head.file_serial.is_some_and(|serial| serial != version(file)));
         state.head = head;
         let zone = match (other, &whole, file.map(|file| &**file)) {
             (Some(other), ..) if newest.is_some_and(|newest| is_after(other.serial(), newest)) => {
@@ -410,7 +447,7 @@ impl Inner {
             (None, None, None) => return Err(Unfit::Unservable("its zone file is gone".into()).into()),
         };
         if let Some(journal) = &self.journal {
-            state.head.file_serial = file.map(|file| file.serial());
+            state.head.file_serial = file.map(version);
             journal.keep_whole(apex, &mut state.head, &zone).await?;
         }
         Ok(zone)

@@ -31,10 +31,14 @@ struct Home {
 }
 
 fn home(store: &Arc<MemoryStore>) -> Home {
+    home_with(store, "nas A 10.0.0.2\n", false)
+}
+
+fn home_with(store: &Arc<MemoryStore>, lines: &str, made: bool) -> Home {
     let runtime = Runtime::start("test", 1, Trace::off()).unwrap();
-    let zones = [zone("home.arpa", "nas A 10.0.0.2\n"), zone("10.in-addr.arpa", "")];
+    let zones = [zone("home.arpa", lines), zone("10.in-addr.arpa", "")];
     let published = Published::new(Zones::new(secret(), Vec::new()).unwrap());
-    let settings = zones.iter().map(|zone| Settings::primary(zone.apex())).collect();
+    let settings = zones.iter().map(|zone| Settings { made, ..Settings::primary(zone.apex()) }).collect();
     let journal = Some(Journal::new(store.clone()));
     let transfers =
         wait(Transfers::start(runtime.world(), &published, journal, Vec::new(), settings, &zones)).unwrap();
@@ -162,4 +166,23 @@ fn leases_that_begin_together_see_each_other_and_are_one_change_of_each_zone() {
         home.records("10.in-addr.arpa", "10.0.0.10.in-addr.arpa", Type::PTR),
         ["10.0.0.10.in-addr.arpa. 300 IN PTR tower.home.arpa."]
     );
+}
+
+#[test]
+fn a_zone_made_of_the_config_keeps_its_leases_until_it_is_made_otherwise() {
+    let store = Arc::new(MemoryStore::new());
+    let nas = "nas A 10.0.0.2\n";
+    home_with(&store, nas, true).bound(&lease("pc", 8, 1));
+    let again = home_with(&store, nas, true);
+    assert_eq!(again.records("home.arpa", "pc.home.arpa", Type::A).len(), 1);
+    drop(again);
+    for _ in 0..2 {
+        let other = home_with(&store, "nas A 10.0.0.3\npc A 10.0.0.4\n", true);
+        assert_eq!(other.records("home.arpa", "nas.home.arpa", Type::A), ["nas.home.arpa. 60 IN A 10.0.0.3"]);
+        assert_eq!(other.records("home.arpa", "pc.home.arpa", Type::A), ["pc.home.arpa. 60 IN A 10.0.0.4"]);
+        assert_eq!(other.bound(&lease("pc", 8, 1)), "ip-10-0-0-8.home.arpa.", "the config comes first");
+    }
+    let back = home_with(&store, nas, true);
+    assert!(back.records("home.arpa", "pc.home.arpa", Type::A).is_empty());
+    assert_eq!(back.bound(&lease("pc", 8, 1)), "pc.home.arpa.");
 }
