@@ -2,6 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `wire` | octets and types: messages, options, option 82, names |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //!
@@ -11,5 +12,6 @@
 
 pub mod io;
 pub mod name;
+pub mod wire;
 
 pub use name::{Identity, NameChange};
