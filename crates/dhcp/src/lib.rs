@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `wire` | octets and types: messages, options, option 82, names |
+//! | `client` | an address for one interface: the states of a client, pure |
+//! | `relay` | messages between links: the relay agent, pure |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //!
@@ -10,8 +12,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod io;
 pub mod name;
+pub mod relay;
 pub mod wire;
 
 pub use name::{Identity, NameChange};
