@@ -3,6 +3,7 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `wire` | octets and types: messages, options, option 82, names |
+//! | `config` | what the operator says: [`config::SECTION`] |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //!
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod io;
 pub mod name;
 pub mod wire;
