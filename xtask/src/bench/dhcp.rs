@@ -238,7 +238,7 @@ fn isc(number: usize, folder: &Path) -> Result<Peer, Failed> {
     write(
         Path::new(&config),
         &format!(
-            "authoritative;\nping-check false;\ndefault-lease-time 3600;\noption routers {SERVER};\n\
+            "authoritative;\nping-check false;\ndhcp-cache-threshold 0;\ndefault-lease-time 3600;\noption routers {SERVER};\n\
              option domain-name-servers {SERVER};\noption domain-name \"bench.test\";\n\
              subnet 10.64.0.0 netmask 255.240.0.0 {{ range 10.64.1.0 10.64.255.254; }}\n"
         ),
