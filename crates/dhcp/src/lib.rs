@@ -6,6 +6,7 @@
 //! | `config` | what the operator says: [`config::SECTION`] |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
+//! | `tftp` | files for machines that boot |
 //!
 //! Deliberately absent: DHCPv6 and router advertisements.
 
@@ -14,6 +15,7 @@
 pub mod config;
 pub mod io;
 pub mod name;
+pub mod tftp;
 pub mod wire;
 
 pub use name::{Identity, NameChange};
