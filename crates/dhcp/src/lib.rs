@@ -2,14 +2,20 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
+//! | `wire` | octets and types: messages, options, option 82, names |
+//! | `config` | what the operator says: [`config::SECTION`] |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
+//! | `tftp` | files for machines that boot |
 //!
 //! Deliberately absent: DHCPv6 and router advertisements.
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod io;
 pub mod name;
+pub mod tftp;
+pub mod wire;
 
-pub use name::NameChange;
+pub use name::{Identity, NameChange};

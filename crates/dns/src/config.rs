@@ -13,6 +13,7 @@ use doorway_net::proxy_protocol::ProxySources;
 
 use crate::front::access::Access;
 use crate::front::rate::Rate;
+use crate::wire::Name;
 pub use hosts::HostConfig;
 pub use resolver::{Resolver, Wrong};
 pub use zones::{KeyConfig, ZoneConfig};
@@ -163,6 +164,9 @@ pub struct Config {
     pub hosts: Vec<HostConfig>,
     /// Keys shared with other servers.
     pub keys: Vec<KeyConfig>,
+    /// Zones that names of leases go into. Not of these tables: the program sets it. One that is not
+    /// among `zones` is made.
+    pub lease_zones: Vec<Name>,
     /// What is let in over TCP. Not of this table: the program sets it for all its listeners, and
     /// what DNS itself bounds more tightly stays as it is.
     pub limits: TcpLimits,
@@ -206,9 +210,27 @@ impl Config {
             zones,
             hosts,
             keys,
+            lease_zones: Vec::new(),
             limits: TcpLimits::default(),
             proxies: ProxySources::default(),
         })
+    }
+}
+
+impl Config {
+    /// Every zone that something other than its file can change, or that anybody may transfer: the ones with
+    /// settings of their own, and those that leases change.
+    pub fn moving(&self) -> impl Iterator<Item = (Name, Option<&ZoneConfig>)> {
+        let apex = |zone: &ZoneConfig| zone.name.parse::<Name>().ok();
+        let own = self.zones.iter().filter_map(move |zone| Some((apex(zone)?, Some(zone))));
+        let own = own.filter(|(apex, zone)| {
+            zone.is_some_and(ZoneConfig::is_moving) || self.lease_zones.contains(apex)
+        });
+        let made = self
+            .lease_zones
+            .iter()
+            .filter(move |lease| !self.zones.iter().any(|zone| apex(zone).as_ref() == Some(lease)));
+        own.chain(made.map(|apex| (apex.clone(), None)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! | [`exchange`] | one query and its answer, for commands |
 //! | [`include`] | the files that a zone file includes |
 //! | [`journal`] | zones and their changes in the store |
+//! | [`lease_names`] | names of hosts that have leases |
 //! | [`load`] | zone files from disk, and the built-in zone |
 //! | [`datagram`] | queries over UDP |
 //! | [`stream`] | queries over TCP and TLS: RFC 7766, RFC 7858 |
@@ -23,6 +24,7 @@ pub mod datagram;
 pub mod exchange;
 pub mod include;
 pub mod journal;
+pub mod lease_names;
 pub mod link;
 pub mod load;
 pub mod names;
@@ -50,7 +52,7 @@ use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
 use crate::cache::Cache;
 use crate::config::resolver::TLS_PORT;
-use crate::config::{self, Config, KeyConfig, ZoneConfig};
+use crate::config::{self, Config, HostConfig, KeyConfig, ZoneConfig};
 use crate::error::Error;
 use crate::front::cookie::Baker;
 use crate::front::ready::Ready;
@@ -83,7 +85,7 @@ pub struct Server {
     world: World,
     journal: Option<Journal>,
     // The zones and keys that the upkeep was set up with.
-    set_up: Mutex<(Vec<ZoneConfig>, Vec<KeyConfig>)>,
+    set_up: Mutex<SetUp>,
     counters: Mutex<Vec<Arc<Counters>>>,
     parts: Parts,
     udp: Vec<UdpDoor>,
@@ -206,7 +208,7 @@ impl Server {
             parts: Parts { recursion, log, upkeep },
             journal: surroundings.journal.clone(),
             world: world.clone(),
-            set_up: Mutex::new((config.zones.clone(), config.keys.clone())),
+            set_up: Mutex::new(SetUp::of(config)),
             udp: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
@@ -298,12 +300,7 @@ impl Server {
         let before = self.published.current();
         let Loaded { zones: files, mut refused } = load::load(config, before.secret(), None, Some(&before));
         let count = files.len();
-        let moving: Vec<Name> = config
-            .zones
-            .iter()
-            .filter(|zone| zone.is_moving())
-            .filter_map(|zone| zone.name.parse().ok())
-            .collect();
+        let moving: Vec<Name> = config.moving().map(|(apex, _)| apex).collect();
         // What moves stays as it is until it is known what the journal has of it.
         let mut zones: Vec<Arc<Zone>> =
             files.iter().filter(|zone| !moving.contains(zone.apex())).cloned().collect();
@@ -324,7 +321,7 @@ impl Server {
     fn reload_moving(&self, config: &Config, files: &[Arc<Zone>]) -> Result<(), Error> {
         let old = self.parts.upkeep();
         let mut set_up = self.set_up.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = (config.zones.clone(), config.keys.clone());
+        let wanted = SetUp::of(config);
         if let Some(upkeep) = old.as_ref().filter(|_| *set_up == wanted) {
             for file in files.iter().filter(|file| upkeep.transfers().is_moving(file.apex())) {
                 if let Err(error) = doorway_store::wait(upkeep.transfers().take_file(file)) {
@@ -412,6 +409,23 @@ impl Server {
     pub fn close(&self) {
         self.udp.iter().for_each(UdpDoor::close);
         self.tcp.iter().chain(&self.tls).for_each(TcpDoor::close);
+    }
+}
+
+/// What the zones that move were set up with.
+#[derive(Debug, PartialEq, Eq)]
+struct SetUp {
+    zones: Vec<ZoneConfig>,
+    keys: Vec<KeyConfig>,
+    // Built-in zones are made of these.
+    lease_zones: Vec<Name>,
+    hosts: Vec<HostConfig>,
+}
+
+impl SetUp {
+    fn of(config: &Config) -> Self {
+        let Config { zones, keys, lease_zones, hosts, .. } = config.clone();
+        Self { zones, keys, lease_zones, hosts }
     }
 }
 

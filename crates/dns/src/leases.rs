@@ -3,9 +3,9 @@
 //!
 //! A name belongs to the client whose DHCID record stands there. One with no such record belongs to
 //! whoever wrote the zone, and no lease takes it. Not here: leases themselves, which another part keeps,
-//! and how an update reaches its zone (`io/transfers.rs`).
+//! and how an update reaches its zone (`io/lease_names.rs`).
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 
@@ -16,8 +16,6 @@ use crate::wire::{Class, LABEL_OCTETS_MAX, Name, Record, Type};
 pub const TTL_SECONDS_MAX: u32 = 300;
 /// The type of DHCID records.
 const DHCID: Type = Type(49);
-/// The identifier type of a client identifier or DUID: RFC 4701 §3.3.
-const IDENTIFIER: [u8; 2] = [0, 2];
 /// SHA-256: RFC 4701 §3.4.
 const DIGEST: u8 = 1;
 
@@ -28,10 +26,53 @@ pub struct Lease {
     pub host: Option<String>,
     /// The address.
     pub address: IpAddr,
-    /// What tells the client from others: its DUID or client identifier.
+    /// What tells the client from others: its hardware type and address, its client identifier, or its DUID.
     pub client: Vec<u8>,
+    /// Which of the three that is: 0, 1 or 2 (RFC 4701 §3.3).
+    pub client_kind: u16,
     /// How long the lease is, in seconds.
     pub seconds: u32,
+}
+
+/// What is to become of the name of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseChange {
+    /// The host is to have a name.
+    Bound {
+        /// The zone that it is to be in.
+        apex: Name,
+        /// Its lease.
+        lease: Lease,
+        /// The name that the lease had, which goes when it is another.
+        before: Option<Name>,
+    },
+    /// The lease has ended.
+    Ended {
+        /// The zone that its name is in.
+        apex: Name,
+        /// The name.
+        name: Name,
+        /// The lease.
+        lease: Lease,
+    },
+}
+
+impl LeaseChange {
+    /// The zone of the name.
+    #[must_use]
+    pub const fn apex(&self) -> &Name {
+        match self {
+            Self::Bound { apex, .. } | Self::Ended { apex, .. } => apex,
+        }
+    }
+
+    /// The lease.
+    #[must_use]
+    pub const fn lease(&self) -> &Lease {
+        match self {
+            Self::Bound { lease, .. } | Self::Ended { lease, .. } => lease,
+        }
+    }
 }
 
 impl Lease {
@@ -93,7 +134,7 @@ impl Lease {
     // RFC 4701 §3.5: the digest is over the identifier and the name, so that it tells nobody else either.
     fn dhcid(&self, name: &Name) -> Record {
         let subject = [&self.client, name.lowered().as_octets()].concat();
-        let mut rdata = IDENTIFIER.to_vec();
+        let mut rdata = self.client_kind.to_be_bytes().to_vec();
         rdata.push(DIGEST);
         rdata.extend_from_slice(digest(&SHA256, &subject).as_ref());
         self.record(name, DHCID, rdata)
@@ -166,6 +207,26 @@ fn whole_set(name: &Name, kind: Type) -> Record {
     Record { name: name.clone(), kind, class: Class::ANY, ttl: 0, rdata: Vec::new() }
 }
 
+/// The zones that hold the names of the addresses of a network: one for each 8, 16 or 24 bits that it covers,
+/// so at most 128, and one of 24 bits for a smaller network.
+#[must_use]
+pub fn reverse_zones(network: Ipv4Addr, prefix: u8) -> Vec<Name> {
+    let octets = usize::from(prefix).div_ceil(8).clamp(1, 3);
+    let zone_bits = octets as u32 * 8;
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+    let first = network.to_bits() & mask;
+    let count = 1 << zone_bits.saturating_sub(u32::from(prefix));
+    let zone = |number: u32| {
+        let address = Ipv4Addr::from_bits(first.wrapping_add(number << (32 - zone_bits)));
+        let mut name = reverse_name(address.into());
+        for _ in octets..4 {
+            name = name.parent()?;
+        }
+        Some(name)
+    };
+    (0..count).filter_map(zone).collect()
+}
+
 /// The name below `in-addr.arpa` or `ip6.arpa` that leads back from `address`: RFC 1035 §3.5, RFC 3596 §2.5.
 #[must_use]
 pub fn reverse_name(address: IpAddr) -> Name {
@@ -187,7 +248,13 @@ mod tests {
 
     fn lease(host: &str, address: &str) -> Lease {
         let host = (!host.is_empty()).then(|| host.to_owned());
-        Lease { host, address: address.parse().unwrap(), client: vec![1, 2, 3], seconds: 3600 }
+        Lease {
+            host,
+            address: address.parse().unwrap(),
+            client: vec![1, 2, 3],
+            client_kind: 1,
+            seconds: 3600,
+        }
     }
 
     #[test]
@@ -217,10 +284,28 @@ mod tests {
     }
 
     #[test]
+    fn a_network_has_its_zones_in_reverse() {
+        for (network, prefix, count, first, last) in [
+            ("10.77.0.0", 16, 1, "77.10.in-addr.arpa.", "77.10.in-addr.arpa."),
+            ("192.168.4.9", 22, 4, "4.168.192.in-addr.arpa.", "7.168.192.in-addr.arpa."),
+            ("192.0.2.128", 25, 1, "2.0.192.in-addr.arpa.", "2.0.192.in-addr.arpa."),
+            ("10.0.0.0", 8, 1, "10.in-addr.arpa.", "10.in-addr.arpa."),
+            ("172.16.0.0", 12, 16, "16.172.in-addr.arpa.", "31.172.in-addr.arpa."),
+        ] {
+            let zones = reverse_zones(network.parse().unwrap(), prefix);
+            let text = |name: Option<&Name>| name.map(Name::to_string).unwrap_or_default();
+            assert_eq!(
+                (zones.len(), text(zones.first()), text(zones.last())),
+                (count, first.into(), last.into())
+            );
+        }
+    }
+
+    #[test]
     fn the_mark_of_a_client_is_the_one_of_the_standard() {
         // RFC 4701 §3.6.1: a DUID and chi6.example.com.
         let client = vec![0, 1, 0, 6, 0x41, 0x2d, 0xf1, 0x66, 1, 2, 3, 4, 5, 6];
-        let lease = Lease { client, ..lease("", "2001:db8::1234:5678") };
+        let lease = Lease { client, client_kind: 2, ..lease("", "2001:db8::1234:5678") };
         let dhcid = lease.dhcid(&"chi6.example.com".parse().unwrap());
         let text = crate::wire::rdata::base64(&dhcid.rdata).to_string();
         assert_eq!(text, "AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=");

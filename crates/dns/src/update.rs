@@ -78,28 +78,13 @@ impl Update {
         now: UnixTime,
         may: impl Fn(&Name, Type) -> bool,
     ) -> Result<Option<Change>, Rcode> {
-        self.check_prerequisites(zone, secret)?;
-        self.prescan(zone)?;
-        // Its signatures would no longer be right, and nobody here can make others.
-        let apex = zone.node_of(zone.apex(), secret);
-        if apex.is_some_and(|node| node.set(Type::DNSKEY).is_some()) {
-            return Err(Rcode::REFUSED);
-        }
-        let mut sheet = Sheet { zone, secret, names: BTreeMap::new(), soa: None };
-        self.check_grants(&mut sheet, may)?;
-        for record in &self.updates {
-            match record.class {
-                Class::IN => sheet.add(record),
-                Class::ANY => sheet.delete_sets(record),
-                _ => sheet.delete(record),
-            }
-        }
-        Ok(sheet.change(policy, now))
+        let mut round = Round::new(zone, secret);
+        round.attempt(self, may)?;
+        Ok(round.change(policy, now))
     }
 
     // RFC 2136 §3.2.
-    fn check_prerequisites(&self, zone: &Zone, secret: HashKey) -> Result<(), Rcode> {
-        let records_of = |name: &Name| zone.node_of(name, secret).map(|node| node.records());
+    fn check_prerequisites(&self, sheet: &mut Sheet<'_>) -> Result<(), Rcode> {
         let mut wanted: BTreeMap<(Name, Type), Vec<&Record>> = BTreeMap::new();
         for condition in &self.prerequisites {
             if condition.ttl != 0 {
@@ -112,13 +97,14 @@ impl Update {
                 if condition.kind.is_meta() {
                     return Err(Rcode::FORMERR);
                 }
+                sheet.records(&condition.name);
                 wanted.entry((condition.name.lowered(), condition.kind)).or_default().push(condition);
                 continue;
             }
             if !condition.rdata.is_empty() {
                 return Err(Rcode::FORMERR);
             }
-            let records = records_of(&condition.name).unwrap_or_default();
+            let records = sheet.records(&condition.name);
             let any = condition.kind == Type::ANY;
             let found = records.iter().any(|record| any || record.kind == condition.kind);
             match (condition.class, any, found) {
@@ -132,11 +118,10 @@ impl Update {
         }
         // A set must have exactly the records that were listed, whatever their TTL (§3.2.3).
         for ((name, kind), listed) in &wanted {
-            let mut there = records_of(name).unwrap_or_default();
-            there.retain(|record| record.kind == *kind);
-            let each = |record: &Record| there.iter().any(|other| is_same(other, record));
-            let all = there.iter().all(|other| listed.iter().any(|record| is_same(other, record)));
-            if there.is_empty() || !all || !listed.iter().all(|record| each(record)) {
+            let there = || sheet.names.get(name).into_iter().flatten().filter(|record| record.kind == *kind);
+            let each = |record: &Record| there().any(|other| is_same(other, record));
+            let all = there().all(|other| listed.iter().any(|record| is_same(other, record)));
+            if there().next().is_none() || !all || !listed.iter().all(|record| each(record)) {
                 return Err(Rcode::NXRRSET);
             }
         }
@@ -178,6 +163,56 @@ impl Update {
             }
         }
         Ok(())
+    }
+}
+
+/// Updates of one zone that become one change. Each sees what those before it did; one that is refused
+/// leaves no trace.
+pub struct Round<'z> {
+    sheet: Sheet<'z>,
+}
+
+impl std::fmt::Debug for Round<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Round").field("names", &self.sheet.names.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'z> Round<'z> {
+    /// No update of `zone` yet.
+    #[must_use]
+    pub fn new(zone: &'z Zone, secret: HashKey) -> Self {
+        Self { sheet: Sheet { zone, secret, names: BTreeMap::new(), soa: None } }
+    }
+
+    /// Adds an update, if its prerequisites hold and `may` allows all of it.
+    ///
+    /// # Errors
+    /// The response code; then nothing of it was added.
+    pub fn attempt(&mut self, update: &Update, may: impl Fn(&Name, Type) -> bool) -> Result<(), Rcode> {
+        let sheet = &mut self.sheet;
+        update.check_prerequisites(sheet)?;
+        update.prescan(sheet.zone)?;
+        // Its signatures would no longer be right, and nobody here can make others.
+        let apex = sheet.zone.node_of(sheet.zone.apex(), sheet.secret);
+        if apex.is_some_and(|node| node.set(Type::DNSKEY).is_some()) {
+            return Err(Rcode::REFUSED);
+        }
+        update.check_grants(sheet, may)?;
+        for record in &update.updates {
+            match record.class {
+                Class::IN => sheet.add(record),
+                Class::ANY => sheet.delete_sets(record),
+                _ => sheet.delete(record),
+            }
+        }
+        Ok(())
+    }
+
+    /// What all of it makes of the zone: `None` when nothing changes.
+    #[must_use]
+    pub fn change(self, policy: SerialPolicy, now: UnixTime) -> Option<Change> {
+        self.sheet.change(policy, now)
     }
 }
 

@@ -300,7 +300,7 @@ fn stats(recursion: &Recursion) -> Value {
 fn zones(server: &Server) -> Value {
     let upkeep = server.upkeep();
     let zone = |zone: &Arc<Zone>| {
-        let changeable = upkeep.as_ref().is_some_and(|upkeep| upkeep.transfers().is_moving(zone.apex()));
+        let changeable = upkeep.as_ref().is_some_and(|upkeep| upkeep.transfers().takes_commands(zone.apex()));
         json!({
             "name": zone.apex().to_string(),
             "serial": zone.serial(),
@@ -361,7 +361,7 @@ async fn change_record(
             None => above = apex.parent(),
         }
     };
-    let upkeep = server.upkeep().filter(|upkeep| upkeep.transfers().is_moving(zone.apex()));
+    let upkeep = server.upkeep().filter(|upkeep| upkeep.transfers().takes_commands(zone.apex()));
     let upkeep = upkeep.ok_or_else(|| {
         let apex = zone.apex();
         wrong(format!("the zone {apex} is served as its file has it, and cannot be changed by command"))

@@ -72,6 +72,9 @@ impl ReadAhead {
     }
 }
 
+/// What a zone that nobody wrote begins with.
+const BARE: &str = "$TTL 1h\n@ SOA localhost. hostmaster.localhost. 1 2h 15m 2w 5m\n@ NS localhost.\n";
+
 /// Reads every zone of `config` that was not read ahead. A zone that is refused keeps its version in
 /// `before`, when there is one.
 pub fn load(
@@ -126,16 +129,15 @@ fn built_in(config: &Config) -> Vec<(String, String)> {
             }
         }
     }
-    if config.zones.is_empty() || !local_lines.is_empty() {
+    let leases = |apex: &Name| config.lease_zones.contains(apex) && !own(apex);
+    if config.zones.is_empty() || !local_lines.is_empty() || local.as_ref().is_some_and(leases) {
         zones.push((config.local_domain.clone(), format!("{BUILT_IN}{local_lines}")));
     }
+    for apex in config.lease_zones.iter().filter(|apex| !own(apex) && local.as_ref() != Some(apex)) {
+        zones.push((apex.to_string(), BARE.to_owned()));
+    }
     // A zone each, so that nothing beside these names is answered for.
-    zones.extend(extra.into_iter().map(|(name, lines)| {
-        let text = format!(
-            "$TTL 1h\n@ SOA localhost. hostmaster.localhost. 1 2h 15m 2w 5m\n@ NS localhost.\n{lines}"
-        );
-        (name.to_string(), text)
-    }));
+    zones.extend(extra.into_iter().map(|(name, lines)| (name.to_string(), format!("{BARE}{lines}"))));
     zones
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use doorway_base::Random;
 use doorway_base::trace::{Direction, Event, EventId, Flow, Step, Transport};
 use doorway_net::World;
@@ -20,7 +21,6 @@ use super::secondary;
 use super::{PORT, PROTOCOL, SERVICE};
 use crate::authority::counters::Counters;
 use crate::authority::{Authority, Published};
-use crate::leases::Lease;
 use crate::summary;
 use crate::transfer::grant::Grant;
 use crate::transfer::history::History;
@@ -31,7 +31,7 @@ use crate::update::serial::SerialPolicy;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 use crate::wire::tsig::Key;
 use crate::wire::{Name, Rcode, Type};
-use crate::zone::change::{is_after, numbers};
+use crate::zone::change::{encode_record, is_after, numbers};
 use crate::zone::{Change, Unfit, Zone};
 
 /// Another server, and the key that messages to it are signed with.
@@ -69,6 +69,9 @@ pub struct Settings {
     pub update: Vec<UpdateGrant>,
     /// How its versions are counted.
     pub serial: SerialPolicy,
+    /// Made of the config, so that nobody counts its versions: when it comes out otherwise than before, what
+    /// was changed since is given up. Only leases change it, and they say their names again.
+    pub made: bool,
 }
 
 impl Settings {
@@ -83,7 +86,19 @@ impl Settings {
             xfr: Vec::new(),
             update: Vec::new(),
             serial: SerialPolicy::default(),
+            made: false,
         }
+    }
+
+    // What tells whether the file is the one that the changes began with.
+    fn version(&self, file: &Zone) -> u32 {
+        if !self.made {
+            return file.serial();
+        }
+        let mut octets = Vec::new();
+        file.iter().for_each(|record| encode_record(&record, &mut octets));
+        let digest = digest(&SHA256, &octets);
+        digest.as_ref().first_chunk().map_or(0, |four| u32::from_be_bytes(*four))
     }
 
     /// A secondary zone that comes from `from`.
@@ -111,6 +126,15 @@ pub(super) struct Moving {
     pub(super) schedule: Mutex<Schedule>,
     // Rung by a NOTIFY.
     pub(super) bell: tokio::sync::Notify,
+}
+
+/// A new version of a zone that is not kept yet.
+pub(super) struct Made<'m> {
+    pub(super) moving: &'m Moving,
+    pub(super) state: &'m mut State,
+    pub(super) zone: Arc<Zone>,
+    pub(super) head: Head,
+    pub(super) change: Change,
 }
 
 #[derive(Debug, Default)]
@@ -260,6 +284,10 @@ impl Transfers {
         }
     }
 
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
     /// What was asked and done.
     #[must_use]
     pub fn tally(&self) -> &Tally {
@@ -270,6 +298,12 @@ impl Transfers {
     #[must_use]
     pub fn is_moving(&self, apex: &Name) -> bool {
         self.0.zones.contains_key(apex)
+    }
+
+    /// Whether commands may change the zone.
+    #[must_use]
+    pub fn takes_commands(&self, apex: &Name) -> bool {
+        self.0.zones.get(apex).is_some_and(|moving| !moving.settings.made)
     }
 
     /// Takes a zone file that was read anew. The file counts when its serial is newer than what is
@@ -284,6 +318,10 @@ impl Transfers {
             inner.published.publish_zone(zone);
             return Ok(());
         };
+        if moving.settings.made {
+            // A new one is taken over from the start.
+            return Ok(());
+        }
         let mut state = inner.locked(moving).await?;
         let zones = inner.published.current();
         let Some(current) = zones.named(zone.apex()) else {
@@ -327,72 +365,6 @@ impl Transfers {
     pub async fn change(&self, updates: &[&Update], batch: Batch) -> Result<Vec<u32>, ChangeError> {
         self.0.change_all(updates, batch, |_, _| true).await
     }
-
-    /// Puts the name of a host that has a lease into the zone `apex`, and the name of its address into the
-    /// zone for it, if that is one of ours; `batch` is done with it or not at all. A name that is
-    /// another's, or that the zone file has, is left alone: the host is then called by its address.
-    /// Returns the name it got.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; then nothing was done.
-    pub async fn lease_bound(&self, apex: &Name, lease: &Lease, batch: Batch) -> Result<Name, ChangeError> {
-        let labels = lease.host_label().into_iter().chain([lease.address_label()]);
-        let mut refused = ChangeError::Refused(Rcode::YXDOMAIN);
-        for label in labels {
-            let name = Name::from_labels([label.as_bytes()]).and_then(|label| label.join(apex));
-            let Some(name) = name else { continue };
-            let pointer = self.reverse(lease).map(|zone| lease.point(&zone, &name));
-            for update in &lease.bind(apex, &name) {
-                let updates: Vec<&Update> = std::iter::once(update).chain(&pointer).collect();
-                match self.change(&updates, batch.clone()).await {
-                    Ok(_) => return Ok(name),
-                    // Somebody else's name, or one in the zone file.
-                    Err(ChangeError::Refused(rcode @ (Rcode::YXDOMAIN | Rcode::NXRRSET))) => {
-                        refused = ChangeError::Refused(rcode);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Err(refused)
-    }
-
-    /// Takes the address of a lease that has ended from the name `name` that it got, if the name is still
-    /// the host's, and the name from the address; `batch` is done with it or not at all.
-    ///
-    /// # Errors
-    /// [`ChangeError`]; then nothing was done.
-    pub async fn lease_ended(
-        &self,
-        apex: &Name,
-        name: &Name,
-        lease: &Lease,
-        batch: Batch,
-    ) -> Result<(), ChangeError> {
-        let pointer = self.reverse(lease).map(|zone| lease.unpoint(&zone));
-        let forward = lease.unbind(apex, name);
-        let updates: Vec<&Update> = std::iter::once(&forward).chain(&pointer).collect();
-        match self.change(&updates, batch.clone()).await {
-            Ok(_) => {}
-            // The name went to somebody else meanwhile, and the pointer with it.
-            Err(ChangeError::Refused(Rcode::NXRRSET)) => {
-                return self.change(&[], batch).await.map(drop);
-            }
-            Err(error) => return Err(error),
-        }
-        match self.change(&[&lease.release(apex, name)], Batch::new()).await {
-            Ok(_) | Err(ChangeError::Refused(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    // The zone of ours that the name of a lease's address lies in.
-    fn reverse(&self, lease: &Lease) -> Option<Name> {
-        let name = lease.reverse_name();
-        let zones = self.0.zones.values().filter(|moving| matches!(moving.settings.role, Role::Primary));
-        let within = zones.map(|moving| &moving.settings.apex).filter(|apex| name.is_within(apex));
-        within.max_by_key(|apex| apex.label_count()).cloned()
-    }
 }
 
 impl Inner {
@@ -407,9 +379,19 @@ impl Inner {
         let mut state = State::default();
         let mut schedule = Schedule::new(now);
         match (kept, file) {
+            (Some(kept), Some(file))
+                if settings.made && kept.head.file_serial != Some(settings.version(file)) =>
+            {
+                state.head = kept.head;
+                state.head.file_serial = Some(settings.version(file));
+                if let Some(journal) = self.journal.as_ref().filter(|_| kept.head.has_data()) {
+                    journal.keep_whole(apex, &mut state.head, file).await?;
+                }
+                self.published.publish_zone(file);
+            }
             (Some(kept), file) if kept.head.has_data() => {
                 let heard = kept.head.heard.filter(|_| matches!(settings.role, Role::Secondary(_)));
-                let zone = self.replay(apex, kept, file, &mut state).await?;
+                let zone = self.replay(&settings, kept, file, &mut state).await?;
                 if let Some(heard) = heard {
                     let soa = numbers(&zone.soa()).unwrap_or_default();
                     schedule = Schedule::resumed(now, soa, self.world.wall() - heard);
@@ -419,7 +401,7 @@ impl Inner {
             (_, None) => self.published.publish_zone(&Arc::new(Zone::unavailable(apex, secret))),
             (_, Some(file)) => {
                 self.published.publish_zone(file);
-                state.head.file_serial = Some(file.serial());
+                state.head.file_serial = Some(settings.version(file));
             }
         }
         Ok(Moving {
@@ -433,15 +415,16 @@ impl Inner {
     // The zone that comes of what was kept and of its file, of which either may be newer.
     async fn replay(
         &self,
-        apex: &Name,
+        settings: &Settings,
         kept: Kept,
         file: Option<&Arc<Zone>>,
         state: &mut State,
     ) -> Result<Arc<Zone>, JournalError> {
+        let (apex, version) = (&settings.apex, |file: &Arc<Zone>| settings.version(file));
         let Kept { head, whole, changes } = kept;
         let secret = self.published.current().secret();
         let newest = changes.last().map(|change| change.to()).or(whole.as_ref().map(Zone::serial));
-        let other = file.filter(|file| head.file_serial.is_some_and(|serial| serial != file.serial()));
+        let other = file.filter(|file| head.file_serial.is_some_and(|serial| serial != version(file)));
         state.head = head;
         let zone = match (other, &whole, file.map(|file| &**file)) {
             (Some(other), ..) if newest.is_some_and(|newest| is_after(other.serial(), newest)) => {
@@ -464,7 +447,7 @@ impl Inner {
             (None, None, None) => return Err(Unfit::Unservable("its zone file is gone".into()).into()),
         };
         if let Some(journal) = &self.journal {
-            state.head.file_serial = file.map(|file| file.serial());
+            state.head.file_serial = file.map(version);
             journal.keep_whole(apex, &mut state.head, &zone).await?;
         }
         Ok(zone)
@@ -546,18 +529,24 @@ impl Inner {
             let (staged, head) = Journal::stage(apex, state.head, &changes, batch);
             batch = staged;
             let [change] = changes;
-            made.push((*moving, state, Arc::new(zone), head, change));
+            made.push(Made { moving, state, zone: Arc::new(zone), head, change });
         }
+        self.finish(made, batch).await?;
+        Ok(serials)
+    }
+
+    /// Keeps new versions of zones and `batch` with them, serves them, and tells of them.
+    pub(super) async fn finish(&self, made: Vec<Made<'_>>, batch: Batch) -> Result<(), ChangeError> {
         let journal = self.journal.as_ref().ok_or(ChangeError::Refused(Rcode::REFUSED))?;
         journal.commit(batch).await.map_err(ChangeError::Journal)?;
-        for (moving, state, zone, head, change) in made {
+        for Made { moving, state, zone, head, change } in made {
             state.head = head;
             self.published.publish_zone(&zone);
             state.history.push(Arc::new(change));
             self.tell(moving);
             self.shorten(moving, state, &zone).await;
         }
-        Ok(serials)
+        Ok(())
     }
 
     // Keeps the zone whole, when its journal has grown long.

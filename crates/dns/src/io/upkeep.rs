@@ -39,13 +39,17 @@ pub fn start(
     published: &Published,
     files: &[Arc<Zone>],
 ) -> Result<Option<Upkeep>, Error> {
-    if !config.zones.iter().any(ZoneConfig::is_moving) {
+    let moving: Vec<(Name, Option<&ZoneConfig>)> = config.moving().collect();
+    if moving.is_empty() {
         return Ok(None);
     }
     let keys: Vec<Arc<Key>> = config.keys.iter().map(key).collect::<Result<_, _>>()?;
     let mut settings = Vec::new();
-    for zone in config.zones.iter().filter(|zone| zone.is_moving()) {
-        settings.push(settings_of(zone, &keys)?);
+    for (apex, zone) in &moving {
+        settings.push(match zone {
+            Some(zone) => settings_of(zone, &keys)?,
+            None => Settings { made: true, ..Settings::primary(apex) },
+        });
     }
     let started = Transfers::start(world, published, journal.cloned(), keys, settings, files);
     let transfers = doorway_store::wait(started)
