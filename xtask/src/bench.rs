@@ -5,6 +5,7 @@
 //! says little. A run with a wrong or missing answer is void.
 
 mod cost;
+mod dhcp;
 pub mod dns;
 mod http;
 mod mail;
@@ -41,6 +42,7 @@ pub fn bench(name: &str) -> Outcome {
         "http" => http::bench(),
         "cache" => http::cache(),
         "mail" => mail::bench(),
+        "dhcp" => dhcp::bench(),
         "idle" => http::idle(),
         "slow" => http::slow(),
         "store" => {
@@ -50,7 +52,7 @@ pub fn bench(name: &str) -> Outcome {
         }
         "build" => cost::bench(),
         _ => Err(Failed(
-            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `cache`, `mail`, `idle`, `slow`, `store` and `build`"
+            "there is `bench dns` (or a part of it: `authority`, `zone`, `resolver`, `misses`), `flood`, `http`, `cache`, `mail`, `dhcp`, `idle`, `slow`, `store` and `build`"
                 .to_owned(),
         )),
     }

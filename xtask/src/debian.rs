@@ -80,6 +80,10 @@ pub const BENCH: &[(&str, &str)] = &[
     ("/usr/sbin/dovecot", "dovecot-core"),
     ("/usr/lib/dovecot/lmtp", "dovecot-lmtpd"),
     ("/usr/lib/dovecot/pop3", "dovecot-pop3d"),
+    ("/usr/sbin/kea-dhcp4", "kea-dhcp4-server"),
+    ("/usr/sbin/perfdhcp", "kea-admin"),
+    ("/usr/sbin/dnsmasq", "dnsmasq-base"),
+    ("/usr/sbin/dhcpd", "isc-dhcp-server"),
     ("ip", "iproute2"),
     ("taskset", "util-linux"),
 ];

@@ -5,8 +5,10 @@
 //! | `wire` | octets and types: messages, options, option 82, names |
 //! | `client` | an address for one interface: the states of a client, pure |
 //! | `relay` | messages between links: the relay agent, pure |
+//! | `config` | what the operator says: [`config::SECTION`] |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
+//! | `tftp` | files for machines that boot |
 //!
 //! Deliberately absent: DHCPv6 and router advertisements.
 
@@ -16,6 +18,10 @@ pub mod client;
 pub mod io;
 pub mod name;
 pub mod relay;
+pub mod config;
+pub mod io;
+pub mod name;
+pub mod tftp;
 pub mod wire;
 
 pub use name::{Identity, NameChange};

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::task::Context;
 use std::time::Duration;
 
 use doorway_base::Instant;
@@ -12,7 +13,7 @@ use doorway_base::trace::Transport;
 use crate::limits::{Admission, Refused};
 use crate::listener::Listener;
 use crate::lock;
-use crate::pulse::{Ended, Phase, Pulse};
+use crate::pulse::{Ended, Ends, Phase, Pulse};
 use crate::udp::UdpSocket;
 use crate::world::World;
 
@@ -407,6 +408,27 @@ impl Doors {
 
 /// How often a drain looks whether the last connection has gone.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// Tells the one task that waits at a door that it closes.
+#[derive(Debug)]
+pub(crate) struct Closing(Arc<Pulse>);
+
+impl Closing {
+    /// For a door that is not in the list yet.
+    pub(crate) fn of(door: &Door) -> Self {
+        let local = door.local.unwrap_or(SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0));
+        let ends = Ends { local, remote: local };
+        let pulse = Arc::new(Pulse::new(0, ends, door.since, 1, false));
+        lock(&door.acceptors).push(Arc::clone(&pulse));
+        Self(pulse)
+    }
+
+    /// Whether the door is closed; if not, the task is woken when it is.
+    pub(crate) fn poll_closed(&self, cx: &Context<'_>) -> bool {
+        self.0.remember(cx.waker());
+        self.0.was_ended()
+    }
+}
 
 /// The second in which `now` lies, counted from 1 because 0 means never.
 pub(crate) fn tick_of(now: Instant) -> u32 {

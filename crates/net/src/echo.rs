@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::frame::checksum;
+
 /// Octets before the data of an echo message.
 const HEAD_OCTETS: usize = 8;
 /// Octets of data that are sent, as `ping` sends them.
@@ -52,14 +54,7 @@ impl Echo {
             IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
         };
-        let (socket, raw) = match Socket::new(domain, Type::DGRAM, Some(protocol)) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                // What the first error said is what to mend, if this fails too.
-                let socket = Socket::new(domain, Type::RAW, Some(protocol)).map_err(|_| error)?;
-                (socket, Some(std::process::id() as u16))
-            }
-            socket => (socket?, None),
-        };
+        let (socket, raw) = open(domain, protocol)?;
         socket.connect(&SocketAddr::new(to, 0).into())?;
         Ok(Self { socket, v6: to.is_ipv6(), raw })
     }
@@ -99,28 +94,33 @@ impl Echo {
     }
 }
 
-fn request(v6: bool, raw: Option<u16>, sequence: u16) -> Vec<u8> {
+/// A socket for echoes, and their identifier where the kernel does not see to it.
+pub(crate) fn open(domain: Domain, protocol: Protocol) -> io::Result<(Socket, Option<u16>)> {
+    match Socket::new(domain, Type::DGRAM, Some(protocol)) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // What the first error said is what to mend, if this fails too.
+            let socket = Socket::new(domain, Type::RAW, Some(protocol)).map_err(|_| error)?;
+            Ok((socket, Some(std::process::id() as u16)))
+        }
+        socket => Ok((socket?, None)),
+    }
+}
+
+pub(crate) fn request(v6: bool, raw: Option<u16>, sequence: u16) -> Vec<u8> {
     let kind = if v6 { 128 } else { 8 };
     let [id_high, id_low] = raw.unwrap_or(0).to_be_bytes();
     let [high, low] = sequence.to_be_bytes();
     let mut message = vec![kind, 0, 0, 0, id_high, id_low, high, low];
     message.extend((0..DATA_OCTETS).map(|octet| octet as u8));
+    // That of ICMPv6 has addresses in it and is the kernel's business.
     if raw.is_some() && !v6 {
-        let checksum = checksum(&message);
+        let checksum = checksum(0, &message);
         message[2..4].copy_from_slice(&checksum.to_be_bytes());
     }
     message
 }
 
-/// RFC 1071. That of ICMPv6 has addresses in it and is the kernel's business.
-fn checksum(message: &[u8]) -> u16 {
-    let sum: u32 =
-        message.chunks(2).map(|two| u32::from(two[0]) << 8 | two.get(1).map_or(0, |&low| low.into())).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !((folded & 0xffff) + (folded >> 16)) as u16
-}
-
-fn reply(v6: bool, raw: Option<u16>, message: &[u8]) -> Option<Reply> {
+pub(crate) fn reply(v6: bool, raw: Option<u16>, message: &[u8]) -> Option<Reply> {
     let kind = if v6 { 129 } else { 0 };
     let message = match raw {
         // A raw IPv4 socket hands out the IP header too.
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_raw_socket_knows_its_own_echoes() {
         let mut message = request(false, Some(77), 3);
-        assert_eq!(checksum(&message), 0, "a message with its checksum sums up to nothing");
+        assert_eq!(checksum(0, &message), 0, "a message with its checksum sums up to nothing");
         message[0] = 0;
         let mut packet = vec![0x45; 20];
         packet.extend(&message);

@@ -12,7 +12,10 @@ use std::time::Duration;
 use doorway_base::{Instant, UnixTime};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::interface::{Interface, InterfaceChange};
+use crate::link::{LinkOptions, LinkSocket};
 use crate::listener::Listener;
+use crate::pinger::Pinger;
 use crate::stream::Stream;
 use crate::task::Task;
 use crate::udp::UdpSocket;
@@ -70,6 +73,34 @@ pub trait Network: Send + Sync {
 
     /// Whether a message to `remote` would find a way out of this host.
     fn reaches(&self, remote: SocketAddr) -> bool;
+
+    /// The network interfaces of this host.
+    ///
+    /// # Errors
+    /// As the operating system gives them.
+    fn interfaces(&self) -> io::Result<Vec<Interface>>;
+
+    /// Opens a socket on the link of an interface.
+    ///
+    /// # Errors
+    /// `NotFound` without such an interface, `Unsupported` for a link without Ethernet's addresses,
+    /// `PermissionDenied` without the right to listen on links.
+    fn link(&self, interface: &str, options: &LinkOptions) -> io::Result<LinkSocket>;
+
+    /// Opens a socket that echoes leave from to any host.
+    ///
+    /// # Errors
+    /// `PermissionDenied` without the right to send echoes.
+    fn pinger(&self) -> io::Result<Pinger>;
+
+    /// Changes an interface.
+    ///
+    /// # Errors
+    /// `Unsupported` where nothing can be changed; others as the operating system gives them.
+    fn assign(&self, interface: &str, change: &InterfaceChange) -> io::Result<()> {
+        let _ = (interface, change);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// How a listening socket is set up. The defaults suit a server.

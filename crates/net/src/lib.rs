@@ -50,26 +50,34 @@
 //! | [`world`](World) | what a service is given: network, clock, seed, trace, doors |
 //! | [`ground`] | the traits a world stands on |
 //! | [`os`] | the world over the operating system |
-//! | [`tcp`], [`udp`] | the service shells |
+//! | [`tcp`], [`udp`], [`batch`] | the service shells |
 //! | [`limits`], [`pulse`] | who is let in, and who must go |
 //! | [`door`] | the registry of open doors; draining |
-//! | [`echo`] | ICMP echo |
+//! | [`interface`] | the network interfaces of this host |
+//! | [`link`] | sockets on a link itself: UDP to and from who has no address, ARP |
+//! | [`echo`], [`pinger`] | ICMP echo: to one host, and to many at once |
 //! | [`tls`] | certificates by name, reloaded while serving; the local authority |
 //! | [`proxy_protocol`], [`systemd`], [`privileges`], [`signals`] | what surrounds a daemon |
 //! | [`memory`], [`entropy`] | huge pages for large tables; octets nobody can guess |
 //! | [`resolve`], [`web`] | the plugs between parts that do not know each other |
 
+pub mod batch;
 pub mod door;
 pub mod echo;
 pub mod entropy;
 mod error;
 mod fields;
+mod filter;
+mod frame;
 pub mod ground;
 mod informational;
+pub mod interface;
 pub mod limits;
+pub mod link;
 mod listener;
 pub mod memory;
 pub mod os;
+pub mod pinger;
 pub mod privileges;
 pub mod proxy_protocol;
 pub mod pulse;

@@ -22,10 +22,16 @@ use tokio::sync::oneshot;
 
 use crate::entropy;
 use crate::error::Error;
+use crate::filter::program;
+use crate::frame::{KIND_ARP, KIND_IPV4};
 use crate::ground::{BoxFuture, Clock, Executor, ListenOptions, Network};
+use crate::interface::Interface;
+use crate::link::{LinkOptions, LinkSocket};
 use crate::listener::Listener;
 use crate::lock;
+use crate::pinger::Pinger;
 use crate::stream::Stream;
+use crate::sys::packet::OsLink;
 use crate::systemd::Inherited;
 use crate::task::Task;
 use crate::udp::UdpSocket;
@@ -257,6 +263,29 @@ impl Network for OsNetwork {
         )
         .and_then(|socket| socket.connect(&SockAddr::from(remote)))
         .is_ok()
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        crate::sys::interfaces::list()
+    }
+
+    fn link(&self, interface: &str, options: &LinkOptions) -> io::Result<LinkSocket> {
+        let found = self.interfaces()?.into_iter().find(|known| known.name == interface);
+        let found = found.ok_or(io::Error::new(io::ErrorKind::NotFound, "there is no such interface"))?;
+        let mac = found
+            .mac
+            .ok_or(io::Error::new(io::ErrorKind::Unsupported, "its link has no Ethernet addresses"))?;
+        // With one kind alone, the kernel hands over a frame where its VLAN or bridge has it, and no other.
+        let kind = match (options.arp, options.udp_ports.is_empty()) {
+            (true, true) => KIND_ARP,
+            (false, _) => KIND_IPV4,
+            (true, false) => libc::ETH_P_ALL as u16,
+        };
+        Ok(LinkSocket::os(interface, mac, OsLink::open(found.index, kind, &program(options))?))
+    }
+
+    fn pinger(&self) -> io::Result<Pinger> {
+        Pinger::os()
     }
 }
 

@@ -246,6 +246,10 @@ pub struct UdpDoor {
 }
 
 impl UdpDoor {
+    pub(crate) fn new(door: Arc<Door>) -> Self {
+        Self { door }
+    }
+
     /// The bound address, with the port that was given when 0 was asked.
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
@@ -289,33 +293,7 @@ pub fn serve<R: Responder + 'static>(
 ) -> Result<UdpDoor, Error> {
     let mut options = options.clone();
     options.listen.packet_info |= address.ip().is_unspecified();
-    let threads = if options.threads == 0 { world.workers() } else { options.threads };
-    options.listen.share = true;
-    let bind_with = |at, listen: &ListenOptions| {
-        world.udp(at, listen).map_err(|source| Error::Bind { transport: Transport::Udp, address, source })
-    };
-    let bind = |at| bind_with(at, &options.listen);
-    let mut sockets = world.doors().udp_sockets(address);
-    let is_os = !matches!(sockets.first(), Some(UdpSocket::Virtual(_)));
-    if sockets.len() == if is_os { threads } else { 1 } {
-        sockets.iter().for_each(|socket| set_receive_octets(socket, &options.listen));
-    } else {
-        if !world.doors().has_open(Transport::Udp, address) {
-            // As for TCP: nobody else may have it. A reload shares it with the door it replaces.
-            drop(bind_with(address, &ListenOptions { share: false, ..options.listen.clone() })?);
-        }
-        sockets = vec![bind(address)?];
-    }
-    let local = sockets[0].local().map_err(|error| Error::local("read the bound address", error))?;
-    if matches!(sockets[0], UdpSocket::Os(_)) {
-        while sockets.len() < threads {
-            sockets.push(bind(local)?);
-        }
-    }
-    let door = Door::new(world, options.service, Transport::Udp, false, Some(local));
-    if let Ok(kept) = sockets.iter().map(UdpSocket::try_clone).collect() {
-        *lock(&door.sockets) = kept;
-    }
+    let (door, sockets, local) = open(world, address, &options)?;
     world.doors().add(Arc::clone(&door));
     for (index, socket) in sockets.into_iter().enumerate() {
         let kept =
@@ -355,6 +333,43 @@ pub fn serve<R: Responder + 'static>(
         }
     }
     Ok(UdpDoor { door })
+}
+
+/// The sockets of a door at `address`, one for each worker, or those of the door whose place it takes. The
+/// door is not in the list yet.
+pub(crate) fn open(
+    world: &World,
+    address: SocketAddr,
+    options: &UdpOptions,
+) -> Result<(Arc<Door>, Vec<UdpSocket>, SocketAddr), Error> {
+    let threads = if options.threads == 0 { world.workers() } else { options.threads };
+    let listen = ListenOptions { share: true, ..options.listen.clone() };
+    let bind_with = |at, listen: &ListenOptions| {
+        world.udp(at, listen).map_err(|source| Error::Bind { transport: Transport::Udp, address, source })
+    };
+    let bind = |at| bind_with(at, &listen);
+    let mut sockets = world.doors().udp_sockets(address);
+    let is_os = !matches!(sockets.first(), Some(UdpSocket::Virtual(_)));
+    if sockets.len() == if is_os { threads } else { 1 } {
+        sockets.iter().for_each(|socket| set_receive_octets(socket, &listen));
+    } else {
+        if !world.doors().has_open(Transport::Udp, address) {
+            // As for TCP: nobody else may have it. A reload shares it with the door it replaces.
+            drop(bind_with(address, &ListenOptions { share: false, ..listen.clone() })?);
+        }
+        sockets = vec![bind(address)?];
+    }
+    let local = sockets[0].local().map_err(|error| Error::local("read the bound address", error))?;
+    if matches!(sockets[0], UdpSocket::Os(_)) {
+        while sockets.len() < threads {
+            sockets.push(bind(local)?);
+        }
+    }
+    let door = Door::new(world, options.service, Transport::Udp, false, Some(local));
+    if let Ok(kept) = sockets.iter().map(UdpSocket::try_clone).collect() {
+        *lock(&door.sockets) = kept;
+    }
+    Ok((door, sockets, local))
 }
 
 /// A socket that is taken over was set up by the config before.

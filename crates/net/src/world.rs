@@ -15,8 +15,11 @@ use doorway_base::{Instant, Random, Trace, UnixTime};
 
 use crate::door::Doors;
 use crate::ground::{BoxFuture, Clock, Executor, ListenOptions, Network};
+use crate::interface::{Interface, InterfaceChange};
+use crate::link::{LinkOptions, LinkSocket};
 use crate::listener::Listener;
 use crate::lock;
+use crate::pinger::Pinger;
 use crate::pulse::Pulse;
 use crate::stream::Stream;
 use crate::task::{Task, message};
@@ -212,6 +215,39 @@ impl World {
     #[must_use]
     pub fn reaches(&self, remote: SocketAddr) -> bool {
         self.inner.network.reaches(remote)
+    }
+
+    /// The network interfaces of this host.
+    ///
+    /// # Errors
+    /// As the network gives them.
+    pub fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        self.inner.network.interfaces()
+    }
+
+    /// Opens a socket on the link of an interface; [`crate::link::serve`] is what a service wants.
+    ///
+    /// # Errors
+    /// `NotFound` without such an interface, `Unsupported` for a link without Ethernet's addresses,
+    /// `PermissionDenied` without the right to listen on links (CAP_NET_RAW).
+    pub fn link(&self, interface: &str, options: &LinkOptions) -> io::Result<LinkSocket> {
+        self.inner.network.link(interface, options)
+    }
+
+    /// Opens a socket that echoes leave from to any host.
+    ///
+    /// # Errors
+    /// `PermissionDenied` without the right to send echoes (CAP_NET_RAW, or a group that may).
+    pub fn pinger(&self) -> io::Result<Pinger> {
+        self.inner.network.pinger()
+    }
+
+    /// Changes an interface.
+    ///
+    /// # Errors
+    /// As the network gives them; `PermissionDenied` without CAP_NET_ADMIN.
+    pub fn assign(&self, interface: &str, change: &InterfaceChange) -> io::Result<()> {
+        self.inner.network.assign(interface, change)
     }
 
     /// Binds a UDP socket for a client; [`crate::udp::serve`] is what a service wants.

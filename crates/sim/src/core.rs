@@ -6,8 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use doorway_base::{Instant, Random, UnixTime};
+use doorway_net::interface::InterfaceAddress;
 
 use crate::link::{Link, Way};
+use crate::segment::{LinkState, PingerState};
 use crate::tcp::{Endpoint, Segment, TcpListenerState};
 
 /// Datagrams that wait in a socket at the most, as a kernel's receive buffer bounds them.
@@ -30,7 +32,10 @@ pub(crate) struct EndpointId(pub(crate) u64);
 /// What will happen.
 pub(crate) enum Event {
     Wake(Waker),
-    Deliver(NodeId, Packet),
+    /// A packet of the first host arrives at the second.
+    Deliver(NodeId, NodeId, Packet),
+    /// A frame arrives.
+    Frame(NodeId, Vec<u8>),
     Retransmit(EndpointId, u64),
     Forget(EndpointId),
 }
@@ -46,6 +51,14 @@ pub(crate) struct Packet {
 pub(crate) enum Payload {
     Udp(Vec<u8>),
     Tcp(Segment),
+    Echo(Echo),
+}
+
+/// ICMP echo, or the answer to one.
+#[derive(Clone, Copy)]
+pub(crate) struct Echo {
+    pub(crate) sequence: u16,
+    pub(crate) answer: bool,
 }
 
 /// An address of one host.
@@ -61,10 +74,28 @@ pub(crate) struct UdpState {
 
 pub(crate) struct Host {
     pub(crate) name: String,
-    pub(crate) address: IpAddr,
+    /// The addresses of its one interface; the first is the one that it sends from.
+    pub(crate) addresses: Vec<InterfaceAddress>,
     pub(crate) segment: u32,
+    /// False while it has crashed.
     pub(crate) up: bool,
+    /// False while its interface is switched off.
+    pub(crate) plugged: bool,
     next_port: u16,
+}
+
+impl Host {
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|own| own.address == address)
+    }
+
+    pub(crate) fn hears(&self) -> bool {
+        self.up && self.plugged
+    }
+
+    fn primary(&self, like: IpAddr) -> Option<IpAddr> {
+        self.addresses.iter().map(|own| own.address).find(|own| own.is_ipv4() == like.is_ipv4())
+    }
 }
 
 /// What wall clocks show when a simulation begins: 2026-01-01T00:00:00Z.
@@ -82,6 +113,8 @@ pub(crate) struct Core {
     pub(crate) ways: BTreeMap<(NodeId, NodeId), Way>,
     pub(crate) default_link: Link,
     pub(crate) udp: BTreeMap<Place, UdpState>,
+    pub(crate) links: BTreeMap<(NodeId, u64), LinkState>,
+    pub(crate) pingers: BTreeMap<(NodeId, u64), PingerState>,
     pub(crate) listeners: BTreeMap<Place, TcpListenerState>,
     pub(crate) endpoints: BTreeMap<EndpointId, Endpoint>,
     pub(crate) by_ends: BTreeMap<(Place, SocketAddr), EndpointId>,
@@ -106,6 +139,8 @@ impl Core {
             ways: BTreeMap::new(),
             default_link: Link::default(),
             udp: BTreeMap::new(),
+            links: BTreeMap::new(),
+            pingers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             by_ends: BTreeMap::new(),
@@ -114,12 +149,58 @@ impl Core {
         }
     }
 
-    pub(crate) fn add_host(&mut self, name: &str, address: IpAddr, segment: u32) -> NodeId {
+    /// Adds a host, without an address when none is given.
+    pub(crate) fn add_host(&mut self, name: &str, address: Option<InterfaceAddress>, segment: u32) -> NodeId {
         let id = NodeId(self.hosts.len() as u32);
-        assert!(self.by_address.insert(address, id).is_none(), "two hosts with the address {address}");
-        let host = Host { name: name.to_owned(), address, segment, up: true, next_port: EPHEMERAL_PORT };
+        if let Some(InterfaceAddress { address, .. }) = address {
+            assert!(self.owner(address).is_none(), "two hosts with the address {address}");
+        }
+        let host = Host {
+            name: name.to_owned(),
+            addresses: Vec::new(),
+            segment,
+            up: true,
+            plugged: true,
+            next_port: EPHEMERAL_PORT,
+        };
         self.hosts.insert(id, host);
+        if let Some(address) = address {
+            self.add_address(id, address);
+        }
         id
+    }
+
+    /// Which host packets for an address reach: the first that has had it all the time.
+    fn owner(&self, address: IpAddr) -> Option<NodeId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Gives a host an address, without asking whether another has it.
+    pub(crate) fn add_address(&mut self, node: NodeId, own: InterfaceAddress) {
+        let Some(host) = self.hosts.get_mut(&node) else { return };
+        match host.addresses.iter_mut().find(|known| known.address == own.address) {
+            Some(known) => *known = own,
+            None => host.addresses.push(own),
+        }
+        self.by_address.entry(own.address).or_insert(node);
+    }
+
+    pub(crate) fn remove_address(&mut self, node: NodeId, gone: IpAddr) {
+        let Some(host) = self.hosts.get_mut(&node) else { return };
+        host.addresses.retain(|known| known.address != gone);
+        if self.by_address.get(&gone) == Some(&node) {
+            match self.hosts.iter().find(|(_, host)| host.has(gone)) {
+                Some((other, _)) => self.by_address.insert(gone, *other),
+                None => self.by_address.remove(&gone),
+            };
+        }
+    }
+
+    /// The hosts that a broadcast of `from` reaches.
+    pub(crate) fn neighbours(&self, from: NodeId) -> Vec<NodeId> {
+        let segment = self.hosts.get(&from).map(|host| host.segment);
+        let near = |(id, host): &(&NodeId, &Host)| **id != from && Some(host.segment) == segment;
+        self.hosts.iter().filter(near).map(|(id, _)| *id).collect()
     }
 
     /// Adds to the queue; the key takes the event out again.
@@ -167,7 +248,7 @@ impl Core {
             return Err(std::io::ErrorKind::NetworkDown.into());
         }
         let ip = wanted.ip();
-        if ip != host.address && !ip.is_unspecified() && !ip.is_loopback() {
+        if !host.has(ip) && !ip.is_unspecified() && !ip.is_loopback() {
             return Err(std::io::ErrorKind::AddrNotAvailable.into());
         }
         if wanted.port() != 0 {
@@ -189,7 +270,10 @@ impl Core {
     pub(crate) fn source(&self, node: NodeId, local: SocketAddr, to: IpAddr) -> SocketAddr {
         match self.hosts.get(&node) {
             Some(_) if to.is_loopback() => SocketAddr::new(to, local.port()),
-            Some(host) if local.ip().is_unspecified() => SocketAddr::new(host.address, local.port()),
+            Some(host) if local.ip().is_unspecified() => {
+                let own = host.primary(to).unwrap_or_else(|| unspecified(to));
+                SocketAddr::new(own, local.port())
+            }
             _ => local,
         }
     }
@@ -198,38 +282,48 @@ impl Core {
     pub(crate) fn send(&mut self, from: NodeId, packet: Packet) {
         let Some(sender) = self.hosts.get(&from).filter(|host| host.up) else { return };
         let to = packet.destination.ip();
-        if to.is_loopback() || to == sender.address {
+        if to.is_loopback() || sender.has(to) {
             let at = Instant::from_nanos(self.now.as_nanos() + LOOPBACK_NANOS);
-            self.schedule(at, Event::Deliver(from, packet));
+            self.schedule(at, Event::Deliver(from, from, packet));
             return;
         }
-        let receivers: Vec<NodeId> = if to == IpAddr::V4(Ipv4Addr::BROADCAST) {
-            let segment = sender.segment;
-            self.hosts
-                .iter()
-                .filter(|(id, host)| **id != from && host.segment == segment)
-                .map(|(id, _)| *id)
-                .collect()
-        } else {
-            self.by_address.get(&to).copied().into_iter().collect()
+        let receivers = match to {
+            IpAddr::V4(Ipv4Addr::BROADCAST) => self.neighbours(from),
+            _ => self.owner(to).into_iter().collect(),
         };
         let octets = HEADER_OCTETS
             + match &packet.payload {
                 Payload::Udp(octets) => octets.len(),
                 Payload::Tcp(segment) => segment.data.len(),
+                Payload::Echo(_) => 0,
             };
         for receiver in receivers {
-            let way = self.ways.entry((from, receiver)).or_default();
-            for at in way.arrivals(self.default_link, self.now, octets, &mut self.random) {
-                self.schedule(at, Event::Deliver(receiver, packet.clone()));
+            for at in self.arrivals(from, receiver, octets) {
+                self.schedule(at, Event::Deliver(from, receiver, packet.clone()));
             }
         }
     }
 
-    pub(crate) fn deliver(&mut self, node: NodeId, packet: Packet) {
-        if !self.hosts.get(&node).is_some_and(|host| host.up) {
+    /// When copies of a message that is sent now arrive: none when it is lost.
+    pub(crate) fn arrivals(&mut self, from: NodeId, to: NodeId, octets: usize) -> Vec<Instant> {
+        if !self.hosts.get(&from).is_some_and(Host::hears) {
+            return Vec::new();
+        }
+        let way = self.ways.entry((from, to)).or_default();
+        way.arrivals(self.default_link, self.now, octets, &mut self.random)
+    }
+
+    pub(crate) fn deliver(&mut self, from: NodeId, node: NodeId, packet: Packet) {
+        let hears = |host: &Host| if from == node { host.up } else { host.hears() };
+        if !self.hosts.get(&node).is_some_and(hears) {
             return;
         }
+        self.show_on_link(from, node, &packet);
+        self.receive(node, packet);
+    }
+
+    /// Hands a packet to the socket that it is for.
+    pub(crate) fn receive(&mut self, node: NodeId, packet: Packet) {
         match packet.payload {
             Payload::Udp(octets) => {
                 let exact = packet.destination;
@@ -244,6 +338,7 @@ impl Core {
                 }
             }
             Payload::Tcp(segment) => self.segment(node, packet.source, packet.destination, segment),
+            Payload::Echo(echo) => self.echo(node, packet.source, packet.destination, echo),
         }
     }
 
@@ -253,6 +348,8 @@ impl Core {
             host.up = false;
         }
         self.udp.retain(|(owner, _), _| *owner != node);
+        self.links.retain(|(owner, _), _| *owner != node);
+        self.pingers.retain(|(owner, _), _| *owner != node);
         self.listeners.retain(|(owner, _), _| *owner != node);
         self.endpoints.retain(|_, endpoint| endpoint.place.0 != node);
         self.by_ends.retain(|((owner, _), _), _| *owner != node);

@@ -12,12 +12,16 @@ use doorway_base::{Instant, UnixTime};
 use doorway_net::ground::{
     Clock, Executor, ListenOptions, Network, VirtualListener, VirtualStream, VirtualUdp,
 };
+use doorway_net::interface::{Interface, InterfaceAddress, InterfaceChange};
+use doorway_net::link::{LinkOptions, LinkSocket};
+use doorway_net::pinger::Pinger;
 use doorway_net::udp::UdpSocket;
 use doorway_net::{BoxFuture, Listener, Stream, Task};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::core::{Core, EndpointId, Event, NodeId, Packet, Payload, Place, UdpState, lock};
 use crate::executor::Executor as Tasks;
+use crate::segment::{INTERFACE, INTERFACE_INDEX, MTU, SimLink, SimPinger, known, mac};
 use crate::tcp::TcpListenerState;
 
 /// The ground of one host.
@@ -137,8 +141,41 @@ impl Network for Ground {
 
     fn reaches(&self, remote: SocketAddr) -> bool {
         let core = lock(&self.core);
-        let own = core.hosts.get(&self.node).map(|host| host.address);
-        own.is_some_and(|own| own.is_ipv4() == remote.is_ipv4() || remote.ip().is_loopback())
+        let Some(host) = core.hosts.get(&self.node) else { return false };
+        let like = |own: &InterfaceAddress| own.address.is_ipv4() == remote.is_ipv4();
+        host.addresses.iter().any(like) || remote.ip().is_loopback()
+    }
+
+    fn interfaces(&self) -> io::Result<Vec<Interface>> {
+        let core = lock(&self.core);
+        let host = core.hosts.get(&self.node).filter(|host| host.up).ok_or(io::ErrorKind::NotConnected)?;
+        Ok(vec![Interface {
+            name: INTERFACE.to_owned(),
+            index: INTERFACE_INDEX,
+            mac: Some(mac(self.node)),
+            mtu: MTU,
+            up: host.plugged,
+            addresses: host.addresses.clone(),
+        }])
+    }
+
+    fn link(&self, interface: &str, options: &LinkOptions) -> io::Result<LinkSocket> {
+        known(interface)?;
+        let id = lock(&self.core).open_link(self.node, options.clone())?;
+        let link = SimLink { node: self.node, id, core: Arc::clone(&self.core) };
+        Ok(LinkSocket::virtual_link(interface, Arc::new(link)))
+    }
+
+    fn pinger(&self) -> io::Result<Pinger> {
+        let id = lock(&self.core).open_pinger(self.node)?;
+        let pinger = SimPinger { node: self.node, id, core: Arc::clone(&self.core) };
+        Ok(Pinger::virtual_pinger(Arc::new(pinger)))
+    }
+
+    fn assign(&self, interface: &str, change: &InterfaceChange) -> io::Result<()> {
+        known(interface)?;
+        lock(&self.core).assign(self.node, change);
+        Ok(())
     }
 }
 

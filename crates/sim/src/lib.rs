@@ -23,6 +23,7 @@
 //! | [`simulation`](Simulation) | the network's owner: nodes, links, faults, running |
 //! | `executor.rs` | tasks of nodes, woken in a fixed order |
 //! | `core.rs` | virtual time, the queue of events, delivery of packets |
+//! | `segment.rs` | the LAN itself: frames, ARP, ICMP echo, addresses that come and go |
 //! | `link.rs` | [`Link`]: delay, jitter, loss, rate, reordering, duplication |
 //! | `tcp.rs` | virtual TCP: handshake, segments, retransmission, reset |
 //! | `ground.rs` | the network, clock and executor a node's `World` stands on |
@@ -38,6 +39,7 @@ pub mod disk;
 mod executor;
 mod ground;
 mod link;
+mod segment;
 mod simulation;
 mod tcp;
 

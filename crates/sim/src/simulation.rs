@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorway_base::{Instant, Random, Trace, UnixTime};
 use doorway_net::World;
+use doorway_net::interface::InterfaceAddress;
+use doorway_net::link::Mac;
 
 use crate::core::{Core, Event, NodeId, lock};
 use crate::disk::SimDisk;
@@ -18,6 +20,10 @@ use crate::link::Link;
 
 /// Virtual time after which [`Simulation::run`] takes the program to be waiting for ever.
 const RUN_MAX: Duration = Duration::from_secs(400 * 86_400);
+
+/// How many first bits of an address the hosts of a segment share, unless told otherwise.
+const V4_PREFIX: u8 = 24;
+const V6_PREFIX: u8 = 64;
 
 /// One host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +91,17 @@ impl Simulation {
     /// When `address` is not an IP address or another host has it.
     pub fn node_on(&mut self, name: &str, address: &str, segment: u32) -> Node {
         let address: IpAddr = address.parse().unwrap_or_else(|_| panic!("`{address}` is no IP address"));
+        let prefix = if address.is_ipv4() { V4_PREFIX } else { V6_PREFIX };
+        let broadcast = address.is_ipv4().then_some(Ipv4Addr::BROADCAST);
+        self.add(name, Some(InterfaceAddress { address, prefix, broadcast }), segment)
+    }
+
+    /// Adds a host that has no address yet on LAN segment number `segment`.
+    pub fn node_without_address(&mut self, name: &str, segment: u32) -> Node {
+        self.add(name, None, segment)
+    }
+
+    fn add(&mut self, name: &str, address: Option<InterfaceAddress>, segment: u32) -> Node {
         let mut core = lock(&self.core);
         let node = Node(core.add_host(name, address, segment));
         let disk_seed = core.random.next_u64();
@@ -172,6 +189,38 @@ impl Simulation {
         self.cut(one, other, false);
     }
 
+    /// Gives a host one more address, such as one that another host leases: nobody is asked.
+    ///
+    /// # Panics
+    /// When `address` is not an IPv4 address.
+    pub fn add_address(&mut self, node: Node, address: &str, prefix: u8) {
+        let address: Ipv4Addr = address.parse().unwrap_or_else(|_| panic!("`{address}` is no IPv4 address"));
+        let own = InterfaceAddress { address: address.into(), prefix, broadcast: None };
+        lock(&self.core).add_address(node.0, own);
+    }
+
+    /// The addresses that a host has now, in the order in which they were given to it.
+    #[must_use]
+    pub fn addresses(&self, node: Node) -> Vec<InterfaceAddress> {
+        lock(&self.core).hosts.get(&node.0).map(|host| host.addresses.clone()).unwrap_or_default()
+    }
+
+    /// The card of a host's interface.
+    #[must_use]
+    pub fn mac(&self, node: Node) -> Mac {
+        crate::segment::mac(node.0)
+    }
+
+    /// Switches the interface of a host off. Its sockets stay; those on the link are told.
+    pub fn interface_down(&mut self, node: Node) {
+        lock(&self.core).set_plugged(node.0, false);
+    }
+
+    /// Switches it on again.
+    pub fn interface_up(&mut self, node: Node) {
+        lock(&self.core).set_plugged(node.0, true);
+    }
+
     /// Stops a host as a power cut does: tasks, sockets and unsynced writes are gone, nobody is told.
     pub fn crash(&mut self, node: Node) {
         lock(&self.core).crash(node.0);
@@ -257,7 +306,8 @@ impl Simulation {
                 drop(core);
                 waker.wake();
             }
-            Event::Deliver(node, packet) => core.deliver(node, packet),
+            Event::Deliver(from, node, packet) => core.deliver(from, node, packet),
+            Event::Frame(node, frame) => core.frame(node, frame),
             Event::Retransmit(endpoint, timer) => core.retransmit(endpoint, timer),
             Event::Forget(endpoint) => core.forget(endpoint),
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::measure::{Round, Series, Server, Up};
-use super::{home, prepare, program, scratch, table, write};
+use super::measure::{Round, Server, Up, compare, operations, said};
+use super::{home, prepare, program, scratch, write};
 use crate::run::{Failed, Outcome, output};
 
 /// Where everybody's sink listens.
@@ -92,7 +92,7 @@ fn fetch(peers: &[&Peer]) -> Outcome {
         let post = program("post");
         line.extend([post.as_str(), "fetch", &port, "2", PASSWORD]);
         line.extend(USERS);
-        round(&output("taskset", &line)?)
+        said(&output("taskset", &line)?)
     })
 }
 
@@ -124,49 +124,8 @@ fn idle(peers: &[&Peer]) -> Outcome {
     Ok(())
 }
 
-/// Puts every peer under the same load, in turn, and prints the table.
 fn measure(title: &str, peers: &[&Peer], load: impl Fn(&Peer) -> Result<Round, Failed>) -> Outcome {
-    let mut series: Vec<Series> = peers.iter().map(|_| Series::default()).collect();
-    for number in 0..=ROUNDS {
-        for (peer, series) in peers.iter().zip(&mut series) {
-            let before = peer.server.cpu_nanos();
-            let found = load(peer)?;
-            // A child that ends just now may be counted a tick short.
-            let used = peer.server.cpu_nanos().saturating_sub(before);
-            if number == 0 {
-                continue;
-            }
-            series.cpu_micros.push(used as f64 / 1000.0 / found.operations.max(1) as f64);
-            series.rounds.push(found);
-            series.memory_kib = peer.server.memory_kib();
-        }
-    }
-    println!(
-        "\n### {title}\n\n| server | messages/s | min–max | Doorway ÷ peer | CPU µs/message | peer ÷ Doorway | p99 ms | memory MiB |"
-    );
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    let rates = |series: &Series| series.rounds.iter().map(|round| round.rate).collect::<Vec<_>>();
-    let first =
-        series.first().map(|series| (table::median(&rates(series)), table::median(&series.cpu_micros)));
-    let (our_rate, our_cpu) = first.unwrap_or_default();
-    for (peer, series) in peers.iter().zip(&series) {
-        let rates = rates(series);
-        let (rate, cpu) = (table::median(&rates), table::median(&series.cpu_micros));
-        let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = rates.iter().copied().fold(0.0, f64::max);
-        let tails: Vec<f64> = series.rounds.iter().map(|round| round.p99_micros / 1000.0).collect();
-        let tail = table::median(&tails);
-        let tail = if tail.is_nan() { "–".to_owned() } else { format!("{tail:.1}") };
-        println!(
-            "| {} {} | {rate:.0} | {least:.0}–{most:.0} | {:.2} | {cpu:.0} | {:.2} | {tail} | {:.1} |",
-            peer.server.name,
-            peer.server.version,
-            our_rate / rate,
-            cpu / our_cpu,
-            series.memory_kib as f64 / 1024.0
-        );
-    }
-    Ok(())
+    compare(title, "message", ROUNDS, peers, |peer| &peer.server, |peer, _| load(peer))
 }
 
 /// One round of messages, from core 1.
@@ -175,30 +134,11 @@ fn send(peer: &Peer, sessions: usize, messages: u64, to: &[String]) -> Result<Ro
     let post = program("post");
     let mut line = vec!["-c", "1", &post, "send", peer.protocol, &port, &sessions, &count, OCTETS];
     line.extend(to.iter().map(String::as_str));
-    let round = round(&output("taskset", &line)?)?;
+    let round = said(&output("taskset", &line)?)?;
     if round.operations == messages {
         return Ok(round);
     }
     Err(Failed(format!("{} took {} of {messages} messages", peer.server.name, round.operations)))
-}
-
-fn word(text: &str, name: &str) -> Option<f64> {
-    let mut words = text.split_whitespace();
-    words.by_ref().find(|word| *word == name)?;
-    words.next()?.parse().ok()
-}
-
-fn round(text: &str) -> Result<Round, Failed> {
-    Ok(Round {
-        operations: operations(text)?,
-        rate: word(text, "rate").unwrap_or_default(),
-        p99_micros: word(text, "p99_micros").unwrap_or(f64::NAN),
-        ..Round::default()
-    })
-}
-
-fn operations(text: &str) -> Result<u64, Failed> {
-    word(text, "operations").map(|count| count as u64).ok_or_else(|| Failed(format!("the load said: {text}")))
 }
 
 fn wait_for(wanted: u64, count: &dyn Fn() -> Result<u64, Failed>) -> Outcome {

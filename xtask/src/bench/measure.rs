@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::table::median;
 use crate::run::Failed;
 
 /// A server that runs until it is dropped.
@@ -26,6 +27,8 @@ pub enum Up {
     Tcp,
     /// It sends a datagram back.
     Udp,
+    /// It has run for a second; the load asks again until it is answered.
+    Running,
 }
 
 impl Server {
@@ -65,7 +68,7 @@ impl Server {
             .map_err(|error| Failed(format!("cannot start {name}: {error}")))?;
         let mut server = Self { name: name.to_owned(), version: version.to_owned(), port, child };
         let start = Instant::now();
-        while !answers(port, up) {
+        while !answers(port, up, start) {
             let ended = server.child.try_wait().ok().flatten();
             if ended.is_some() || start.elapsed() > Duration::from_secs(20) {
                 let log = std::fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
@@ -116,8 +119,9 @@ impl Drop for Server {
 }
 
 /// Whether a server answers on the port.
-fn answers(port: u16, up: Up) -> bool {
+fn answers(port: u16, up: Up, started: Instant) -> bool {
     match up {
+        Up::Running => started.elapsed() > Duration::from_secs(1),
         Up::Tcp => TcpStream::connect(("127.0.0.1", port)).is_ok(),
         Up::Udp => {
             let query = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x05bench\x07example\0\0\x06\0\x01";
@@ -234,4 +238,78 @@ pub fn interleave(
         eprint!("\r\x1b[K");
     }
     Ok(series)
+}
+
+/// The number behind `name` in what a load program said.
+fn word(text: &str, name: &str) -> Option<f64> {
+    let mut words = text.split_whitespace();
+    words.by_ref().find(|word| *word == name)?;
+    words.next()?.parse().ok()
+}
+
+/// A round as a load program said it: `operations 1000 rate 500 p99_micros 300 …`.
+pub fn said(text: &str) -> Result<Round, Failed> {
+    Ok(Round {
+        operations: operations(text)?,
+        rate: word(text, "rate").unwrap_or_default(),
+        p99_micros: word(text, "p99_micros").unwrap_or(f64::NAN),
+        ..Round::default()
+    })
+}
+
+/// How many operations a program said there were.
+pub fn operations(text: &str) -> Result<u64, Failed> {
+    word(text, "operations").map(|count| count as u64).ok_or_else(|| Failed(format!("the load said: {text}")))
+}
+
+/// Puts every peer under the same load, in turn, and prints the table; the first of them is Doorway. Round 0
+/// warms up and does not count.
+pub fn compare<P>(
+    title: &str,
+    operation: &str,
+    rounds: usize,
+    peers: &[P],
+    server: impl Fn(&P) -> &Server,
+    load: impl Fn(&P, usize) -> Result<Round, Failed>,
+) -> Result<(), Failed> {
+    let mut series: Vec<Series> = peers.iter().map(|_| Series::default()).collect();
+    for number in 0..=rounds {
+        for (peer, series) in peers.iter().zip(&mut series) {
+            let before = server(peer).cpu_nanos();
+            let found = load(peer, number)?;
+            // A child that ends just now may be counted a tick short.
+            let used = server(peer).cpu_nanos().saturating_sub(before);
+            if number == 0 {
+                continue;
+            }
+            series.cpu_micros.push(used as f64 / 1000.0 / found.operations.max(1) as f64);
+            series.rounds.push(found);
+            series.memory_kib = server(peer).memory_kib();
+        }
+    }
+    println!(
+        "\n### {title}\n\n| server | {operation}s/s | min–max | Doorway ÷ peer | CPU µs/{operation} | peer ÷ Doorway | p99 ms | memory MiB |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    let rates = |series: &Series| series.rounds.iter().map(|round| round.rate).collect::<Vec<_>>();
+    let first = series.first().map(|series| (median(&rates(series)), median(&series.cpu_micros)));
+    let (our_rate, our_cpu) = first.unwrap_or_default();
+    for (peer, series) in peers.iter().zip(&series) {
+        let rates = rates(series);
+        let (rate, cpu) = (median(&rates), median(&series.cpu_micros));
+        let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = rates.iter().copied().fold(0.0, f64::max);
+        let tails: Vec<f64> = series.rounds.iter().map(|round| round.p99_micros / 1000.0).collect();
+        let tail = median(&tails);
+        let tail = if tail.is_nan() { "–".to_owned() } else { format!("{tail:.1}") };
+        println!(
+            "| {} {} | {rate:.0} | {least:.0}–{most:.0} | {:.2} | {cpu:.0} | {:.2} | {tail} | {:.1} |",
+            server(peer).name,
+            server(peer).version,
+            our_rate / rate,
+            cpu / our_cpu,
+            series.memory_kib as f64 / 1024.0
+        );
+    }
+    Ok(())
 }

@@ -135,6 +135,17 @@ impl Batch {
         &self.receive_octets[from..from + (self.receive_heads[index].msg_len as usize).min(octets_max)]
     }
 
+    /// Datagram `index` of the batch, which is of `flow`; `None` when it was cut or cannot be answered.
+    pub(crate) fn datagram(&self, index: usize, flow: u64) -> Option<Datagram<'_>> {
+        let head = &self.receive_heads[index];
+        let cut = head.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        let remote = address(&self.names[index]).filter(|remote| remote.port() != 0 && !cut)?;
+        let local = if self.packet_info { self.destination(index) } else { self.local };
+        let from = index * self.receive_stride;
+        let octets = &self.receive_octets[from..from + head.msg_len as usize];
+        Some(Datagram { remote, local, octets, flow })
+    }
+
     /// Shows datagram `index` of the batch, which is of `flow`, to `answer` with room for a reply; queues
     /// the reply when `answer` returns true. Returns the octets of the datagram and of the reply.
     pub(crate) fn answer(
@@ -143,16 +154,12 @@ impl Batch {
         flow: u64,
         answer: impl FnOnce(Datagram<'_>, &mut Writer<'_>) -> bool,
     ) -> (usize, usize) {
-        let head = &self.receive_heads[index];
-        let octets = head.msg_len as usize;
-        let cut = head.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        let Some(remote) = address(&self.names[index]).filter(|remote| remote.port() != 0 && !cut) else {
+        let octets = self.receive_heads[index].msg_len as usize;
+        let Some(Datagram { remote, local, .. }) = self.datagram(index, flow) else {
             return (octets, 0);
         };
-        let local = if self.packet_info { self.destination(index) } else { self.local };
         let from = index * self.receive_stride;
-        let octets_in = &self.receive_octets[from..from + octets];
-        let query = Datagram { remote, local, octets: octets_in, flow };
+        let query = Datagram { remote, local, octets: &self.receive_octets[from..from + octets], flow };
         let to = self.to_send * self.send_stride;
         let room = &mut self.send_octets[to..to + self.send_stride - STAGGER_OCTETS];
         let mut reply = Writer::new(room);
@@ -266,6 +273,54 @@ impl Batch {
         }
         self.local
     }
+}
+
+/// Sends datagrams that lie one behind the other in `octets`, each up to its end and to its receiver,
+/// without waiting. One that the kernel refuses is skipped.
+pub(crate) fn send_all(socket: BorrowedFd<'_>, octets: &[u8], datagrams: &[(usize, SocketAddr)]) -> Moved {
+    let mut moved = Moved::default();
+    let mut start = 0;
+    for part in datagrams.chunks(BATCH) {
+        let names: Vec<socket2::SockAddr> = part.iter().map(|(_, to)| (*to).into()).collect();
+        let mut slices: Vec<libc::iovec> = Vec::with_capacity(part.len());
+        for (end, _) in part {
+            let datagram = &octets[start..*end];
+            let iov_base = datagram.as_ptr().cast_mut().cast();
+            slices.push(libc::iovec { iov_base, iov_len: datagram.len() });
+            start = *end;
+        }
+        let mut heads: Vec<libc::mmsghdr> = Vec::with_capacity(part.len());
+        for (name, slice) in names.iter().zip(&mut slices) {
+            // SAFETY: all-zero is a valid value of this plain C structure.
+            let mut head: libc::mmsghdr = unsafe { zeroed() };
+            head.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+            head.msg_hdr.msg_namelen = name.len();
+            head.msg_hdr.msg_iov = slice;
+            head.msg_hdr.msg_iovlen = 1;
+            heads.push(head);
+        }
+        let mut at = 0;
+        while at < heads.len() {
+            let left = &mut heads[at..];
+            // SAFETY: every pointer in the heads leads into `names`, `slices` or `octets`, which live on and
+            // which the kernel only reads.
+            let count = unsafe {
+                let flags = libc::MSG_DONTWAIT;
+                libc::sendmmsg(socket.as_raw_fd(), left.as_mut_ptr(), left.len() as u32, flags)
+            };
+            match count {
+                1.. => {
+                    let sent = &heads[at..at + count as usize];
+                    moved.datagrams += count as u64;
+                    moved.octets += sent.iter().map(|head| u64::from(head.msg_len)).sum::<u64>();
+                    at += count as usize;
+                }
+                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                _ => at += 1,
+            }
+        }
+    }
+    moved
 }
 
 /// Sends one datagram to `remote` without waiting, from the address `source` when one is given.

@@ -14,6 +14,8 @@ use doorway_net::{Stream, World};
 use doorway_sim::{Link, Node, Simulation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+mod segment;
+
 const SERVER: &str = "10.0.0.1";
 
 /// Sends back what it hears, in upper case.

@@ -1,0 +1,4 @@
+//! DHCP over a world.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod tftp;
