@@ -15,12 +15,10 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod io;
-pub mod name;
-pub mod relay;
 pub mod config;
 pub mod io;
 pub mod name;
+pub mod relay;
 pub mod tftp;
 pub mod wire;
 
