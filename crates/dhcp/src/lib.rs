@@ -3,6 +3,9 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `wire` | octets and types: messages, options, option 82, names |
+//! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
+//! | `lease` | [`Lease`], and the row that it is in the store |
+//! | `server` | the server's engine |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //!
@@ -11,7 +14,12 @@
 #![forbid(unsafe_code)]
 
 pub mod io;
+pub mod lease;
 pub mod name;
+pub mod plan;
+pub mod server;
 pub mod wire;
 
+pub use lease::{ClientKey, Lease, LeaseState};
 pub use name::NameChange;
+pub use plan::{Draft, Plan};
