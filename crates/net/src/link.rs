@@ -4,11 +4,12 @@
 //! again, or is renamed. Opening one takes the rights of root or CAP_NET_RAW; using it takes none. The
 //! kernel filters ([`crate::LinkOptions`](LinkOptions)): other traffic of the link costs nothing.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use core::net::SocketAddr;
 use doorway_base::trace::Transport;
@@ -131,7 +132,18 @@ impl LinkSocket {
     /// `NetworkDown` once when the interface goes down, after which waiting goes on as before; `NotFound` when it
     /// is gone for good; others as the operating system gives them.
     pub async fn receive(&self) -> io::Result<LinkMessage> {
-        poll_fn(|cx| self.poll_receive(cx)).await
+        loop {
+            let message = match &self.ground {
+                LinkGround::Os(link) => link.receive(|frame, whole| self.read(frame, whole)).await?,
+                LinkGround::Virtual(link) => {
+                    let frame = poll_fn(|cx| link.poll_receive(cx)).await?;
+                    self.read(&frame, true)
+                }
+            };
+            if let Some(message) = message {
+                return Ok(message);
+            }
+        }
     }
 
     /// A message that is there already.
@@ -139,33 +151,19 @@ impl LinkSocket {
     /// # Errors
     /// `WouldBlock` when there is none; as [`LinkSocket::receive`] otherwise.
     pub fn try_receive(&self) -> io::Result<LinkMessage> {
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        match &self.ground {
-            LinkGround::Os(link) => loop {
-                if let Some(message) = link.receive_now(|frame, whole| self.read(frame, whole))? {
-                    return Ok(message);
-                }
-            },
-            LinkGround::Virtual(_) => match self.poll_receive(&mut cx) {
-                Poll::Ready(received) => received,
-                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-            },
-        }
-    }
-
-    fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<io::Result<LinkMessage>> {
         loop {
             let message = match &self.ground {
-                LinkGround::Os(link) => {
-                    std::task::ready!(link.poll_receive(cx, |frame, whole| self.read(frame, whole)))?
-                }
+                LinkGround::Os(link) => link.receive_now(|frame, whole| self.read(frame, whole))?,
                 LinkGround::Virtual(link) => {
-                    let frame = std::task::ready!(link.poll_receive(cx))?;
-                    self.read(&frame, true)
+                    let mut cx = Context::from_waker(Waker::noop());
+                    match link.poll_receive(&mut cx) {
+                        Poll::Ready(frame) => self.read(&frame?, true),
+                        Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+                    }
                 }
             };
             if let Some(message) = message {
-                return Poll::Ready(Ok(message));
+                return Ok(message);
             }
         }
     }
@@ -219,14 +217,16 @@ impl LinkDoor {
     /// # Errors
     /// As [`LinkSocket::receive`].
     pub async fn receive(&self) -> Option<io::Result<LinkMessage>> {
-        poll_fn(|cx| {
+        let mut receiving = pin!(self.socket.receive());
+        let received = poll_fn(|cx| {
             if self.closing.poll_closed(cx) {
                 return Poll::Ready(None);
             }
-            self.socket.poll_receive(cx).map(Some)
-        })
-        .await
-        .map(|received| received.inspect(|message| self.door.count_datagrams(count(message), (0, 0))))
+            receiving.as_mut().poll(cx).map(Some)
+        });
+        received
+            .await
+            .map(|received| received.inspect(|message| self.door.count_datagrams(count(message), (0, 0))))
     }
 
     /// A message that is there already; `None` when there is none.

@@ -6,7 +6,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::net::{RecvFlags, SendFlags, recvfrom, sendto};
 use socket2::{Domain, Protocol};
@@ -85,23 +85,18 @@ impl Pinger {
     /// # Errors
     /// As the operating system gives them.
     pub async fn receive(&self) -> io::Result<(Ipv4Addr, u16)> {
-        poll_fn(|cx| match &self.0 {
-            Ground::Os(pinger) => pinger.poll_receive(cx),
-            Ground::Virtual(pinger) => pinger.poll_receive(cx),
-        })
-        .await
+        match &self.0 {
+            Ground::Os(pinger) => loop {
+                if let Some(answer) = pinger.socket.read(|| pinger.receive_now()).await? {
+                    return Ok(answer);
+                }
+            },
+            Ground::Virtual(pinger) => poll_fn(|cx| pinger.poll_receive(cx)).await,
+        }
     }
 }
 
 impl OsPinger {
-    fn poll_receive(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Ipv4Addr, u16)>> {
-        loop {
-            if let Some(answer) = ready!(self.socket.poll_read(cx, || self.receive_now()))? {
-                return Poll::Ready(Ok(answer));
-            }
-        }
-    }
-
     /// One message; `None` for one that is no answer to us.
     fn receive_now(&self) -> io::Result<Option<(Ipv4Addr, u16)>> {
         let mut room = [0; ROOM_OCTETS];

@@ -4,7 +4,6 @@
 use std::io;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::task::{Context, Poll};
 
 use rustix::net::SendFlags;
 
@@ -76,15 +75,11 @@ impl OsLink {
     }
 
     /// Shows the next frame, and whether its checksums are in it, to `read`.
-    pub(crate) fn poll_receive<T>(
-        &self,
-        cx: &mut Context<'_>,
-        mut read: impl FnMut(&[u8], bool) -> T,
-    ) -> Poll<io::Result<T>> {
-        self.socket.poll_read(cx, || self.receive_now(&mut read))
+    pub(crate) async fn receive<T>(&self, mut read: impl FnMut(&[u8], bool) -> T) -> io::Result<T> {
+        self.socket.read(|| self.receive_now(&mut read)).await
     }
 
-    /// As [`OsLink::poll_receive`], for a frame that is there already.
+    /// As [`OsLink::receive`], for a frame that is there already.
     pub(crate) fn receive_now<T>(&self, mut read: impl FnMut(&[u8], bool) -> T) -> io::Result<T> {
         let mut room = [0; FRAME_OCTETS_MAX];
         loop {

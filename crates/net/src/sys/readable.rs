@@ -4,7 +4,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,25 +20,23 @@ impl Readable {
         Self { ready: OnceLock::new(), descriptor: Arc::new(descriptor) }
     }
 
-    /// Does `read` once it need not wait; it is done again when it says `WouldBlock`.
-    pub(crate) fn poll_read<T>(
-        &self,
-        cx: &mut Context<'_>,
-        mut read: impl FnMut() -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
+    /// Does `read` once it need not wait, or once the descriptor has an error to tell; it is done again when it
+    /// says `WouldBlock`.
+    pub(crate) async fn read<T>(&self, mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let interest = Interest::READABLE | Interest::ERROR;
         let readiness = match self.ready.get() {
             Some(readiness) => readiness,
             None => {
                 let descriptor = Arc::clone(&self.descriptor);
                 // SAFETY: the descriptor is owned by what is registered, which neither closes nor replaces it.
-                let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?;
+                let registered = unsafe { AsyncFd::register_with_interest(descriptor, interest) }?;
                 self.ready.get_or_init(|| registered)
             }
         };
         loop {
-            let mut guard = ready!(readiness.poll_read_ready(cx))?;
+            let mut guard = readiness.ready(interest).await?;
             if let Ok(done) = guard.try_io(|_| read()) {
-                return Poll::Ready(done);
+                return done;
             }
         }
     }

@@ -19,6 +19,8 @@ use doorway_net::udp::{self, UdpOptions, UdpReplier, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+mod link;
+
 /// Says who the client is, then sends back what it hears.
 struct WhoAndEcho;
 
