@@ -4,6 +4,9 @@
 //! | --- | --- |
 //! | `wire` | octets and types: messages, options, option 82, names |
 //! | `config` | what the operator says: [`config::SECTION`] |
+//! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
+//! | `lease` | [`Lease`], and the row that it is in the store |
+//! | `server` | the server's engine |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //! | `tftp` | files for machines that boot |
@@ -14,8 +17,16 @@
 
 pub mod config;
 pub mod io;
+pub mod lease;
 pub mod name;
 pub mod tftp;
 pub mod wire;
 
 pub use name::{Identity, NameChange};
+pub mod plan;
+pub mod server;
+pub mod wire;
+
+pub use lease::{ClientKey, Lease, LeaseState};
+pub use name::NameChange;
+pub use plan::{Draft, Plan};
