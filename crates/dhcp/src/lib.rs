@@ -19,14 +19,11 @@ pub mod config;
 pub mod io;
 pub mod lease;
 pub mod name;
+pub mod plan;
+pub mod server;
 pub mod tftp;
 pub mod wire;
 
-pub use name::{Identity, NameChange};
-pub mod plan;
-pub mod server;
-pub mod wire;
-
 pub use lease::{ClientKey, Lease, LeaseState};
-pub use name::NameChange;
+pub use name::{Identity, NameChange};
 pub use plan::{Draft, Plan};
