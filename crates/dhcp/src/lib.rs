@@ -3,6 +3,8 @@
 //! | file | what it holds |
 //! | --- | --- |
 //! | `wire` | octets and types: messages, options, option 82, names |
+//! | `client` | an address for one interface: the states of a client, pure |
+//! | `relay` | messages between links: the relay agent, pure |
 //! | `config` | what the operator says: [`config::SECTION`] |
 //! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
 //! | `lease` | [`Lease`], and the row that it is in the store |
@@ -15,12 +17,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod config;
 pub mod io;
 pub mod lease;
 pub mod name;
 pub mod plan;
 pub mod server;
+pub mod relay;
 pub mod tftp;
 pub mod wire;
 
