@@ -5,22 +5,28 @@
 //! | here | [`SECTION`], and [`Config`] as it is written |
 //! | [`subnet`] | `[[dhcp.subnet]]` and `[[dhcp.subnet.reservation]]` |
 //! | [`class`] | `[[dhcp.class]]` |
+//! | `draft` | the config and the site, as a [`Draft`](crate::plan::Draft) of a plan |
 //! | [`settings`] | what a class, a subnet, a reservation and the server all may say |
 //!
 //! Not here: the interfaces and the rest of the program, which fill in what is not written.
 
 pub mod class;
+mod draft;
 pub mod settings;
 pub mod subnet;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use doorway_base::config::{Key, Kind, Preset, Section, Values};
 use doorway_store::Durability;
 
+use crate::plan::{LEASES_MAX, Probe};
+
 pub use class::ClassConfig;
+pub use draft::{Site, SiteInterface};
 pub use settings::SettingsConfig;
-pub use subnet::{PoolConfig, ReservationConfig, SubnetConfig};
+pub use subnet::SubnetConfig;
 
 /// The shortest lease that may be configured.
 pub const LEASE_MIN: Duration = Duration::from_secs(20);
@@ -113,18 +119,6 @@ pub const SECTION: Section = Section {
             help: "How long an address is left alone that a client found in use.",
         },
         Key {
-            name: "affinity",
-            kind: Kind::Bool,
-            default: Preset::Bool(true),
-            help: "Give a client the address that it had the last time, while it is free.",
-        },
-        Key {
-            name: "bootp",
-            kind: Kind::Bool,
-            default: Preset::Bool(false),
-            help: "Answer BOOTP clients that have a reservation.",
-        },
-        Key {
             name: "rate",
             kind: Kind::Integer { min: 0, max: 1_000_000, unit: "messages a second" },
             default: Preset::Integer(10),
@@ -132,13 +126,13 @@ pub const SECTION: Section = Section {
         },
         Key {
             name: "leases_max",
-            kind: Kind::Integer { min: 1, max: 4_000_000, unit: "leases" },
-            default: Preset::Integer(1_000_000),
+            kind: Kind::Integer { min: 1, max: LEASES_MAX as i64, unit: "leases" },
+            default: Preset::Integer(LEASES_MAX as i64),
             help: "Leases in all.",
         },
         Key {
             name: "leases_per_port",
-            kind: Kind::Integer { min: 0, max: 4_000_000, unit: "leases" },
+            kind: Kind::Integer { min: 0, max: LEASES_MAX as i64, unit: "leases" },
             default: Preset::Integer(256),
             help: "Leases and offers at one port of a relay, as its option 82 tells them apart, so that one port \
                    cannot use up a pool; 0 for no bound.",
@@ -149,6 +143,13 @@ pub const SECTION: Section = Section {
             default: Preset::Text("given"),
             help: "Which leases get a name in DNS: those of hosts that say one or have one reserved, all (ip-10-0-0-7 \
                    for the others), or none.",
+        },
+        Key {
+            name: "tftp",
+            kind: Kind::Path,
+            default: Preset::Unset,
+            help: "A folder whose files machines that boot may read by TFTP, at this server's addresses on the \
+                   interfaces. Unset: no TFTP.",
         },
         settings::ROUTERS,
         settings::DNS,
@@ -182,19 +183,6 @@ pub enum NamesFor {
     /// All.
     All,
     /// None.
-    Off,
-}
-
-/// How it is found out whether an address is in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProbeBy {
-    /// By ARP where the client is on the link, by ICMP behind a relay.
-    Auto,
-    /// By ARP alone.
-    Arp,
-    /// By ICMP alone.
-    Icmp,
-    /// Not at all.
     Off,
 }
 
@@ -239,7 +227,7 @@ pub struct Config {
     /// What an acknowledged lease survives.
     pub durability: Durability,
     /// How it is found out whether an address is in use.
-    pub probe: ProbeBy,
+    pub probe: Probe,
     /// How long an answer to that is waited for.
     pub probe_wait: Duration,
     /// What happens when another server answers at the start.
@@ -258,10 +246,6 @@ pub struct Config {
     pub offer_hold: Duration,
     /// How long a declined address is left alone.
     pub decline_hold: Duration,
-    /// Whether a client gets the address that it had.
-    pub affinity: bool,
-    /// Whether BOOTP clients with a reservation are answered.
-    pub bootp: bool,
     /// Messages a second from one hardware address; `None` without bound.
     pub rate: Option<u32>,
     /// Leases in all.
@@ -270,6 +254,8 @@ pub struct Config {
     pub leases_per_port: Option<usize>,
     /// Which leases get a name.
     pub names: NamesFor,
+    /// The folder of TFTP.
+    pub tftp: Option<PathBuf>,
     /// What all clients get, unless something nearer to them says otherwise.
     pub settings: SettingsConfig,
     /// Networks.
@@ -295,10 +281,10 @@ impl Config {
                 _ => Durability::Process,
             },
             probe: match values.text("probe") {
-                "arp" => ProbeBy::Arp,
-                "icmp" => ProbeBy::Icmp,
-                "off" => ProbeBy::Off,
-                _ => ProbeBy::Auto,
+                "arp" => Probe::Arp,
+                "icmp" => Probe::Icmp,
+                "off" => Probe::Off,
+                _ => Probe::Auto,
             },
             probe_wait: values.duration("probe_wait"),
             rogue_check: match values.text("rogue_check") {
@@ -313,8 +299,6 @@ impl Config {
             t2: values.percent("t2") / 100.0,
             offer_hold: values.duration("offer_hold"),
             decline_hold: values.duration("decline_hold"),
-            affinity: values.bool("affinity"),
-            bootp: values.bool("bootp"),
             rate: bound("rate").and_then(|rate| u32::try_from(rate).ok()),
             leases_max: values.count("leases_max"),
             leases_per_port: bound("leases_per_port"),
@@ -323,6 +307,7 @@ impl Config {
                 "off" => NamesFor::Off,
                 _ => NamesFor::Given,
             },
+            tftp: values.optional("tftp", |values, name| values.path(name).to_owned()),
             settings: SettingsConfig::read(values, &mut wrong),
             subnets: values
                 .tables("subnet")

@@ -6,6 +6,9 @@
 //! | `client` | an address for one interface: the states of a client, pure |
 //! | `relay` | messages between links: the relay agent, pure |
 //! | `config` | what the operator says: [`config::SECTION`] |
+//! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
+//! | `lease` | [`Lease`], and the row that it is in the store |
+//! | `server` | the server's engine |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
 //! | `tftp` | files for machines that boot |
@@ -17,9 +20,14 @@
 pub mod client;
 pub mod config;
 pub mod io;
+pub mod lease;
 pub mod name;
+pub mod plan;
+pub mod server;
 pub mod relay;
 pub mod tftp;
 pub mod wire;
 
+pub use lease::{ClientKey, Lease, LeaseState};
 pub use name::{Identity, NameChange};
+pub use plan::{Draft, Plan};

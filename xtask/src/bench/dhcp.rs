@@ -177,7 +177,7 @@ fn doorway(number: usize, name: &str, durability: &str, folder: &Path) -> Result
              [metrics]\nlisten = []\n[mail]\ndomains = []\n[dhcp]\ninterfaces = [\"s0\"]\n\
              durability = \"{durability}\"\nprobe = \"off\"\nrogue_check = \"off\"\nleases_per_port = 0\n\
              [[dhcp.subnet]]\nnetwork = \"10.64.0.0/12\"\npools = [\"10.64.1.0-10.79.254.255\"]\n\
-             lease = \"1h\"\nrouters = [\"{SERVER}\"]\ndns = [\"{SERVER}\"]\ndomain = \"bench.test\"\n"
+             relays = [\"{RELAY}\"]\nlease = \"1h\"\nrouters = [\"{SERVER}\"]\ndns = [\"{SERVER}\"]\ndomain = \"bench.test\"\n"
         ),
     )?;
     let doorway = program("doorway");

@@ -6,6 +6,7 @@ use doorway_base::config::{Key, Kind, Preset, Values};
 
 use super::settings::{self, SettingsConfig};
 use super::{LEASE, WrongValue};
+use crate::plan::Expression;
 
 /// The keys of a class.
 pub const KEYS: &[Key] = &[
@@ -19,8 +20,8 @@ pub const KEYS: &[Key] = &[
         name: "when",
         kind: Kind::Text,
         default: Preset::Required,
-        help: "Who belongs to it: \"arch == 7\", \"vendor starts 'PXEClient' and user == 'iPXE'\", \"mac starts \
-               02:00\", \"option[12] exists\".",
+        help: "Who belongs to it: \"arch == 7\", \"vendor-class starts 'PXEClient' and not user-class == 'iPXE'\", \
+               \"mac starts 02:00\", \"giaddr in 10.8.0.0/16\", \"option[12]\" (it is there).",
     },
     Key {
         name: "refuse",
@@ -46,7 +47,7 @@ pub struct ClassConfig {
     /// Its name.
     pub name: String,
     /// Who belongs to it.
-    pub when: String,
+    pub when: Expression,
     /// Whether its clients get nothing.
     pub refuse: bool,
     /// How long a lease of theirs is.
@@ -57,9 +58,13 @@ pub struct ClassConfig {
 
 impl ClassConfig {
     pub(super) fn read(values: &Values, wrong: &mut Vec<WrongValue>) -> Option<Self> {
+        let text = values.text("when");
+        let when = text.parse().map_err(|error| {
+            wrong.push(WrongValue::new(values, "when", text, format!("mend the expression: {error}")));
+        });
         Some(Self {
             name: values.text("name").to_owned(),
-            when: values.text("when").to_owned(),
+            when: when.ok()?,
             refuse: values.bool("refuse"),
             lease: values.optional("lease", Values::duration),
             settings: SettingsConfig::read(values, wrong),

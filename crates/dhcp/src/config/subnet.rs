@@ -4,11 +4,11 @@
 use core::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use doorway_base::config::{Key, Kind, Preset, Value, Values};
+use doorway_base::config::{Key, Kind, Preset, Values};
 
 use super::settings::{self, SettingsConfig};
 use super::{ClassConfig, LEASE, WrongValue};
-use crate::wire::HardwareAddress;
+use crate::plan::{Match, Mode, Network, Pool};
 use crate::wire::hardware::read_hex;
 
 /// The keys of a subnet.
@@ -29,12 +29,26 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         name: "relays",
-        kind: Kind::List(&Kind::Address),
+        kind: Kind::List(&Kind::Cidr),
         default: Preset::List(&[]),
-        help: "Relay agents that ask for this network, by the address that they put into `giaddr`. Those within the \
-               network itself need not be named.",
+        help: "Relay agents that may ask for this network, by the address that they put into `giaddr` or send from: \
+               addresses or networks. What others hand on is dropped, since whoever says to be a relay could say \
+               anything about its clients.",
     },
     Key { name: "lease", kind: LEASE, default: Preset::Unset, help: "How long a lease is here." },
+    Key {
+        name: "mode",
+        kind: Kind::Choice(&["addresses", "proxy"]),
+        default: Preset::Text("addresses"),
+        help: "Give addresses, or leave that to another server and only tell machines where to boot from (proxyDHCP).",
+    },
+    Key {
+        name: "trust_switches",
+        kind: Kind::Bool,
+        default: Preset::Bool(false),
+        help: "Believe option 82 in messages that come straight from the link: switches there add it, and take away \
+               what clients write themselves.",
+    },
     Key {
         name: "reverse",
         kind: Kind::Bool,
@@ -111,16 +125,18 @@ pub const RESERVATION_KEYS: &[Key] = &[
 /// A subnet as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubnetConfig {
-    /// The first address of the network.
-    pub network: Ipv4Addr,
-    /// Its prefix length.
-    pub prefix: u8,
+    /// The network.
+    pub network: Network,
     /// What is given out; `None` for the upper half.
-    pub pools: Option<Vec<PoolConfig>>,
-    /// Relay agents that ask for it from elsewhere.
-    pub relays: Vec<Ipv4Addr>,
+    pub pools: Option<Vec<Pool>>,
+    /// Relay agents that are believed.
+    pub relays: Vec<Network>,
     /// How long a lease is here.
     pub lease: Option<Duration>,
+    /// What the server does there.
+    pub mode: Mode,
+    /// Whether switches are believed.
+    pub trusts_switches: bool,
     /// Whether addresses lead back to names.
     pub reverse: bool,
     /// What its clients get.
@@ -129,37 +145,11 @@ pub struct SubnetConfig {
     pub reservations: Vec<ReservationConfig>,
 }
 
-/// A range that is given out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolConfig {
-    /// Its first address.
-    pub first: Ipv4Addr,
-    /// Its last address.
-    pub last: Ipv4Addr,
-    /// The class that it is kept for.
-    pub class: Option<String>,
-}
-
-/// What tells the client of a reservation from others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MatchConfig {
-    /// Its hardware address.
-    Mac(HardwareAddress),
-    /// The content of option 61.
-    ClientId(Vec<u8>),
-    /// Sub-option 1 of option 82.
-    CircuitId(Vec<u8>),
-    /// Sub-option 2 of option 82.
-    RemoteId(Vec<u8>),
-    /// Option 12.
-    Host(String),
-}
-
 /// A reservation as it is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReservationConfig {
     /// Whom it is for.
-    pub client: MatchConfig,
+    pub client: Match,
     /// The address.
     pub address: Ipv4Addr,
     /// The name that the client gets.
@@ -173,11 +163,12 @@ impl SubnetConfig {
     #[must_use]
     pub fn of_interface(address: Ipv4Addr, prefix: u8) -> Self {
         Self {
-            network: Ipv4Addr::from_bits(address.to_bits() & mask(prefix)),
-            prefix,
+            network: Network::new(address, prefix),
             pools: None,
             relays: Vec::new(),
             lease: None,
+            mode: Mode::Addresses,
+            trusts_switches: false,
             reverse: true,
             settings: SettingsConfig::default(),
             reservations: Vec::new(),
@@ -204,21 +195,23 @@ impl SubnetConfig {
             pools: None,
             relays: Vec::new(),
             lease: values.optional("lease", Values::duration),
+            mode: if values.text("mode") == "proxy" { Mode::Proxy } else { Mode::Addresses },
+            trusts_switches: values.bool("trust_switches"),
             reverse: values.bool("reverse"),
             settings: SettingsConfig::read(values, wrong),
             reservations: Vec::new(),
             ..Self::of_interface(network, prefix)
         };
-        for relay in values.list("relays") {
-            match relay {
-                Value::Address(IpAddr::V4(address)) => subnet.relays.push(*address),
-                other => wrong.push(WrongValue::new(values, "relays", other, "write IPv4 addresses")),
+        for relay in values.cidrs("relays") {
+            match relay.address() {
+                IpAddr::V4(address) => subnet.relays.push(Network::new(address, relay.prefix_bits())),
+                IpAddr::V6(_) => wrong.push(WrongValue::new(values, "relays", relay, "write IPv4 addresses")),
             }
         }
         if let Some(texts) = values.optional("pools", Values::texts) {
-            let mut pools: Vec<PoolConfig> = Vec::with_capacity(texts.len());
+            let mut pools: Vec<Pool> = Vec::with_capacity(texts.len());
             for text in texts {
-                match PoolConfig::read(text, &subnet, &pools, classes) {
+                match read_pool(text, &subnet, &pools, classes) {
                     Ok(pool) => pools.push(pool),
                     Err(fix) => wrong.push(WrongValue::new(values, "pools", text, fix)),
                 }
@@ -227,8 +220,8 @@ impl SubnetConfig {
         }
         for table in values.tables("reservation") {
             let Some(reservation) = ReservationConfig::read(table, wrong) else { continue };
-            if !subnet.contains(reservation.address) {
-                let fix = format!("write an address of {}", subnet.text());
+            if !subnet.network.is_host(reservation.address) {
+                let fix = format!("write an address of a host of {}", subnet.network);
                 wrong.push(WrongValue::new(table, "address", reservation.address, fix));
             } else if subnet.reservations.iter().any(|other| other.address == reservation.address) {
                 let fix = "write each address once";
@@ -240,99 +233,68 @@ impl SubnetConfig {
         Some(subnet)
     }
 
-    /// Whether an address belongs to the network.
-    #[must_use]
-    pub fn contains(&self, address: Ipv4Addr) -> bool {
-        address.to_bits() & mask(self.prefix) == self.network.to_bits()
-    }
-
-    /// The network as people write it.
-    #[must_use]
-    pub fn text(&self) -> String {
-        format!("{}/{}", self.network, self.prefix)
-    }
-
     /// What is given out: the ranges that are written, or the upper half of the network.
     #[must_use]
-    pub fn ranges(&self) -> Vec<PoolConfig> {
+    pub fn ranges(&self) -> Vec<Pool> {
         self.pools.clone().unwrap_or_else(|| {
-            let (first, size) = (self.network.to_bits(), 1_u32 << (32 - self.prefix));
-            let pool = |first, last| PoolConfig {
-                first: Ipv4Addr::from_bits(first),
-                last: Ipv4Addr::from_bits(last),
-                class: None,
-            };
-            vec![pool(first + size / 2, first + size - 2)]
+            let (first, size) = (self.network.address.to_bits(), 1_u32 << (32 - self.network.prefix));
+            let (upper, last) = (first + size / 2, first + size - 2);
+            vec![Pool::new(Ipv4Addr::from_bits(upper), Ipv4Addr::from_bits(last), None)]
         })
     }
 
     pub(super) fn overlaps(&self, other: &Self) -> bool {
-        let mask = mask(self.prefix.min(other.prefix));
-        self.network.to_bits() & mask == other.network.to_bits() & mask
+        self.network.contains(other.network.address) || other.network.contains(self.network.address)
     }
 }
 
-const fn mask(prefix: u8) -> u32 {
-    match u32::MAX.checked_shl(32 - prefix as u32) {
-        Some(mask) => mask,
-        None => 0,
+fn read_pool(
+    text: &str,
+    subnet: &SubnetConfig,
+    before: &[Pool],
+    classes: &[ClassConfig],
+) -> Result<Pool, String> {
+    let (range, class) = match text.trim().split_once(char::is_whitespace) {
+        Some((range, class)) => (range, Some(class.trim().to_owned())),
+        None => (text.trim(), None),
+    };
+    let form = || "write a range such as \"10.77.1.0-10.77.9.255\", and a class behind it if it is for one";
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last): (Ipv4Addr, Ipv4Addr) = match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if first <= last => (first, last),
+        _ => return Err(form().to_owned()),
+    };
+    let network = subnet.network;
+    if !network.is_host(first) || !network.is_host(last) {
+        let ends = (network.address.to_bits() + 1, network.address.to_bits() | !network.mask().to_bits());
+        let (first, last) = (Ipv4Addr::from_bits(ends.0), Ipv4Addr::from_bits(ends.1 - 1));
+        return Err(format!("stay within the hosts of {}: {first} to {last}", subnet.network));
     }
-}
-
-impl PoolConfig {
-    fn read(
-        text: &str,
-        subnet: &SubnetConfig,
-        before: &[Self],
-        classes: &[ClassConfig],
-    ) -> Result<Self, String> {
-        let (range, class) = match text.trim().split_once(char::is_whitespace) {
-            Some((range, class)) => (range, Some(class.trim().to_owned())),
-            None => (text.trim(), None),
-        };
-        let form =
-            || "write a range such as \"10.77.1.0-10.77.9.255\", and a class behind it if it is for one";
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last): (Ipv4Addr, Ipv4Addr) = match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if first <= last => (first, last),
-            _ => return Err(form().to_owned()),
-        };
-        let size = 1_u32 << (32 - subnet.prefix);
-        let usable = |address: Ipv4Addr| {
-            let host = address.to_bits().wrapping_sub(subnet.network.to_bits());
-            (1..size - 1).contains(&host)
-        };
-        if !usable(first) || !usable(last) {
-            let (first, last) = (subnet.network.to_bits() + 1, subnet.network.to_bits() + size - 2);
-            let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
-            return Err(format!("stay within the hosts of {}: {first} to {last}", subnet.text()));
-        }
-        if before.iter().any(|other| first <= other.last && other.first <= last) {
-            return Err("write ranges that have no address in common".to_owned());
-        }
-        if let Some(class) = &class
-            && !classes.iter().any(|known| known.name == *class)
-        {
-            return Err(format!("write a [[dhcp.class]] of the name `{class}`, or leave the name out"));
-        }
-        Ok(Self { first, last, class })
+    if before.iter().any(|other| first <= other.last && other.first <= last) {
+        return Err("write ranges that have no address in common".to_owned());
     }
+    if let Some(class) = &class
+        && !classes.iter().any(|known| known.name == *class)
+    {
+        return Err(format!("write a [[dhcp.class]] of the name `{class}`, or leave the name out"));
+    }
+    Ok(Pool::new(first, last, class))
 }
 
 impl ReservationConfig {
     fn read(values: &Values, wrong: &mut Vec<WrongValue>) -> Option<Self> {
         let text = |name| values.optional(name, Values::text);
         let mut matches = Vec::new();
-        let mut take = |name, parsed: Option<MatchConfig>, fix: &str| match parsed {
+        let mut take = |name, parsed: Option<Match>, fix: &str| match parsed {
             Some(client) => matches.push(client),
             None => wrong.push(WrongValue::new(values, name, text(name).unwrap_or_default(), fix)),
         };
         if let Some(mac) = text("mac") {
-            let parsed = mac.parse().ok().map(MatchConfig::Mac);
+            let parsed = mac.parse().ok().map(Match::Hardware);
             take("mac", parsed, "write a hardware address such as \"02:00:00:00:00:01\"");
         }
         if let Some(id) = text("client_id") {
-            let parsed = read_hex(id).filter(|id| !id.is_empty()).map(MatchConfig::ClientId);
+            let parsed = read_hex(id).filter(|id| !id.is_empty()).map(|id| Match::ClientId(id.into()));
             take("client_id", parsed, "write octets in hexadecimal, such as \"01:02:00:00:00:00:01\"");
         }
         let id = |text: &str| match text.strip_prefix("0x") {
@@ -341,13 +303,13 @@ impl ReservationConfig {
         };
         let fix = "write it as text, or in hexadecimal after \"0x\"";
         if let Some(circuit) = text("circuit_id") {
-            take("circuit_id", id(circuit).map(MatchConfig::CircuitId), fix);
+            take("circuit_id", id(circuit).map(|id| Match::CircuitId(id.into())), fix);
         }
         if let Some(remote) = text("remote_id") {
-            take("remote_id", id(remote).map(MatchConfig::RemoteId), fix);
+            take("remote_id", id(remote).map(|id| Match::RemoteId(id.into())), fix);
         }
         if let Some(host) = text("host") {
-            let parsed = (!host.is_empty()).then(|| MatchConfig::Host(host.to_owned()));
+            let parsed = (!host.is_empty()).then(|| Match::HostName(host.into()));
             take("host", parsed, "write a name");
         }
         let count = matches.len();

@@ -21,7 +21,12 @@ fn an_interface_alone_gives_out_the_upper_half_of_its_network() {
     ] {
         let subnet = SubnetConfig::of_interface(address.parse().unwrap(), prefix);
         let ranges = subnet.ranges();
-        let found = (subnet.text(), ranges[0].first.to_string(), ranges[0].last.to_string(), ranges.len());
+        let found = (
+            subnet.network.to_string(),
+            ranges[0].first.to_string(),
+            ranges[0].last.to_string(),
+            ranges.len(),
+        );
         assert_eq!(found, (network.to_owned(), first.to_owned(), last.to_owned(), 1));
     }
 }

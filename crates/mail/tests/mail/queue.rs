@@ -12,7 +12,7 @@ use doorway_mail::{Address, MessageId, Notify, Recipient, Return};
 use doorway_sim::Simulation;
 use doorway_store::{Batch, Store, wait};
 
-use crate::queue_support::{HOUR, MINUTE, Manners, NOW, Sender, Sink, envelope, two, two_with};
+use crate::queue_support::{Disorder, HOUR, MINUTE, Manners, NOW, Sender, Sink, envelope, two, two_with};
 
 const MESSAGE: &str = "Subject: hello\r\n\r\nDo you like ketchup?\r\n.\r\n..\r\n";
 
@@ -57,6 +57,19 @@ fn no_more_connections_are_open_than_allowed() {
     let memory = sink.memory.lock().unwrap();
     assert!(memory.open_max <= 20, "{} at once", memory.open_max);
     assert!(memory.connections >= 5, "100 messages at most go over one");
+}
+
+#[test]
+fn a_fault_of_ours_puts_a_message_off_instead_of_keeping_it_for_ever() {
+    let (mut sim, _, _, sender, sink) = two(1, Manners::default());
+    sender.names.disorder(Disorder::Panics);
+    sender.send("a@us.test", &["b@x.test"], MESSAGE);
+    sim.run_for(Duration::from_secs(5));
+    assert_eq!((sender.rows("mail.queue.later/"), sender.queue().counts().connections), (1, 0));
+    sender.names.disorder(Disorder::None);
+    sim.run_for(HOUR);
+    assert_eq!(sink.taken().len(), 1);
+    assert!(sender.is_empty());
 }
 
 #[test]

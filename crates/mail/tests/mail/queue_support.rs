@@ -189,7 +189,18 @@ async fn talk(
 
 /// Names, which can be out of order for a while.
 #[derive(Clone, Default)]
-pub(crate) struct Names(Arc<Mutex<(Hosts, bool)>>);
+pub(crate) struct Names(Arc<Mutex<(Hosts, Disorder)>>);
+
+/// What is the matter with them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Disorder {
+    #[default]
+    None,
+    /// Nothing is found out.
+    Silent,
+    /// Whoever asks comes to grief.
+    Panics,
+}
 
 impl Names {
     pub(crate) fn add(&self, domain: &str, preference: u16, host: &str, address: &str) {
@@ -201,27 +212,30 @@ impl Names {
     }
 
     pub(crate) fn fail(&self, fail: bool) {
-        self.0.lock().unwrap().1 = fail;
+        self.disorder(if fail { Disorder::Silent } else { Disorder::None });
+    }
+
+    pub(crate) fn disorder(&self, disorder: Disorder) {
+        self.0.lock().unwrap().1 = disorder;
+    }
+
+    fn look(&self) -> Result<Hosts, ResolveError> {
+        let (hosts, disorder) = self.0.lock().unwrap().clone();
+        match disorder {
+            Disorder::None => Ok(hosts),
+            Disorder::Silent => Err(ResolveError::Unavailable("SERVFAIL".into())),
+            Disorder::Panics => panic!("the test wants it so"),
+        }
     }
 }
 
 impl Resolve for Names {
     fn addresses<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Vec<std::net::IpAddr>, ResolveError>> {
-        Box::pin(async move {
-            let (hosts, fail) = self.0.lock().unwrap().clone();
-            if fail { Err(ResolveError::Unavailable("SERVFAIL".into())) } else { hosts.addresses(name).await }
-        })
+        Box::pin(async move { self.look()?.addresses(name).await })
     }
 
     fn exchangers<'a>(&'a self, domain: &'a str) -> BoxFuture<'a, Result<Vec<Exchanger>, ResolveError>> {
-        Box::pin(async move {
-            let (hosts, fail) = self.0.lock().unwrap().clone();
-            if fail {
-                Err(ResolveError::Unavailable("SERVFAIL".into()))
-            } else {
-                hosts.exchangers(domain).await
-            }
-        })
+        Box::pin(async move { self.look()?.exchangers(domain).await })
     }
 }
 

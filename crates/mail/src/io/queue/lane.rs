@@ -7,7 +7,7 @@ use doorway_net::BoxFuture;
 use doorway_store::READ_OCTETS_MAX;
 
 use super::way::Search;
-use super::{Inner, Outcome};
+use super::{Inner, Outcome, SERVICE};
 use crate::address::Domain;
 use crate::envelope::{BodyType, Envelope};
 use crate::io::bodies::Body;
@@ -75,6 +75,33 @@ impl Drop for Seat {
     }
 }
 
+/// The items of the job at hand. When the task ends before it is done with them, which is a fault of ours, they are
+/// put off as after any other trouble, so that they neither wait for a restart nor bring the next connection down
+/// at once.
+struct Begun<'i> {
+    inner: &'i Arc<Inner>,
+    items: Vec<Item>,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let mut items = std::mem::take(&mut self.items);
+        if items.is_empty() {
+            return;
+        }
+        let state = self.inner.state();
+        let closing = state.closing;
+        items.retain(|item| state.dispatch.holds(item.id, item.number));
+        drop(state);
+        if closing || items.is_empty() {
+            return;
+        }
+        let reply = Reply::new(451, Enhanced(4, 3, 0), "the message could not be worked on here");
+        let (inner, outcome) = (Arc::clone(self.inner), Outcome::ours(items, &Verdict::Said(reply)));
+        self.inner.world.spawn(SERVICE, async move { inner.tell(outcome).await });
+    }
+}
+
 /// Sends what waits for `destination` until there is nothing.
 pub(super) fn run(inner: Arc<Inner>, destination: Destination) -> BoxFuture<'static, ()> {
     Box::pin(async move {
@@ -88,7 +115,9 @@ pub(super) fn run(inner: Arc<Inner>, destination: Destination) -> BoxFuture<'sta
             match inner.next_job(destination, idle, is_open && !idle) {
                 Some(job) => {
                     idle = false;
+                    let mut begun = Begun { inner, items: job.items.clone() };
                     inner.work(destination, &mut reached, job).await;
+                    begun.items.clear();
                 }
                 None if is_open && !idle => {
                     idle = true;
