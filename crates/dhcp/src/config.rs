@@ -5,13 +5,17 @@
 //! | here | [`SECTION`], and [`Config`] as it is written |
 //! | [`subnet`] | `[[dhcp.subnet]]` and `[[dhcp.subnet.reservation]]` |
 //! | [`class`] | `[[dhcp.class]]` |
+//! | [`relay`] | `[dhcp.relay]` |
+//! | [`client`] | `[dhcp.client]` |
 //! | `draft` | the config and the site, as a [`Draft`](crate::plan::Draft) of a plan |
 //! | [`settings`] | what a class, a subnet, a reservation and the server all may say |
 //!
 //! Not here: the interfaces and the rest of the program, which fill in what is not written.
 
 pub mod class;
+pub mod client;
 mod draft;
+pub mod relay;
 pub mod settings;
 pub mod subnet;
 
@@ -24,7 +28,9 @@ use doorway_store::Durability;
 use crate::plan::{LEASES_MAX, Probe};
 
 pub use class::ClassConfig;
+pub use client::ClientConfig;
 pub use draft::{Site, SiteInterface};
+pub use relay::RelayConfig;
 pub use settings::SettingsConfig;
 pub use subnet::SubnetConfig;
 

@@ -1,6 +1,13 @@
 //! The parts that touch the world.
 
+mod client;
+mod flows;
 mod names;
+mod relay;
 pub mod tftp;
 
+pub use client::{
+    Apply, ClientAgent, ClientEvent, ClientHandle, ClientOptions, ClientStatus, Kept, discover,
+};
 pub use names::{Names, NamesError, Rows};
+pub use relay::RelayAgent;
