@@ -3,4 +3,4 @@
 mod names;
 pub mod tftp;
 
-pub use names::{Names, NamesError, Rows};
+pub use names::{CHANGES_MAX, Names, NamesError, Rows};

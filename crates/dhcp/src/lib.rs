@@ -23,8 +23,8 @@ pub mod io;
 pub mod lease;
 pub mod name;
 pub mod plan;
-pub mod server;
 pub mod relay;
+pub mod server;
 pub mod tftp;
 pub mod wire;
 
