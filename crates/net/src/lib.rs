@@ -53,7 +53,7 @@
 //! | [`tcp`], [`udp`], [`batch`] | the service shells |
 //! | [`limits`], [`pulse`] | who is let in, and who must go |
 //! | [`door`] | the registry of open doors; draining |
-//! | [`interface`] | the network interfaces of this host |
+//! | [`interface`] | the network interfaces of this host, and changes to them (`netlink`) |
 //! | [`link`] | sockets on a link itself: UDP to and from who has no address, ARP |
 //! | [`echo`], [`pinger`] | ICMP echo: to one host, and to many at once |
 //! | [`tls`] | certificates by name, reloaded while serving; the local authority |
@@ -76,6 +76,7 @@ pub mod limits;
 pub mod link;
 mod listener;
 pub mod memory;
+mod netlink;
 pub mod os;
 pub mod pinger;
 pub mod privileges;

@@ -25,7 +25,7 @@ use crate::error::Error;
 use crate::filter::program;
 use crate::frame::{KIND_ARP, KIND_IPV4};
 use crate::ground::{BoxFuture, Clock, Executor, ListenOptions, Network};
-use crate::interface::Interface;
+use crate::interface::{Interface, InterfaceChange};
 use crate::link::{LinkOptions, LinkSocket};
 use crate::listener::Listener;
 use crate::lock;
@@ -270,8 +270,7 @@ impl Network for OsNetwork {
     }
 
     fn link(&self, interface: &str, options: &LinkOptions) -> io::Result<LinkSocket> {
-        let found = self.interfaces()?.into_iter().find(|known| known.name == interface);
-        let found = found.ok_or(io::Error::new(io::ErrorKind::NotFound, "there is no such interface"))?;
+        let found = self.named(interface)?;
         let mac = found
             .mac
             .ok_or(io::Error::new(io::ErrorKind::Unsupported, "its link has no Ethernet addresses"))?;
@@ -286,6 +285,17 @@ impl Network for OsNetwork {
 
     fn pinger(&self) -> io::Result<Pinger> {
         Pinger::os()
+    }
+
+    fn assign(&self, interface: &str, change: &InterfaceChange) -> io::Result<()> {
+        crate::netlink::assign(self.named(interface)?.index, change)
+    }
+}
+
+impl OsNetwork {
+    fn named(&self, interface: &str) -> io::Result<Interface> {
+        let found = self.interfaces()?.into_iter().find(|known| known.name == interface);
+        found.ok_or(io::Error::new(io::ErrorKind::NotFound, "there is no such interface"))
     }
 }
 

@@ -16,8 +16,8 @@ const EVERYBODY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::BROADCAST, 67);
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 77, 0, 1), 67);
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Runs the test `inside` of this file in a namespace with the interfaces `l0` (10.77.0.1/24) and `l1`.
-fn in_namespace(inside: &str) {
+/// Runs the test `inside` of this binary in a namespace with the interfaces `l0` (10.77.0.1/24) and `l1`.
+pub(super) fn in_namespace(inside: &str) {
     if !privileges::is_root() {
         return; // only root may have namespaces
     }
@@ -28,7 +28,6 @@ fn in_namespace(inside: &str) {
         ip addr add 10.77.0.1/24 broadcast 10.77.0.255 dev l0
         exec \"$0\" --ignored --exact --nocapture \"$1\"";
     let exe = std::env::current_exe().unwrap();
-    let inside = format!("link::{inside}");
     let output =
         Command::new("unshare").args(["-n", "sh", "-c", set_up]).arg(exe).arg(inside).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
@@ -60,7 +59,7 @@ async fn next(world: &World, socket: &LinkSocket) -> LinkMessage {
 
 #[test]
 fn frames_pass_between_interfaces_as_asked_for() {
-    in_namespace("frames_inside");
+    in_namespace("link::frames_inside");
 }
 
 #[test]
@@ -111,7 +110,7 @@ fn frames_inside() {
 
 #[test]
 fn a_link_socket_outlives_a_new_name_and_a_pause_but_not_its_interface() {
-    in_namespace("changes_inside");
+    in_namespace("link::changes_inside");
 }
 
 #[test]

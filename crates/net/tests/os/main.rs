@@ -19,6 +19,7 @@ use doorway_net::udp::{self, UdpOptions, UdpReplier, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+mod interface;
 mod link;
 
 /// Says who the client is, then sends back what it hears.
