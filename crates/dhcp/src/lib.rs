@@ -25,6 +25,7 @@ pub mod lease;
 pub mod name;
 pub mod plan;
 pub mod relay;
+pub mod reserved;
 pub mod server;
 pub mod tftp;
 pub mod wire;
