@@ -11,3 +11,4 @@ pub use client::{
 };
 pub use names::{Names, NamesError, Rows};
 pub use relay::RelayAgent;
+pub use names::{CHANGES_MAX, Names, NamesError, Rows};

@@ -8,6 +8,7 @@
 //! | `config` | what the operator says: [`config::SECTION`] |
 //! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
 //! | `lease` | [`Lease`], and the row that it is in the store |
+//! | `reserved` | reservations that were made by command |
 //! | `server` | the server's engine |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
 //! | `io/names` | [`io::Names`]: who makes such changes, in one transaction with the lease |
@@ -24,6 +25,7 @@ pub mod lease;
 pub mod name;
 pub mod plan;
 pub mod relay;
+pub mod reserved;
 pub mod server;
 pub mod tftp;
 pub mod wire;

@@ -41,6 +41,8 @@ pub enum LeaseChange {
     Bound {
         /// The zone that it is to be in.
         apex: Name,
+        /// The domain that it is to be right below: the zone itself, or one within it.
+        domain: Name,
         /// Its lease.
         lease: Lease,
         /// The name that the lease had, which goes when it is another.

@@ -16,6 +16,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_mail::config::SECTIONS[0],
     doorway_mail::config::SECTIONS[1],
     doorway_mail::config::SECTIONS[2],
+    doorway_dhcp::config::SECTION,
 ];
 
 /// The parts of the program that a route of the web server can mount; `wiring` hands them over.

@@ -24,6 +24,8 @@ pub struct SiteInterface {
     pub router: Option<Ipv4Addr>,
     /// Whether this machine's name server answers at the address on port 53.
     pub has_dns: bool,
+    /// Where browsers there find how to reach the web (option 252), when this machine has a proxy for them.
+    pub proxy_auto_config: Option<String>,
 }
 
 /// What is known of the site beside the config.
@@ -33,8 +35,6 @@ pub struct Site {
     pub interfaces: Vec<SiteInterface>,
     /// The local domain, without a final dot; empty for none.
     pub domain: String,
-    /// Where browsers find how to reach the web (option 252), when there is a proxy for them.
-    pub proxy_auto_config: Option<String>,
     /// Reservations that were made by command, beside those of the config.
     pub reserved: Vec<Reservation>,
 }
@@ -195,7 +195,9 @@ fn filled_in(
     }
     let says =
         |settings: &SettingsConfig| settings.options.iter().any(|(code, _)| *code == code::PROXY_AUTO_CONFIG);
-    if let Some(url) = site.proxy_auto_config.as_ref().filter(|_| !says(own) && !says(above)) {
+    if let Some(url) =
+        here.and_then(|here| here.proxy_auto_config.as_ref()).filter(|_| !says(own) && !says(above))
+    {
         filled.options.push((code::PROXY_AUTO_CONFIG, Some(url.clone().into_bytes())));
     }
     filled
@@ -254,9 +256,9 @@ mod tests {
                 prefix: 24,
                 router: Some(Ipv4Addr::new(192, 168, 1, 1)),
                 has_dns: true,
+                proxy_auto_config: Some("http://192.168.1.1:3128/wpad.dat".to_owned()),
             }],
             domain: "home.arpa".to_owned(),
-            proxy_auto_config: Some("http://wpad.home.arpa/wpad.dat".to_owned()),
             reserved: Vec::new(),
         }
     }

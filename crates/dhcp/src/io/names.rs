@@ -9,9 +9,12 @@ use crate::name::NameChange;
 /// that ended, and for one whose name could not be had.
 pub type Rows = Box<dyn FnOnce(&[Option<String>]) -> Batch + Send>;
 
+/// Most changes in one call.
+pub const CHANGES_MAX: usize = 500;
+
 /// Makes what leases mean for DNS true.
 pub trait Names: Send + Sync {
-    /// Makes all of `changes`, and writes what `rows` gives for them, in one transaction. A change that a rule
+    /// Makes all of `changes`, at most [`CHANGES_MAX`], and writes what `rows` gives for them, in one transaction. A change that a rule
     /// forbids (the name is another's, or stands in the zone file) leads to another name or to none; that is
     /// no error and leaves its neighbours alone. Returns the name that each change led to.
     fn change(

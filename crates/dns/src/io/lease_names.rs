@@ -94,8 +94,8 @@ impl Inner {
 // Returns the name that the host has now.
 fn rename(rounds: &mut Rounds<'_>, change: &LeaseChange, reverse: Option<&Name>) -> Option<Name> {
     match change {
-        LeaseChange::Bound { apex, lease, before } => {
-            let name = bind(rounds, apex, lease);
+        LeaseChange::Bound { apex, domain, lease, before } => {
+            let name = bind(rounds, apex, domain, lease);
             if let Some(before) = before.as_ref().filter(|before| name.as_ref() != Some(before)) {
                 unbind(rounds, apex, before, lease);
             }
@@ -118,9 +118,9 @@ fn rename(rounds: &mut Rounds<'_>, change: &LeaseChange, reverse: Option<&Name>)
     }
 }
 
-fn bind(rounds: &mut Rounds<'_>, apex: &Name, lease: &Lease) -> Option<Name> {
+fn bind(rounds: &mut Rounds<'_>, apex: &Name, domain: &Name, lease: &Lease) -> Option<Name> {
     for label in lease.host_label().into_iter().chain([lease.address_label()]) {
-        let name = Name::from_labels([label.as_bytes()]).and_then(|label| label.join(apex));
+        let name = Name::from_labels([label.as_bytes()]).and_then(|label| label.join(domain));
         let Some(name) = name else { continue };
         if lease.bind(apex, &name).iter().any(|update| attempt(rounds, update)) {
             return Some(name);

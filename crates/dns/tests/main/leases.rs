@@ -54,7 +54,12 @@ impl Home {
     }
 
     fn bound(&self, lease: &Lease) -> String {
-        let bound = LeaseChange::Bound { apex: name("home.arpa"), lease: lease.clone(), before: None };
+        let bound = LeaseChange::Bound {
+            apex: name("home.arpa"),
+            domain: name("home.arpa"),
+            lease: lease.clone(),
+            before: None,
+        };
         let rows = |_: &[Option<Name>]| Batch::new().put(Key::from("lease"), lease.client.clone());
         let names = wait(self.transfers.leases(&[bound], rows)).unwrap();
         names[0].as_ref().unwrap().to_string()
@@ -129,8 +134,19 @@ fn leases_that_begin_together_see_each_other_and_are_one_change_of_each_zone() {
     let home = home(&store);
     let serial = || home.published.current().named(&name("home.arpa")).unwrap().serial();
     let before = serial();
-    let bound = |lease: Lease, before| LeaseChange::Bound { apex: name("home.arpa"), lease, before };
-    let elsewhere = LeaseChange::Bound { apex: name("example.com"), lease: lease("pc", 20, 9), before: None };
+    let within = |domain: &str, lease: Lease, before| LeaseChange::Bound {
+        apex: name("home.arpa"),
+        domain: name(domain),
+        lease,
+        before,
+    };
+    let bound = |lease, before| within("home.arpa", lease, before);
+    let elsewhere = LeaseChange::Bound {
+        apex: name("example.com"),
+        domain: name("example.com"),
+        lease: lease("pc", 20, 9),
+        before: None,
+    };
     let changes = [
         bound(lease("pc", 7, 1), None),
         bound(lease("pc", 8, 2), None),
@@ -159,8 +175,9 @@ fn leases_that_begin_together_see_each_other_and_are_one_change_of_each_zone() {
     assert_eq!(store.get(&[Key::from("rows")]).wait().unwrap()[0].as_ref().unwrap().value[..], [5]);
     // A host that takes another name gives the old one up.
     let renamed = bound(lease("tower", 10, 1), Some(name("pc.home.arpa")));
-    let names = wait(home.transfers.leases(&[renamed], |_| Batch::new())).unwrap();
-    assert_eq!(names, [Some(name("tower.home.arpa"))]);
+    let deeper = within("lab.home.arpa", lease("tower", 11, 5), None);
+    let names = wait(home.transfers.leases(&[renamed, deeper], |_| Batch::new())).unwrap();
+    assert_eq!(names, [Some(name("tower.home.arpa")), Some(name("tower.lab.home.arpa"))]);
     assert!(home.records("home.arpa", "pc.home.arpa", Type::A).is_empty());
     assert_eq!(
         home.records("10.in-addr.arpa", "10.0.0.10.in-addr.arpa", Type::PTR),

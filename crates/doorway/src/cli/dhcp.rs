@@ -1,0 +1,122 @@
+//! `doorway dhcp …`
+
+use core::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DhcpCommand {
+    /// Who has which address, until when, and under which name
+    Leases(LeasesArgs),
+    /// Keep an address for one client: the one that has it now, or another
+    Reserve(ReserveArgs),
+    /// Keep an address no longer; whoever has it has it until the lease ends
+    Unreserve {
+        /// The address
+        address: Ipv4Addr,
+    },
+    /// End a lease now, and take its name out of DNS
+    Release {
+        /// The address
+        address: Ipv4Addr,
+    },
+    /// Give addresses out again that a client found in use
+    DeclineClear {
+        /// The address; without one all of them
+        address: Option<Ipv4Addr>,
+    },
+    /// Addresses that are offered and not taken yet
+    Offers,
+    /// How full the pools are, and what was asked and answered
+    Stats,
+    /// Write leases and reservations as another server reads them
+    Export {
+        /// How
+        format: Format,
+        /// Where to [default: the terminal]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Take over leases and reservations of another server from its files
+    Import {
+        /// Whose they are
+        format: Format,
+        /// The lease file, and files with reservations (dhcpd.conf, dnsmasq.conf, kea-dhcp4.conf)
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Tell what would be taken over and leave it at that
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeasesArgs {
+    /// Only those of this network, such as 10.77.0.0/16
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) subnet: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<State>,
+    /// Only those with this in the address, the client or the name
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) find: Option<String>,
+    /// Lines at the most
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReserveArgs {
+    /// The address
+    pub(crate) address: Ipv4Addr,
+    /// The client's hardware address [default: of the client that has the address]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["client_id", "circuit_id"])]
+    pub(crate) mac: Option<String>,
+    /// The client's identifier (option 61), in hexadecimal
+    #[arg(long, value_name = "HEX", conflicts_with = "circuit_id")]
+    pub(crate) client_id: Option<String>,
+    /// The circuit of a relay (option 82), as text, or in hexadecimal after 0x
+    #[arg(long, value_name = "CIRCUIT")]
+    pub(crate) circuit_id: Option<String>,
+    /// The name that the client gets
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+}
+
+/// Files of other servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// ISC dhcpd: dhcpd.leases, and `host` blocks
+    Isc,
+    /// dnsmasq: dnsmasq.leases, and `dhcp-host` lines
+    Dnsmasq,
+    /// Kea: kea-leases4.csv, and `reservations` in JSON
+    Kea,
+}
+
+/// What may have become of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    /// The client has the address
+    Bound,
+    /// It gave the address back
+    Released,
+    /// Its time is over
+    Expired,
+    /// Somebody else was found to use the address
+    Declined,
+}
+
+impl State {
+    /// The word for it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Bound => "bound",
+            Self::Released => "released",
+            Self::Expired => "expired",
+            Self::Declined => "declined",
+        }
+    }
+}
