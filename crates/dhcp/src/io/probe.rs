@@ -15,6 +15,7 @@ use doorway_net::link::{LinkContent, LinkMessage, LinkOptions, LinkSocket};
 use doorway_net::pinger::Pinger;
 use tokio::sync::Notify;
 
+use crate::io::stop::Stop;
 use crate::server::Means;
 
 /// Questions that wait for an answer at the most; what comes beyond is taken as unanswered at once.
