@@ -19,7 +19,7 @@ use crate::io::stop::Stop;
 use crate::server::Means;
 
 /// Questions that wait for an answer at the most; what comes beyond is taken as unanswered at once.
-pub const PROBES_MAX: usize = 4096;
+pub(crate) const PROBES_MAX: usize = 4096;
 /// Between two attempts to receive after one that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 

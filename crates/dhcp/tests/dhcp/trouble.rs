@@ -83,8 +83,8 @@ fn while_nothing_can_be_written_clients_keep_what_they_have_and_nobody_gets_more
     site.sim
         .run(known.node, async move {
             let ack = has.lease(1).await;
-            let offer = wants.ask(&wants.discover(2)).await.unwrap();
             has.world.sleep(Duration::from_secs(600)).await;
+            let offer = wants.ask(&wants.discover(2)).await.unwrap();
             store.full.store(true, Relaxed);
             let refused = wants.ask(&Request::taking(&offer, wants.mac, 2)).await;
             assert_eq!(refused, None, "what cannot be written is not promised");
