@@ -9,6 +9,5 @@ pub mod tftp;
 pub use client::{
     Apply, ClientAgent, ClientEvent, ClientHandle, ClientOptions, ClientStatus, Kept, discover,
 };
-pub use names::{Names, NamesError, Rows};
-pub use relay::RelayAgent;
 pub use names::{CHANGES_MAX, Names, NamesError, Rows};
+pub use relay::RelayAgent;
