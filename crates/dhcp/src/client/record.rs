@@ -43,6 +43,22 @@ impl Record {
         }
     }
 
+    /// The lease as it is now, to go on with it; `None` when it is over.
+    #[must_use]
+    pub fn resumed(&self, now: Instant, wall: UnixTime) -> Option<Binding> {
+        let passed = wall - self.obtained;
+        let left = |span: Duration| span.saturating_sub(passed);
+        self.remaining(wall)?;
+        let Binding { lease, renewal, rebinding, .. } = self.binding;
+        Some(Binding {
+            since: now,
+            lease: lease.map(left),
+            renewal: if lease.is_some() { left(renewal) } else { renewal },
+            rebinding: if lease.is_some() { left(rebinding) } else { rebinding },
+            ..self.binding.clone()
+        })
+    }
+
     /// What a session is told of it.
     #[must_use]
     pub fn known(&self, now: UnixTime) -> Known {

@@ -52,10 +52,12 @@ pub struct Known {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Input<'a> {
     /// Begin, with what was known before.
     Start(Option<Known>),
+    /// Go on with a lease that is in use already.
+    Resume(Binding),
     /// Ask for the rest of the configuration, for an address that was set by hand: DHCPINFORM.
     Inform(Ipv4Addr),
     /// A message came to the client's port.
@@ -173,6 +175,7 @@ impl doorway_base::Session for Session {
         let state = std::mem::replace(&mut self.state, State::Stopped);
         self.state = match (state, input) {
             (_, Input::Start(known)) => self.start(now, known),
+            (_, Input::Resume(binding)) => self.resume(now, binding),
             (_, Input::Inform(address)) => self.inform(now, address),
             (state, Input::Message { octets, neighbour }) => self.message(now, state, octets, neighbour),
             (State::Checking { binding, check }, Input::Arp(heard)) => {
@@ -357,6 +360,13 @@ impl Session {
                 self.timeout(now, state)
             }
         }
+    }
+
+    fn resume(&mut self, now: Instant, binding: Binding) -> State {
+        self.known = Some(Known { address: binding.address, server: Some(binding.server), holds: true });
+        self.push(Output::Entered(Phase::Bound));
+        let state = State::Bound { binding, announcements: 0, announce_at: now };
+        self.timeout(now, state)
     }
 
     fn bound(&mut self, now: Instant, binding: Binding, fresh: bool) -> State {

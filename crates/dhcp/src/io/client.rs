@@ -237,6 +237,21 @@ impl ClientAgent {
         self.serve(&mut tell).await;
     }
 
+    /// Gives back the lease that is kept, and takes from the host what it had brought. Returns whether there was
+    /// one. To be called in a task, since it opens a socket.
+    pub fn give_back(mut self, mut tell: impl FnMut(&ClientEvent)) -> bool {
+        let kept = self.options.kept.as_ref().and_then(|kept| kept.record(&self.interface));
+        let now = (self.world.now(), self.world.wall());
+        let Some(binding) = kept.and_then(|record| record.resumed(now.0, now.1)) else { return false };
+        if let Some(host) = &mut self.host {
+            host.adopt(&binding);
+            self.listen(binding.address, &mut tell);
+        }
+        self.hand_in(Input::Resume(binding), &mut tell);
+        self.hand_in(Input::Release, &mut tell);
+        true
+    }
+
     async fn serve(&mut self, tell: &mut impl FnMut(&ClientEvent)) {
         loop {
             match self.wake().await {
@@ -375,7 +390,7 @@ impl ClientAgent {
         tell(&ClientEvent::Bound(record));
     }
 
-    /// Opens the socket that messages to a server leave from.
+    /// Opens the socket that messages to a server leave from. To be called in a task.
     fn listen(&mut self, address: Ipv4Addr, tell: &mut impl FnMut(&ClientEvent)) {
         if self.udp.as_ref().is_some_and(|(old, _)| *old == address) {
             return;

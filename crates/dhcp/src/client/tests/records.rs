@@ -32,6 +32,27 @@ fn what_is_kept_is_read_back_and_no_part_of_it_is() {
 }
 
 #[test]
+fn a_lease_is_gone_on_with_for_as_long_as_it_still_holds() {
+    let record = Record { binding: binding("100"), obtained: UnixTime::from_secs(1000) };
+    let now = Instant::ZERO + Duration::from_secs(7);
+    let at = |seconds| record.resumed(now, UnixTime::from_secs(seconds));
+    let resumed = at(1030).unwrap();
+    assert_eq!(resumed.renews_at(), now + Duration::from_secs(20));
+    assert_eq!(resumed.ends_at(), now + Duration::from_secs(70));
+    assert_eq!(at(1060).unwrap().renews_at(), now, "T1 has passed");
+    assert_eq!(at(1100), None);
+    let mut session = Session::new(settings(), Random::new(1));
+    session.handle(now, Input::Resume(at(1060).unwrap()));
+    let sent = std::iter::from_fn(|| session.poll_output()).find_map(|output| match output {
+        Output::Send { octets, .. } => Some(summary(&octets)),
+        _ => None,
+    });
+    assert!(sent.is_some_and(|line| line.starts_with("DHCPREQUEST") && line.ends_with("wants 10.0.0.7")));
+    let ever = Record { binding: binding("ever"), ..record };
+    assert_eq!(ever.resumed(now, UnixTime::from_secs(u64::MAX)).unwrap().ends_at(), Instant::NEVER);
+}
+
+#[test]
 fn a_file_is_named_after_its_interface_and_stays_in_its_folder() {
     for (interface, name) in [
         ("eth0", "client-eth0.lease"),

@@ -70,6 +70,12 @@ impl Host {
         self.write_resolv_conf(interface, binding)
     }
 
+    /// Takes over what another run of this program has done with a lease.
+    pub(super) fn adopt(&mut self, binding: &Binding) {
+        self.address = Some(interface_address(binding));
+        self.routes = routes(binding, self.apply.metric);
+    }
+
     /// Takes back what was done; what is gone already is no matter.
     pub(super) fn unbind(&mut self, world: &World, interface: &str) {
         let routes = self.routes.drain(..).rev().map(InterfaceChange::RemoveRoute);
