@@ -142,5 +142,4 @@ impl Reservations {
             .or_else(|| of(&self.remote_id, client.remote_id))
             .or_else(by_name)
     }
-    }
 }
