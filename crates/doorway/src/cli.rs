@@ -1,5 +1,7 @@
 //! The command line: what may be typed, and its help.
 
+mod dhcp;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use doorway_base::trace::Filter;
 
 use crate::exit;
 use crate::services::SECTIONS;
+
+pub(crate) use dhcp::{ClientArgs, DhcpCommand, DiscoverArgs};
 
 /// One program that serves DNS and HTTP. Without a command it is `doorway up`.
 #[derive(Debug, Parser)]
@@ -104,12 +108,18 @@ pub(crate) enum Command {
     /// URLs: coded, decoded, taken apart
     #[command(subcommand)]
     Url(UrlCommand),
-    /// /displaydns shows the cache of the name server, /flushdns empties it
+    /// Addresses of this host: /all tells where they come from, /renew and /release change leases. Of the name
+    /// server's cache: /displaydns, /flushdns
     Ipconfig {
-        /// /displaydns or /flushdns
+        /// /all, /release, /renew, /displaydns or /flushdns
         #[arg(value_name = "WHAT", allow_hyphen_values = true)]
-        what: String,
+        what: Option<String>,
+        /// The interface, for /release and /renew [default: all that have a lease]
+        interface: Option<String>,
     },
+    /// DHCP: leases and reservations of the server, and this host as a client
+    #[command(subcommand)]
+    Dhcp(DhcpCommand),
 }
 
 #[derive(Debug, Clone, Args)]

@@ -4,10 +4,12 @@ mod annotated;
 pub(crate) mod asking;
 mod cache;
 mod config;
+mod dhcp;
 mod dig;
 mod dns;
 mod fetch;
 mod http;
+mod ipconfig;
 mod live;
 mod mail;
 mod nslookup;
@@ -58,7 +60,10 @@ pub(crate) fn run(cli: Cli, screen: &mut Screen) -> Result<Exit, Failure> {
             with_server(options, screen, |client, screen| cache::run(client, command, screen))
         }
         Command::Url(command) => url::run(command, screen),
-        Command::Ipconfig { what } => dns::ipconfig(options, &what, screen),
+        Command::Ipconfig { what, interface } => {
+            ipconfig::ipconfig(options, what.as_deref(), interface.as_deref(), screen)
+        }
+        Command::Dhcp(command) => dhcp::run(options, command, screen),
         Command::Dig { words } => dig::dig(options, &words, screen),
     }
 }

@@ -14,6 +14,7 @@
 //! | `accounts.rs`, `upkeep.rs` | requests about users and about the store, here or in the server |
 //! | `visitors.rs`, `logins.rs` | requests about sessions; who stays logged in to the web server |
 //! | `name_server.rs` | requests about the cache, the zones and their records |
+//! | `agents.rs`, `bindings.rs` | the DHCP relay agent and clients; requests about the addresses of this host |
 //! | `storage.rs` | the store and the user list as configured |
 //! | `services.rs` | the protocols, one line each |
 //! | `beat.rs` | what happens by the clock: certificates renewed, the watchdog fed |
@@ -25,7 +26,9 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod agents;
 mod beat;
+mod bindings;
 mod caches;
 mod check;
 mod cli;

@@ -17,6 +17,8 @@ pub(crate) const SECTIONS: &[Section] = &[
     doorway_mail::config::SECTIONS[1],
     doorway_mail::config::SECTIONS[2],
     doorway_dhcp::config::SECTION,
+    doorway_dhcp::config::relay::SECTION,
+    doorway_dhcp::config::client::SECTION,
 ];
 
 /// The parts of the program that a route of the web server can mount; `wiring` hands them over.

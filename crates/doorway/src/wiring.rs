@@ -26,6 +26,7 @@ use doorway_net::web::Handler;
 use doorway_net::{Listener, World};
 use doorway_store::{Blobs, Embedded, Store};
 
+use crate::agents::Agents;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -56,6 +57,7 @@ pub(crate) struct Services {
     names: Arc<Names>,
     forward: ForwardPart,
     mail: MailPart,
+    agents: Agents,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -140,6 +142,7 @@ impl Services {
             names,
             forward: ForwardPart::default(),
             mail,
+            agents: Agents::default(),
             tls,
             tls_dns,
             parts: Mutex::new(parts),
@@ -148,6 +151,8 @@ impl Services {
         services.take_cache_back();
         services.reload_forward(config)?;
         services.reload_mail(config)?;
+        services.reload_relay(config)?;
+        services.reload_clients(config)?;
         services.reload_metrics(config)?;
         Ok(services)
     }
@@ -249,6 +254,21 @@ impl Services {
         Ok(changed.then(|| "mail: serves by the new tables".to_owned()))
     }
 
+    fn reload_relay(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let changed = self.agents.set_relay(&self.world, config)?;
+        Ok(changed.then(|| "dhcp.relay: relays by the new table".to_owned()))
+    }
+
+    fn reload_clients(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let changed = self.agents.set_clients(&self.world, config, &self.data);
+        Ok(changed.then(|| "dhcp.client: holds addresses by the new table".to_owned()))
+    }
+
+    /// The DHCP relay agent and clients.
+    pub(crate) const fn agents(&self) -> &Agents {
+        &self.agents
+    }
+
     /// Mail.
     pub(crate) const fn mail(&self) -> &MailPart {
         &self.mail
@@ -322,6 +342,8 @@ impl Services {
             self.reload_http(config),
             self.reload_forward(config),
             self.reload_mail(config),
+            self.reload_relay(config),
+            self.reload_clients(config),
             self.reload_metrics(config),
         ] {
             match part {

@@ -2,11 +2,17 @@
 
 use core::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use doorway_base::config::units;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DhcpCommand {
+    /// Ask who offers addresses on a link, and take none: every server there is
+    Discover(DiscoverArgs),
+    /// Get an address for an interface of this host and hold it until stopped
+    Client(ClientArgs),
     /// Who has which address, until when, and under which name
     Leases(LeasesArgs),
     /// Keep an address for one client: the one that has it now, or another
@@ -49,6 +55,50 @@ pub(crate) enum DhcpCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// The interface, such as eth0
+    pub(crate) interface: String,
+    /// How long offers are waited for; some servers look for 3 seconds whether an address is in use
+    #[arg(long, value_name = "SPAN", default_value = "5s", value_parser = span)]
+    pub(crate) wait: Duration,
+    /// Ask as this hardware address [default: the interface's own]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mac: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub(crate) struct ClientArgs {
+    /// The interface, such as eth0
+    pub(crate) interface: String,
+    /// Give the interface the address and its routes
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// End as soon as there is an address; it stays as long as its lease
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Give the address back at the end
+    #[arg(long, conflicts_with = "once")]
+    pub(crate) release: bool,
+    /// The address that would be best
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<Ipv4Addr>,
+    /// What this host says it is called [default: the system's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// Be told from others by the hardware address, and not by an identifier that is kept
+    #[arg(long)]
+    pub(crate) hardware_id: bool,
+}
+
+// As in the config: `3s`, `500ms`.
+fn span(text: &str) -> Result<Duration, String> {
+    let span = units::duration(text)?;
+    let range = Duration::from_millis(100)..=Duration::from_secs(600);
+    if range.contains(&span) { Ok(span) } else { Err("from 100ms to 10m".to_owned()) }
 }
 
 #[derive(Debug, Args)]

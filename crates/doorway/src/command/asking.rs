@@ -23,7 +23,9 @@ use crate::cli::Options;
 use crate::config::{Config, find};
 use crate::failure::Failure;
 
-/// Servers that `/etc/resolv.conf` may name; the C library reads no more either.
+/// The file that names the servers of this host.
+pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
+/// Servers that it may name; the C library reads no more either.
 const SERVERS_MAX: usize = 3;
 
 /// A server, as it was typed and where it is.
@@ -60,7 +62,7 @@ impl Asking {
         let runtime =
             Runtime::start("doorway", 1, Trace::off()).map_err(|error| Failure::new(error.to_string()))?;
         let (config, _) = Config::read(find(options.config.as_deref())?);
-        let named = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let named = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
         let own = own(runtime.world(), &config);
         Ok(Self { runtime, tls: None, default: servers(&named), own })
     }
@@ -279,7 +281,7 @@ pub(crate) struct Names {
 impl Names {
     /// Asks the name servers that this machine uses.
     pub(crate) fn of_machine(world: &World) -> Self {
-        let named = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let named = fs::read_to_string(RESOLV_CONF).unwrap_or_default();
         let server =
             |address: IpAddr| Server { typed: address.to_string(), address: SocketAddr::new(address, 53) };
         Self { world: world.clone(), servers: servers(&named).into_iter().map(server).collect() }

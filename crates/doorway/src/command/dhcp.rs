@@ -1,54 +1,29 @@
 //! `doorway dhcp …`: leases through the running server, or from the store itself when none runs.
 
-mod leases;
-
-use std::sync::Arc;
-
-use doorway_base::Trace;
-use doorway_net::os::Runtime;
-use doorway_store::Store;
-use serde_json::Value;
+pub(super) mod client;
 
 use super::configured;
-use super::store::no_store;
 use crate::cli::{DhcpCommand, Options};
 use crate::config::Config;
-use crate::control::Client;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::leasing::Leasing;
+use crate::first_run;
 use crate::screen::Screen;
-use crate::{first_run, storage};
 
 /// Does what was asked about DHCP.
 pub(super) fn run(options: &Options, command: DhcpCommand, screen: &mut Screen) -> Result<Exit, Failure> {
     let Some(config) = configured(options, screen)? else { return Ok(Exit::Wrong) };
     let data = first_run::data_folder(&config, options.data.as_deref());
     let asking = Asking { config, data };
-    leases::run(&asking, command, screen)
+    match command {
+        DhcpCommand::Discover(arguments) => client::discover(&arguments, screen),
+        DhcpCommand::Client(arguments) => client::client(&asking, &arguments, screen),
+        _ => unreachable!(),
+    }
 }
 
 /// What the commands need to ask.
 struct Asking {
     config: Config,
     data: std::path::PathBuf,
-}
-
-impl Asking {
-    /// Has a request carried out.
-    fn ask(&self, request: &Leasing) -> Result<Value, Failure> {
-        if let Some(client) = Client::find(&self.data)? {
-            let (method, target) = request.to_http();
-            return client.ask_for_long(method, &target, None);
-        }
-        if !storage::folder(&self.data).exists() {
-            return Err(no_store(&self.data));
-        }
-        let told = |error: doorway_net::Error| Failure::new(error.to_string());
-        let runtime = Runtime::start("command", 1, Trace::off()).map_err(told)?;
-        let store: Arc<dyn Store> = storage::open(&self.config, &self.data, None)?;
-        let (request, now) = (request.clone(), runtime.world().wall());
-        let done = runtime.block_on(async move { request.run(&store, None, now).await });
-        done.ok_or_else(|| Failure::new("the command broke off"))?
-    }
 }

@@ -1,4 +1,4 @@
-//! `doorway dns …` and `doorway ipconfig …`: the name server that runs, looked into and changed.
+//! `doorway dns …`: the name server that runs, looked into and changed.
 
 use std::fs;
 
@@ -60,16 +60,10 @@ fn live(client: &Client, command: DnsCommand, screen: &mut Screen) -> Result<Exi
     }
 }
 
-/// `doorway ipconfig /displaydns` and `/flushdns`, as another system calls them.
-pub(super) fn ipconfig(options: &Options, what: &str, screen: &mut Screen) -> Result<Exit, Failure> {
+/// The cache of the name server, shown or emptied as `doorway ipconfig` has it done.
+pub(super) fn cache(options: &Options, empties: bool, screen: &mut Screen) -> Result<Exit, Failure> {
     super::with_server(options, screen, |client, screen| {
-        match what.trim_start_matches(['/', '-']).to_ascii_lowercase().as_str() {
-            "displaydns" => show(client, Which::default(), screen),
-            "flushdns" => flush(client, Which::default(), screen),
-            _ => Err(Failure::new(format!("`{what}` is not known"))
-                .fix("/displaydns or /flushdns")
-                .exit(Exit::Wrong)),
-        }
+        if empties { flush(client, Which::default(), screen) } else { show(client, Which::default(), screen) }
     })
 }
 

@@ -115,6 +115,8 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
         .ok_or_else(|| Failure::new("the server broke off; the log tells where"))?;
     let sending = Arc::clone(&services);
     let _ = runtime.block_on(async move { sending.mail().close().await });
+    let (ending, clock) = (Arc::clone(&services), runtime.world().clone());
+    let _ = runtime.block_on(async move { ending.agents().close(&clock).await });
     services.keep_access_log();
     services.keep_cache();
     services.close_caches();
@@ -301,6 +303,10 @@ impl Program for Running {
 
     fn office(&self) -> Option<Arc<doorway_mail::io::Office>> {
         Some(self.services.mail().serving()?.office)
+    }
+
+    fn clients(&self) -> Vec<doorway_dhcp::io::ClientHandle> {
+        self.services.agents().clients()
     }
 
     fn name_server(&self) -> Option<Arc<doorway_dns::Server>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use doorway_base::config::units;
 use doorway_base::trace::{Filter, Transport, pcapng};
+use doorway_dhcp::io::ClientHandle;
 use doorway_http::io::cache::Caches;
 use doorway_http::io::proxy::Proxies;
 use doorway_mail::io::Office;
@@ -18,6 +19,7 @@ use super::query::Query;
 use super::socket::SOCKET_NAME;
 use super::stream::{Encoding, TraceStream};
 use crate::accounts::{self, Accounts};
+use crate::bindings::Bindings;
 use crate::caches::Caching;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -51,6 +53,11 @@ pub(crate) trait Program: Send + Sync {
     /// What takes and keeps mail now, if there is mail.
     fn office(&self) -> Option<Arc<Office>> {
         None
+    }
+
+    /// The DHCP clients that run.
+    fn clients(&self) -> Vec<ClientHandle> {
+        Vec::new()
     }
 
     /// The name server that serves now, if there is one.
@@ -141,6 +148,8 @@ impl Control {
                 (Ok(_), None) => Err(Failure::new("there is no mail").fix("name domains in `mail.domains`")),
                 (Err(failure), _) => Err(failure),
             }
+        } else if let Some(request) = Bindings::from_http(&method, &path, query) {
+            request.run(&self.world, &self.program.clients()).await
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
             match request {
                 Ok(request) => request.run(&self.store).await,
