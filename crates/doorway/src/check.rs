@@ -12,6 +12,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_dhcp::config::{RelayConfig, WrongValue};
 use doorway_dns::io::ReadAhead;
 use doorway_http::config::Symlinks;
 use doorway_http::io::Root;
@@ -74,6 +75,8 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems.extend(mail_values(config.section("mail")));
+    let (_, wrong) = RelayConfig::read(config.section("dhcp.relay"));
+    problems.extend(wrong.into_iter().map(dhcp_value));
     problems
 }
 
@@ -101,6 +104,11 @@ fn mail_values(values: &Values) -> Vec<Problem> {
         )
     };
     wrong.map(problem).collect()
+}
+
+/// A value that only DHCP could tell to be wrong.
+fn dhcp_value(wrong: WrongValue) -> Problem {
+    error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
 }
 
 /// A place to listen that the config asks for.

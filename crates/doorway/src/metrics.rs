@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod mail;
 mod page;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 mod store;
 
 use std::collections::BTreeMap;

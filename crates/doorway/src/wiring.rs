@@ -283,6 +283,7 @@ impl Services {
             Arc::new(DnsPart(Arc::clone(self))),
             Arc::new(HttpPart(Arc::clone(self))),
             Arc::new(MailMeasured(Arc::clone(self))),
+            Arc::new(RelayMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
@@ -696,6 +697,17 @@ impl Measured for MailMeasured {
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         Some(("mail", self.0.mail.serving()?.is_ready()))
+    }
+}
+
+/// The DHCP relay agent, as far as metrics are concerned.
+struct RelayMeasured(Arc<Services>);
+
+impl Measured for RelayMeasured {
+    fn measure(&self, page: &mut Page) {
+        if let Some(counts) = self.0.agents.relay_counts() {
+            metrics::relay::measure(&counts, page);
+        }
     }
 }
 
