@@ -215,9 +215,7 @@ impl Lease {
         let client = ClientKey::new(text("client")?);
         let (host, name, agent) = (text("host")?, text("name")?, text("agent")?);
         reader.finish("end of the row")?;
-        let read = |text: &[u8]| {
-            Some(String::from_utf8_lossy(text).into()).filter(|text: &Box<str>| !text.is_empty())
-        };
+        let read = |text: &[u8]| (!text.is_empty()).then(|| String::from_utf8_lossy(text).into());
         Ok(Self {
             address: Ipv4Addr::from(address),
             client,
@@ -229,7 +227,7 @@ impl Lease {
             host: read(host),
             name: read(name),
             relay,
-            agent: Some(agent.into()).filter(|agent: &Box<[u8]>| !agent.is_empty()),
+            agent: (!agent.is_empty()).then(|| agent.into()),
         })
     }
 }

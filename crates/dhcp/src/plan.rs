@@ -23,6 +23,7 @@ use std::time::Duration;
 
 pub use class::{Class, EXPRESSION_OCTETS_MAX, Expression, Facts, NotAnExpression};
 pub use options::{Boot, OptionSet, OptionValue};
+pub(crate) use reservation::Traits;
 pub use reservation::{Match, Reservation, Reservations};
 pub use subnet::{LeaseTimes, Mode, NamesPlan, Network, Pool, Probe, Subnet};
 

@@ -207,6 +207,12 @@ impl std::fmt::Debug for BatchSender {
 }
 
 impl BatchSender {
+    /// Whether both send from one socket.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.ground, &other.ground)
+    }
+
     /// Sends all of `outbox` without waiting, and empties it. What the system refuses (no route, no room) is
     /// lost, as a datagram may be. Returns how many it took.
     pub fn send(&self, outbox: &mut Outbox) -> usize {

@@ -44,6 +44,13 @@ pub(crate) struct Way {
     pub(crate) serving: bool,
 }
 
+impl Way {
+    /// The way of a message to or from our port 67.
+    pub(crate) const fn served(direction: Direction, local: SocketAddrV4, remote: SocketAddrV4) -> Self {
+        Self { direction, local, remote, serving: true }
+    }
+}
+
 impl Flows {
     pub(crate) fn new(world: &World) -> Self {
         Self { world: world.clone(), known: Mutex::default() }

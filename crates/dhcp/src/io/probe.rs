@@ -15,10 +15,11 @@ use doorway_net::link::{LinkContent, LinkMessage, LinkOptions, LinkSocket};
 use doorway_net::pinger::Pinger;
 use tokio::sync::Notify;
 
+use crate::io::stop::Stop;
 use crate::server::Means;
 
 /// Questions that wait for an answer at the most; what comes beyond is taken as unanswered at once.
-pub const PROBES_MAX: usize = 4096;
+pub(crate) const PROBES_MAX: usize = 4096;
 /// Between two attempts to receive after one that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -66,6 +66,11 @@ impl Reservation {
             boot: Boot::default(),
         }
     }
+
+    /// Whether it gives anything but an address.
+    pub(crate) fn says_more(&self) -> bool {
+        self.host_name.is_some() || self.options != OptionSet::default() || self.boot != Boot::default()
+    }
 }
 
 /// What a message says of its client, to find its reservation by.
@@ -87,6 +92,7 @@ pub struct Reservations {
     circuit_id: HashMap<Box<[u8]>, u32>,
     remote_id: HashMap<Box<[u8]>, u32>,
     host_name: HashMap<Box<str>, u32>,
+    /// Addresses, to find those that are kept twice.
     address: HashMap<u32, u32>,
 }
 
@@ -135,10 +141,5 @@ impl Reservations {
             .or_else(|| of(&self.circuit_id, client.circuit_id))
             .or_else(|| of(&self.remote_id, client.remote_id))
             .or_else(by_name)
-    }
-
-    /// The place of the reservation that keeps this address.
-    pub(crate) fn of_address(&self, address: u32) -> Option<u32> {
-        if self.address.is_empty() { None } else { self.address.get(&address).copied() }
     }
 }

@@ -1,0 +1,218 @@
+//! REQUEST in its four states, RELEASE, DECLINE and INFORM. RFC 2131 §4.3.2 to §4.3.5.
+//!
+//! The state of a client is told by what it sends: a server identifier when it selects (SELECTING), a requested
+//! address without one after a start (INIT-REBOOT), its own address when it asks for more time (RENEWING,
+//! REBINDING).
+
+use core::net::Ipv4Addr;
+
+use doorway_base::Writer;
+
+use super::Server;
+use super::asked::Asked;
+use super::counters::{Alarm, Stats, raise};
+use super::record::{NEVER, NO_SUBNET, Record};
+use super::reply::Answer;
+use super::verdict::{DropReason, Now, Verdict};
+use crate::lease::{Lease, LeaseState};
+use crate::plan::Plan;
+use crate::wire::MessageType;
+
+impl Server {
+    /// Acknowledges the lease of an address, or refuses it.
+    pub(super) fn request(&mut self, plan: &Plan, asked: &Asked<'_, '_>, reply: &mut Writer<'_>) -> Verdict {
+        let (message, subnet) = (asked.message, asked.subnet as u32);
+        let ciaddr = message.ciaddr();
+        let requested = message.requested_address().filter(|address| !address.is_unspecified());
+        let own = self.table.of_client(subnet, &asked.client).map(|own| (own.address, own.is_open));
+        if own.is_some_and(|(_, is_open)| is_open) {
+            return Verdict::Drop(DropReason::Unsettled);
+        }
+        let offered = self.table.offer_to(subnet, &asked.client);
+        let offered = offered.filter(|offer| offer.probing.is_none()).map(|offer| offer.address);
+        if let Some(server) = message.server_id() {
+            if !asked.is_mine(plan, server) {
+                if let Some(address) = offered {
+                    self.table.withdraw(plan, address);
+                }
+                return Verdict::Drop(DropReason::OtherServer);
+            }
+            let wanted = requested.or(Some(ciaddr).filter(|address| !address.is_unspecified()));
+            let Some(wanted) = wanted.map(Ipv4Addr::to_bits) else {
+                return Verdict::Drop(DropReason::Senseless);
+            };
+            if offered != Some(wanted) && own.is_none_or(|(own, _)| own != wanted) {
+                // An offer that lapsed, or that another run of this program made.
+                if !self.is_permitted(plan, asked, wanted) || !self.is_open_to(asked, wanted) {
+                    return self.refuse(plan, asked, "the address is not offered to you", reply);
+                }
+                if let Err(reason) = self.admits_newcomer(plan, asked) {
+                    return Verdict::Drop(reason);
+                }
+            }
+            return self.grant(plan, asked, wanted, reply);
+        }
+        let wanted = match (ciaddr.is_unspecified(), requested) {
+            (true, Some(requested)) => requested,
+            (false, _) => ciaddr,
+            (true, None) => return Verdict::Drop(DropReason::Senseless),
+        };
+        if !asked.plan_subnet(plan).network.contains(wanted) {
+            return self.refuse(plan, asked, "the address is not of this network", reply);
+        }
+        if own.is_some_and(|(own, _)| own == wanted.to_bits()) {
+            return self.grant(plan, asked, wanted.to_bits(), reply);
+        }
+        // A client that is known, and one that only a server which knows all may judge.
+        if own.is_some() || plan.draft.authoritative {
+            return self.refuse(plan, asked, "the address is not leased to you", reply);
+        }
+        Verdict::Drop(DropReason::UnknownLease)
+    }
+
+    /// Gives the client the address, if nothing stands against it.
+    fn grant(&mut self, plan: &Plan, asked: &Asked<'_, '_>, address: u32, reply: &mut Writer<'_>) -> Verdict {
+        if !self.is_permitted(plan, asked, address) || !self.is_open_to(asked, address) {
+            return self.refuse(plan, asked, "the address is for somebody else", reply);
+        }
+        if self.degraded {
+            return self.remind(plan, asked, address, reply);
+        }
+        let seconds = asked.times(plan).seconds(asked.message.lease_seconds());
+        let naming = self.naming(plan, asked);
+        let answer =
+            Answer { kind: MessageType::Ack, yiaddr: address.into(), seconds: Some(seconds), naming };
+        if let Err(reason) = self.compose(plan, asked, &answer, reply) {
+            return Verdict::Drop(reason);
+        }
+        Stats::count(&mut self.stats.sent, MessageType::Ack);
+        let destination = self.destination(asked, answer.yiaddr);
+        let settlement = self.bind(plan, asked, address, seconds, &answer.naming);
+        Verdict::Settle(settlement, Some(destination))
+    }
+
+    /// While leases cannot be written: tells the client what is left of the one that it has.
+    fn remind(
+        &mut self,
+        plan: &Plan,
+        asked: &Asked<'_, '_>,
+        address: u32,
+        reply: &mut Writer<'_>,
+    ) -> Verdict {
+        let own = self.table.record(address).filter(|own| own.state == LeaseState::Bound);
+        let Some(ends) = own.map(|own| own.ends).filter(|ends| *ends > asked.now.mono) else {
+            return Verdict::Drop(DropReason::Degraded);
+        };
+        let left = u32::try_from((ends - asked.now.mono).as_secs()).unwrap_or(u32::MAX);
+        if left == 0 {
+            return Verdict::Drop(DropReason::Degraded);
+        }
+        let naming = self.naming(plan, asked);
+        let answer = Answer { kind: MessageType::Ack, yiaddr: address.into(), seconds: Some(left), naming };
+        if let Err(reason) = self.compose(plan, asked, &answer, reply) {
+            return Verdict::Drop(reason);
+        }
+        Stats::count(&mut self.stats.sent, MessageType::Ack);
+        Verdict::Reply(self.destination(asked, answer.yiaddr))
+    }
+
+    /// The client gives its address back.
+    pub(super) fn release(&mut self, plan: &Plan, asked: &Asked<'_, '_>) -> Verdict {
+        if asked.message.server_id().is_some_and(|server| !asked.is_mine(plan, server)) {
+            return Verdict::Drop(DropReason::OtherServer);
+        }
+        let address = asked.message.ciaddr().to_bits();
+        let own = self.table.record(address).filter(|own| own.is_of(&asked.client));
+        let Some(own) = own.filter(|own| own.state == LeaseState::Bound) else {
+            return Verdict::Drop(DropReason::UnknownLease);
+        };
+        if own.is_open {
+            return Verdict::Drop(DropReason::Unsettled);
+        }
+        match self.end(plan, asked.now, address, LeaseState::Released) {
+            Some(settlement) => Verdict::Settle(settlement, None),
+            None => Verdict::Drop(DropReason::UnknownLease),
+        }
+    }
+
+    /// The client found that somebody else uses the address.
+    pub(super) fn decline(&mut self, plan: &Plan, asked: &Asked<'_, '_>) -> Verdict {
+        if asked.message.server_id().is_none_or(|server| !asked.is_mine(plan, server)) {
+            return Verdict::Drop(DropReason::OtherServer);
+        }
+        let Some(address) = asked.message.requested_address().map(Ipv4Addr::to_bits) else {
+            return Verdict::Drop(DropReason::Senseless);
+        };
+        let own = self.table.record(address).filter(|own| own.is_of(&asked.client));
+        let Some(own) = own.filter(|own| own.state == LeaseState::Bound) else {
+            return Verdict::Drop(DropReason::UnknownLease);
+        };
+        if own.is_open {
+            return Verdict::Drop(DropReason::Unsettled);
+        }
+        let subnet = own.subnet;
+        let settlement = self.end(plan, asked.now, address, LeaseState::Declined);
+        self.count_decline(plan, asked.now, subnet);
+        match settlement {
+            Some(settlement) => Verdict::Settle(settlement, None),
+            None => Verdict::Drop(DropReason::UnknownLease),
+        }
+    }
+
+    /// Counts an address that was found in use, and raises an alarm when there are many.
+    pub(super) fn count_decline(&mut self, plan: &Plan, now: Now, subnet: u32) {
+        if subnet == NO_SUBNET {
+            return;
+        }
+        let pool = self.table.counts(subnet as usize).pool;
+        if let Some(declined) = self.declines[subnet as usize].count(now.mono, pool) {
+            let network = plan.subnets()[subnet as usize].network;
+            raise(&mut self.alarms, Alarm::Declines { network, declined });
+        }
+    }
+
+    /// A client with an address of its own wants to know the rest.
+    pub(super) fn inform(&mut self, plan: &Plan, asked: &Asked<'_, '_>, reply: &mut Writer<'_>) -> Verdict {
+        if asked.message.ciaddr().is_unspecified() {
+            return Verdict::Drop(DropReason::Senseless);
+        }
+        let answer = Answer::without_address(MessageType::Ack);
+        if let Err(reason) = self.compose(plan, asked, &answer, reply) {
+            return Verdict::Drop(reason);
+        }
+        Stats::count(&mut self.stats.sent, MessageType::Ack);
+        Verdict::Reply(self.destination(asked, Ipv4Addr::UNSPECIFIED))
+    }
+}
+
+/// The record of a lease for who asks.
+pub(super) fn record_for(
+    asked: &Asked<'_, '_>,
+    address: u32,
+    seconds: u32,
+    host: &str,
+    before: Option<&Record>,
+) -> Record {
+    let forever = seconds == u32::MAX;
+    let ends = asked.now.wall + std::time::Duration::from_secs(seconds.into());
+    let name = before.map(|before| before.name()).filter(|name| !name.is_empty());
+    let lease = Lease {
+        address: address.into(),
+        client: asked.client.clone(),
+        hardware: asked.hardware,
+        state: LeaseState::Bound,
+        began: asked.now.wall,
+        ends: (!forever).then_some(ends),
+        seconds,
+        host: (!host.is_empty()).then(|| host.into()),
+        name: name.map(|name| String::from_utf8_lossy(name).into()),
+        relay: asked.giaddr(),
+        agent: asked.agent.map(|agent| agent.octets().into()),
+    };
+    let mut record = Record::new(&lease, asked.subnet as u32, asked.now);
+    if let Some(before) = before.filter(|before| before.state == LeaseState::Bound) {
+        record.began = before.began;
+    }
+    debug_assert!(forever || record.ends_wall != NEVER, "a lease ends");
+    record
+}
