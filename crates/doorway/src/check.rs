@@ -12,6 +12,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_dhcp::config::{RelayConfig, WrongValue};
 use doorway_dns::io::ReadAhead;
 use doorway_http::config::Symlinks;
 use doorway_http::io::Root;
@@ -75,6 +76,8 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems.extend(mail_values(config.section("mail")));
     problems.extend(dhcp_values(config.section("dhcp")));
+    let (_, wrong) = RelayConfig::read(config.section("dhcp.relay"));
+    problems.extend(wrong.into_iter().map(dhcp_value));
     problems
 }
 
@@ -107,10 +110,7 @@ fn mail_values(values: &Values) -> Vec<Problem> {
 /// Values that only DHCP could tell to be wrong, and interfaces that are not there.
 fn dhcp_values(values: &Values) -> Vec<Problem> {
     let (_, wrong) = doorway_dhcp::config::Config::read(values);
-    let wrong = wrong.into_iter();
-    let mut problems: Vec<Problem> = wrong
-        .map(|wrong| error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix))
-        .collect();
+    let mut problems: Vec<Problem> = wrong.into_iter().map(dhcp_value).collect();
     for name in values.texts("interfaces") {
         if !Path::new("/sys/class/net").join(name).exists() {
             let what = format!("there is no interface `{name}`");
@@ -124,6 +124,11 @@ fn dhcp_values(values: &Values) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A value that only DHCP could tell to be wrong.
+fn dhcp_value(wrong: WrongValue) -> Problem {
+    error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
 }
 
 /// A place to listen that the config asks for.

@@ -11,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod mail;
 mod page;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 mod store;
 
 use std::collections::BTreeMap;
