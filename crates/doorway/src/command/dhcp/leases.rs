@@ -96,7 +96,11 @@ pub(super) fn reserve(asking: &Asking, arguments: ReserveArgs, screen: &mut Scre
     told(&answer, format!("{GREEN}reserved{PLAIN}  {address} for {}{name}", text(&answer, "client")), screen)
 }
 
-pub(super) fn decline_clear(asking: &Asking, address: Option<Ipv4Addr>, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn decline_clear(
+    asking: &Asking,
+    address: Option<Ipv4Addr>,
+    screen: &mut Screen,
+) -> Result<Exit, Failure> {
     let answer = asking.ask(&Leasing::DeclineClear { address })?;
     let count = answer["cleared"].as_u64().unwrap_or_default();
     let noun = if count == 1 { "address is" } else { "addresses are" };
