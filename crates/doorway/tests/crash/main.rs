@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_types, reason = "clients stand outside of the program, on the system's sockets")]
 #![allow(clippy::disallowed_methods, reason = "the real program is killed at moments of the real clock")]
+#![allow(clippy::print_stdout, reason = "a test tells its seed and its figures")]
 
 #[path = "../interop/dialogue.rs"]
 #[allow(dead_code, reason = "more is needed to speak to a server than to see that it is there")]
