@@ -8,7 +8,7 @@ use super::{home, prepare, program, scratch, write};
 use crate::run::{Failed, Outcome, output};
 
 /// Rounds; the first one warms up and does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Seconds of one round.
 const SECONDS: &str = "2";
 /// Exchanges at once, for every server alike.
