@@ -12,6 +12,7 @@ use std::path::Path;
 
 use doorway_base::config::{Listen, Values};
 use doorway_base::trace::Transport;
+use doorway_dhcp::config::{RelayConfig, WrongValue};
 use doorway_dns::io::ReadAhead;
 use doorway_http::config::Symlinks;
 use doorway_http::io::Root;
@@ -74,6 +75,7 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems.extend(mail_values(config.section("mail")));
+    problems.extend(relay_values(config.section("dhcp.relay")));
     problems
 }
 
@@ -101,6 +103,15 @@ fn mail_values(values: &Values) -> Vec<Problem> {
         )
     };
     wrong.map(problem).collect()
+}
+
+/// Values that only the DHCP relay agent could tell to be wrong.
+fn relay_values(values: &Values) -> Vec<Problem> {
+    let (_, wrong) = RelayConfig::read(values);
+    let problem = |wrong: WrongValue| {
+        error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
+    };
+    wrong.into_iter().map(problem).collect()
 }
 
 /// A place to listen that the config asks for.

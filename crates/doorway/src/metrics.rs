@@ -4,6 +4,7 @@
 //! Nothing is counted here: each part counts for itself, and is asked when somebody looks. Labels are
 //! bounded by the config: a service, a door, a reason; never a client or a domain.
 
+pub(crate) mod agents;
 pub(crate) mod cache;
 pub(crate) mod dns;
 pub(crate) mod http;

@@ -283,6 +283,7 @@ impl Services {
             Arc::new(DnsPart(Arc::clone(self))),
             Arc::new(HttpPart(Arc::clone(self))),
             Arc::new(MailMeasured(Arc::clone(self))),
+            Arc::new(AgentsMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
@@ -685,6 +686,18 @@ impl Measured for DnsPart {
 }
 
 /// Mail, as far as metrics are concerned.
+struct AgentsMeasured(Arc<Services>);
+
+impl Measured for AgentsMeasured {
+    fn measure(&self, page: &mut Page) {
+        metrics::agents::measure(&self.0.agents, page);
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        None
+    }
+}
+
 struct MailMeasured(Arc<Services>);
 
 impl Measured for MailMeasured {
