@@ -6,6 +6,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod cache;
+pub(crate) mod dhcp;
 pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod mail;
