@@ -76,7 +76,8 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems.extend(mail_values(config.section("mail")));
     problems.extend(dhcp_values(config.section("dhcp")));
-    problems.extend(relay_values(config.section("dhcp.relay")));
+    let (_, wrong) = RelayConfig::read(config.section("dhcp.relay"));
+    problems.extend(wrong.into_iter().map(dhcp_value));
     problems
 }
 
@@ -106,22 +107,10 @@ fn mail_values(values: &Values) -> Vec<Problem> {
     wrong.map(problem).collect()
 }
 
-/// Values that only the DHCP relay agent could tell to be wrong.
-fn relay_values(values: &Values) -> Vec<Problem> {
-    let (_, wrong) = RelayConfig::read(values);
-    let problem = |wrong: WrongValue| {
-        error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
-    };
-    wrong.into_iter().map(problem).collect()
-}
-
 /// Values that only DHCP could tell to be wrong, and interfaces that are not there.
 fn dhcp_values(values: &Values) -> Vec<Problem> {
     let (_, wrong) = doorway_dhcp::config::Config::read(values);
-    let wrong = wrong.into_iter();
-    let mut problems: Vec<Problem> = wrong
-        .map(|wrong| error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix))
-        .collect();
+    let mut problems: Vec<Problem> = wrong.into_iter().map(dhcp_value).collect();
     for name in values.texts("interfaces") {
         if !Path::new("/sys/class/net").join(name).exists() {
             let what = format!("there is no interface `{name}`");
@@ -135,6 +124,11 @@ fn dhcp_values(values: &Values) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A value that only DHCP could tell to be wrong.
+fn dhcp_value(wrong: WrongValue) -> Problem {
+    error(wrong.at, format!("`{}` cannot be `{}`", wrong.key, wrong.value), wrong.fix)
 }
 
 /// A place to listen that the config asks for.

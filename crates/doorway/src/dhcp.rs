@@ -18,6 +18,7 @@ use doorway_net::World;
 use doorway_net::interface::Interface;
 use doorway_store::{Durability, Store, wait};
 use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::exit::Exit;
@@ -127,7 +128,7 @@ impl DhcpPart {
             loop {
                 clock.sleep(LOOK_EVERY).await;
                 let Some(part) = weak.upgrade() else { return };
-                if let Err(failure) = part.renew() {
+                if let Err(failure) = part.renewed().await {
                     tracing::error!("DHCP goes on as before: {}", failure.what);
                 }
             }
@@ -226,7 +227,15 @@ impl DhcpPart {
     }
 
     /// Looks at the interfaces and the reservations again. Returns whether DHCP is served.
-    pub(crate) fn renew(&self) -> Result<bool, Failure> {
+    pub(crate) async fn renewed(self: &Arc<Self>) -> Result<bool, Failure> {
+        let (send, receive) = oneshot::channel();
+        let part = Arc::clone(self);
+        // A thread of its own: it waits for a worker, which may be the one that asks.
+        std::thread::spawn(move || send.send(part.renew()));
+        receive.await.unwrap_or_else(|_| Err(Failure::new("DHCP broke off; the log tells why")))
+    }
+
+    fn renew(&self) -> Result<bool, Failure> {
         let config = self.serving().config.clone();
         match config {
             Some(config) if !config.section("dhcp").texts("interfaces").is_empty() => {
@@ -234,20 +243,6 @@ impl DhcpPart {
                 Ok(self.serving().server.is_some())
             }
             _ => Ok(false),
-        }
-    }
-
-    /// Reads the leases anew, after something else wrote them.
-    pub(crate) fn restart(&self) -> Result<(), Failure> {
-        let (config, old) = {
-            let mut serving = self.serving();
-            serving.settings = None;
-            (serving.config.clone(), serving.server.take())
-        };
-        self.stop(old);
-        match config {
-            Some(config) => self.set(&config).map(drop),
-            None => Ok(()),
         }
     }
 

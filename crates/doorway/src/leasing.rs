@@ -137,7 +137,7 @@ impl Leasing {
     pub(crate) async fn run(
         &self,
         store: &Arc<dyn Store>,
-        part: Option<&DhcpPart>,
+        part: Option<&Arc<DhcpPart>>,
         now: UnixTime,
     ) -> Result<Value, Failure> {
         let running = || part.ok_or_else(|| not_running("only the running server knows"));
@@ -151,21 +151,24 @@ impl Leasing {
             }
             Self::Reserve { address, known, host } => {
                 let reservation = reserve(store, *address, known, host.as_deref()).await?;
-                let served = part.map(DhcpPart::renew).transpose()?.unwrap_or_default();
+                let served = match part {
+                    Some(part) => part.renewed().await?,
+                    None => false,
+                };
                 let mut told = shown(&reservation);
                 told["in_force"] = json!(served);
                 Ok(told)
             }
             Self::Unreserve { address } => {
                 let key = Key::from(reserved::key(*address));
-                if store.get(&[key.clone()]).await.map_err(failed)?.iter().all(Option::is_none) {
+                if store.get(std::slice::from_ref(&key)).await.map_err(failed)?.iter().all(Option::is_none) {
                     return Err(wrong(format!("{address} is not reserved by command")).fix(
                         "`doorway dhcp leases` shows what is; reservations of the config are removed there",
                     ));
                 }
                 store.commit(Batch::new().delete(key)).await.map_err(failed)?;
                 if let Some(part) = part {
-                    part.renew()?;
+                    part.renewed().await?;
                 }
                 Ok(json!({ "address": address.to_string() }))
             }
@@ -338,7 +341,7 @@ async fn reserve(
         }
         Known::Holder => {
             let key = Key::from(lease::row_key(&address.octets()));
-            let row = store.get(&[key.clone()]).await.map_err(failed)?.pop().flatten();
+            let row = store.get(std::slice::from_ref(&key)).await.map_err(failed)?.pop().flatten();
             let lease = row.and_then(|row| Lease::from_row(key.as_octets(), &row.value).ok());
             let lease = lease.filter(|lease| lease.state != LeaseState::Declined).ok_or_else(|| {
                 wrong(format!("nobody has {address}"))

@@ -4,7 +4,6 @@
 //! Nothing is counted here: each part counts for itself, and is asked when somebody looks. Labels are
 //! bounded by the config: a service, a door, a reason; never a client or a domain.
 
-pub(crate) mod agents;
 pub(crate) mod cache;
 pub(crate) mod dhcp;
 pub(crate) mod dns;
@@ -12,6 +11,7 @@ pub(crate) mod http;
 pub(crate) mod mail;
 mod page;
 pub(crate) mod proxy;
+pub(crate) mod relay;
 mod store;
 
 use std::collections::BTreeMap;

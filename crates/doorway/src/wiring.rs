@@ -302,7 +302,7 @@ impl Services {
             Arc::new(HttpPart(Arc::clone(self))),
             Arc::new(MailMeasured(Arc::clone(self))),
             Arc::new(DhcpMeasured(Arc::clone(self))),
-            Arc::new(AgentsMeasured(Arc::clone(self))),
+            Arc::new(RelayMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
         let metrics = Arc::new(Metrics::new(self.world.clone(), measured));
@@ -709,19 +709,6 @@ impl Measured for DnsPart {
     }
 }
 
-/// The DHCP relay agent and clients, as far as metrics are concerned.
-struct AgentsMeasured(Arc<Services>);
-
-impl Measured for AgentsMeasured {
-    fn measure(&self, page: &mut Page) {
-        metrics::agents::measure(&self.0.agents, page);
-    }
-
-    fn ready(&self) -> Option<(&'static str, bool)> {
-        None
-    }
-}
-
 /// Mail, as far as metrics are concerned.
 struct MailMeasured(Arc<Services>);
 
@@ -752,6 +739,17 @@ impl Measured for DhcpMeasured {
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         Some(("dhcp", !self.0.dhcp.server()?.counters().is_degraded()))
+    }
+}
+
+/// The DHCP relay agent, as far as metrics are concerned.
+struct RelayMeasured(Arc<Services>);
+
+impl Measured for RelayMeasured {
+    fn measure(&self, page: &mut Page) {
+        if let Some(counts) = self.0.agents.relay_counts() {
+            metrics::relay::measure(&counts, page);
+        }
     }
 }
 

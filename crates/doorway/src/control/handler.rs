@@ -160,7 +160,7 @@ impl Control {
         } else if let Some(request) = Leasing::from_http(&method, &path, query) {
             let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
             match request {
-                Ok(request) => request.run(&store, self.program.dhcp().as_deref(), self.world.wall()).await,
+                Ok(request) => request.run(&store, self.program.dhcp().as_ref(), self.world.wall()).await,
                 Err(failure) => Err(failure),
             }
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
