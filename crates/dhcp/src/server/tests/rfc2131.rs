@@ -1,0 +1,1 @@
+//! RFC 2131, message by message.
