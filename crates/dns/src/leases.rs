@@ -36,6 +36,7 @@ pub struct Lease {
 
 /// What is to become of the name of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "as many begin as end")]
 pub enum LeaseChange {
     /// The host is to have a name.
     Bound {

@@ -75,6 +75,7 @@ fn files(config: &Config, ahead: Option<&mut ReadAhead>) -> Vec<Problem> {
     problems.extend(zones(config.section("dns"), |_| true, ahead));
     problems.extend(config::dns(config).err().map(|wrong| unfit(config, &wrong)));
     problems.extend(mail_values(config.section("mail")));
+    problems.extend(dhcp_values(config.section("dhcp")));
     let (_, wrong) = RelayConfig::read(config.section("dhcp.relay"));
     problems.extend(wrong.into_iter().map(dhcp_value));
     problems
@@ -104,6 +105,25 @@ fn mail_values(values: &Values) -> Vec<Problem> {
         )
     };
     wrong.map(problem).collect()
+}
+
+/// Values that only DHCP could tell to be wrong, and interfaces that are not there.
+fn dhcp_values(values: &Values) -> Vec<Problem> {
+    let (_, wrong) = doorway_dhcp::config::Config::read(values);
+    let mut problems: Vec<Problem> = wrong.into_iter().map(dhcp_value).collect();
+    for name in values.texts("interfaces") {
+        if !Path::new("/sys/class/net").join(name).exists() {
+            let what = format!("there is no interface `{name}`");
+            let there = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+            let mut there: Vec<String> =
+                there.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            there.sort();
+            let fix = format!("DHCP waits for it; this machine has {}", there.join(", "));
+            let at = values.at("interfaces").into();
+            problems.push(Problem { severity: Severity::Warning, at, what, fix });
+        }
+    }
+    problems
 }
 
 /// A value that only DHCP could tell to be wrong.

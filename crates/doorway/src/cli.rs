@@ -13,7 +13,7 @@ use doorway_base::trace::Filter;
 use crate::exit;
 use crate::services::SECTIONS;
 
-pub(crate) use dhcp::{ClientArgs, DhcpCommand, DiscoverArgs};
+pub(crate) use dhcp::{ClientArgs, DhcpCommand, DiscoverArgs, LeasesArgs, ReserveArgs};
 
 /// One program that serves DNS and HTTP. Without a command it is `doorway up`.
 #[derive(Debug, Parser)]

@@ -71,8 +71,11 @@ impl Names for LeaseNames {
         Box::pin(async move {
             let translated: Vec<Option<LeaseChange>> =
                 changes.iter().map(|change| self.translated(change)).collect();
-            let places: Vec<usize> =
-                translated.iter().enumerate().filter_map(|(at, change)| change.as_ref().map(|_| at)).collect();
+            let places: Vec<usize> = translated
+                .iter()
+                .enumerate()
+                .filter_map(|(at, change)| change.as_ref().map(|_| at))
+                .collect();
             let ours: Vec<LeaseChange> = translated.into_iter().flatten().collect();
             let total = changes.len();
             // Each name at the place of its change; those of other domains have none.
@@ -123,7 +126,8 @@ pub(crate) fn zones(
         }
     }
     // One of its own that lies within another of them would hide what that one has there.
-    let configured = |zone: &Name| config.zones.iter().any(|own| own.name.parse().is_ok_and(|apex: Name| apex == *zone));
+    let configured =
+        |zone: &Name| config.zones.iter().any(|own| own.name.parse().is_ok_and(|apex: Name| apex == *zone));
     let within = |zone: &Name| zones.iter().any(|other| other != zone && zone.is_within(other));
     zones.iter().filter(|zone| configured(zone) || !within(zone)).cloned().collect()
 }

@@ -76,7 +76,8 @@ impl Leasing {
                     Known::ClientId(text) => word("client_id", Some(text)),
                     Known::CircuitId(text) => word("circuit_id", Some(text)),
                 };
-                let target = format!("{PATH}reservations?address={address}{known}{}", word("host", host.as_ref()));
+                let target =
+                    format!("{PATH}reservations?address={address}{known}{}", word("host", host.as_ref()));
                 ("POST", target)
             }
             Self::Unreserve { address } => ("DELETE", format!("{PATH}reservations?address={address}")),
@@ -103,7 +104,10 @@ impl Leasing {
                 subnet: text("subnet"),
                 state: text("state"),
                 find: text("find"),
-                limit: text("limit").and_then(|limit| limit.parse().ok()).unwrap_or(LISTED_MAX).min(LISTED_MAX),
+                limit: text("limit")
+                    .and_then(|limit| limit.parse().ok())
+                    .unwrap_or(LISTED_MAX)
+                    .min(LISTED_MAX),
             }),
             ("GET", "reservations") => Ok(Self::Reserved),
             ("POST", "reservations") => address().map(|address| {
@@ -133,7 +137,7 @@ impl Leasing {
     pub(crate) async fn run(
         &self,
         store: &Arc<dyn Store>,
-        part: Option<&DhcpPart>,
+        part: Option<&Arc<DhcpPart>>,
         now: UnixTime,
     ) -> Result<Value, Failure> {
         let running = || part.ok_or_else(|| not_running("only the running server knows"));
@@ -147,20 +151,24 @@ impl Leasing {
             }
             Self::Reserve { address, known, host } => {
                 let reservation = reserve(store, *address, known, host.as_deref()).await?;
-                let served = part.map(DhcpPart::renew).transpose()?.unwrap_or_default();
+                let served = match part {
+                    Some(part) => part.renewed().await?,
+                    None => false,
+                };
                 let mut told = shown(&reservation);
                 told["in_force"] = json!(served);
                 Ok(told)
             }
             Self::Unreserve { address } => {
                 let key = Key::from(reserved::key(*address));
-                if store.get(&[key.clone()]).await.map_err(failed)?.iter().all(Option::is_none) {
-                    return Err(wrong(format!("{address} is not reserved by command"))
-                        .fix("`doorway dhcp leases` shows what is; reservations of the config are removed there"));
+                if store.get(std::slice::from_ref(&key)).await.map_err(failed)?.iter().all(Option::is_none) {
+                    return Err(wrong(format!("{address} is not reserved by command")).fix(
+                        "`doorway dhcp leases` shows what is; reservations of the config are removed there",
+                    ));
                 }
                 store.commit(Batch::new().delete(key)).await.map_err(failed)?;
                 if let Some(part) = part {
-                    part.renew()?;
+                    part.renewed().await?;
                 }
                 Ok(json!({ "address": address.to_string() }))
             }
@@ -333,10 +341,11 @@ async fn reserve(
         }
         Known::Holder => {
             let key = Key::from(lease::row_key(&address.octets()));
-            let row = store.get(&[key.clone()]).await.map_err(failed)?.pop().flatten();
+            let row = store.get(std::slice::from_ref(&key)).await.map_err(failed)?.pop().flatten();
             let lease = row.and_then(|row| Lease::from_row(key.as_octets(), &row.value).ok());
             let lease = lease.filter(|lease| lease.state != LeaseState::Declined).ok_or_else(|| {
-                wrong(format!("nobody has {address}")).fix("say whom it is for: --mac, --client-id or --circuit-id")
+                wrong(format!("nobody has {address}"))
+                    .fix("say whom it is for: --mac, --client-id or --circuit-id")
             })?;
             let plain = |hardware: &HardwareAddress| doorway_dhcp::ClientKey::of_hardware(hardware);
             if lease.client == plain(&lease.hardware) {
@@ -348,7 +357,9 @@ async fn reserve(
     };
     let reservation = Reservation { host_name: host.map(Into::into), ..Reservation::new(client, address) };
     let others = reservations(&**store).await?;
-    if let Some(other) = others.iter().find(|other| other.client == reservation.client && other.address != Some(address)) {
+    if let Some(other) =
+        others.iter().find(|other| other.client == reservation.client && other.address != Some(address))
+    {
         let kept = other.address.map(|address| address.to_string()).unwrap_or_default();
         return Err(wrong(format!("{kept} is reserved for this client already"))
             .fix(format!("`doorway dhcp unreserve {kept}` first")));

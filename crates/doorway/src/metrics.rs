@@ -5,6 +5,7 @@
 //! bounded by the config: a service, a door, a reason; never a client or a domain.
 
 pub(crate) mod cache;
+pub(crate) mod dhcp;
 pub(crate) mod dns;
 pub(crate) mod http;
 pub(crate) mod mail;

@@ -28,10 +28,12 @@ use doorway_store::{Blobs, Embedded, Store};
 
 use crate::agents::Agents;
 use crate::config::{self, Config};
+use crate::dhcp::{self, DhcpPart};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::first_run::OpenDoor;
 use crate::forward::{ForwardPart, Settings, Surroundings};
+use crate::lease_names::LeaseNames;
 use crate::limits;
 use crate::logins::Logins;
 use crate::mail::{self, MailPart};
@@ -58,6 +60,7 @@ pub(crate) struct Services {
     forward: ForwardPart,
     mail: MailPart,
     agents: Agents,
+    dhcp: Arc<DhcpPart>,
     tls: Arc<TlsAcceptor>,
     tls_dns: Arc<TlsAcceptor>,
     /// Held for a moment only, because whoever asks for counters waits for it on a worker.
@@ -108,7 +111,7 @@ impl Services {
         let protocols = http::Server::protocols(&http_config(config));
         let (tls, tls_dns) = (Arc::new(acceptor(protocols)?), Arc::new(acceptor(&["dot"])?));
         let common = common(config);
-        let dns_config = dns_config(config)?;
+        let dns_config = dns_config(world, config)?;
         let surroundings =
             dns::Surroundings { tls: Some(Arc::clone(&tls_dns)), cache: None, journal: journal(&store) };
         let dns = dns::Server::start_with(world, &dns_config, &surroundings, Some(zones));
@@ -120,6 +123,9 @@ impl Services {
         let handlers = handlers(world, &logins, &proxies, &caches);
         let (http, http_doors) = start_http(world, &http_config, &common, &tls, &handlers)?;
         let metrics_config = (Vec::new(), common.limits.clone());
+        let rows: Arc<dyn Store> = Arc::clone(&store) as _;
+        let lease_names = LeaseNames::new(&dns, dns_config.lease_zones.clone(), Arc::clone(&rows));
+        let dhcp = DhcpPart::new(world, rows, Arc::new(lease_names));
         let parts = Parts {
             config: config.clone(),
             dns_config,
@@ -143,6 +149,7 @@ impl Services {
             forward: ForwardPart::default(),
             mail,
             agents: Agents::default(),
+            dhcp,
             tls,
             tls_dns,
             parts: Mutex::new(parts),
@@ -151,6 +158,7 @@ impl Services {
         services.take_cache_back();
         services.reload_forward(config)?;
         services.reload_mail(config)?;
+        services.reload_dhcp(config)?;
         services.reload_relay(config)?;
         services.reload_clients(config)?;
         services.reload_metrics(config)?;
@@ -269,6 +277,16 @@ impl Services {
         &self.agents
     }
 
+    fn reload_dhcp(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let changed = self.dhcp.set(config)?;
+        Ok(changed.then(|| "dhcp: serves by the new table".to_owned()))
+    }
+
+    /// DHCP.
+    pub(crate) const fn dhcp(&self) -> &Arc<DhcpPart> {
+        &self.dhcp
+    }
+
     /// Mail.
     pub(crate) const fn mail(&self) -> &MailPart {
         &self.mail
@@ -283,6 +301,7 @@ impl Services {
             Arc::new(DnsPart(Arc::clone(self))),
             Arc::new(HttpPart(Arc::clone(self))),
             Arc::new(MailMeasured(Arc::clone(self))),
+            Arc::new(DhcpMeasured(Arc::clone(self))),
             Arc::new(RelayMeasured(Arc::clone(self))),
             self.store.clone(),
         ];
@@ -343,6 +362,7 @@ impl Services {
             self.reload_http(config),
             self.reload_forward(config),
             self.reload_mail(config),
+            self.reload_dhcp(config),
             self.reload_relay(config),
             self.reload_clients(config),
             self.reload_metrics(config),
@@ -386,7 +406,7 @@ impl Services {
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
-        let new = dns_config(config)?;
+        let new = dns_config(&self.world, config)?;
         let (old, server) = {
             let parts = self.parts();
             (parts.dns_config.clone(), Arc::clone(&parts.dns))
@@ -395,12 +415,14 @@ impl Services {
             zones: old.zones.clone(),
             hosts: old.hosts.clone(),
             keys: old.keys.clone(),
+            lease_zones: old.lease_zones.clone(),
             ..new.clone()
         } == old;
         if same_doors {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);
             let reloaded = server.reload(&new);
+            self.dhcp.names().renew(&server, new.lease_zones.clone());
             self.parts().dns_config = new;
             if let Some(error) = reloaded.refused.into_iter().next() {
                 return Err(
@@ -425,6 +447,7 @@ impl Services {
         })?;
         let server = Arc::new(server);
         self.names.renew(&server);
+        self.dhcp.names().renew(&server, new.lease_zones.clone());
         let mut parts = self.parts();
         parts.dns_config = new;
         let old = std::mem::replace(&mut parts.dns, server);
@@ -612,12 +635,13 @@ fn journal(store: &Arc<Embedded>) -> Option<dns::journal::Journal> {
     Some(dns::journal::Journal::new(Arc::clone(store) as Arc<dyn Store>))
 }
 
-fn dns_config(config: &Config) -> Result<doorway_dns::config::Config, Failure> {
+fn dns_config(world: &World, config: &Config) -> Result<doorway_dns::config::Config, Failure> {
     let Common { limits, proxies } = common(config);
     let read = config::dns(config).map_err(|wrong| {
         Failure::new(format!("`{}` cannot be `{}`", wrong.key, wrong.value)).fix(wrong.fix).exit(Exit::Wrong)
     })?;
-    Ok(doorway_dns::config::Config { limits, proxies, ..read })
+    let lease_zones = dhcp::Settings::read(world, config).zones(&read);
+    Ok(doorway_dns::config::Config { limits, proxies, lease_zones, ..read })
 }
 
 fn common(config: &Config) -> Common {
@@ -697,6 +721,24 @@ impl Measured for MailMeasured {
 
     fn ready(&self) -> Option<(&'static str, bool)> {
         Some(("mail", self.0.mail.serving()?.is_ready()))
+    }
+}
+
+/// DHCP, as far as metrics are concerned.
+struct DhcpMeasured(Arc<Services>);
+
+impl Measured for DhcpMeasured {
+    fn measure(&self, page: &mut Page) {
+        if let Some(server) = self.0.dhcp.server() {
+            metrics::dhcp::measure(&server, page);
+        }
+        if let Some(files) = self.0.dhcp.files() {
+            metrics::dhcp::measure_files(files.counters(), page);
+        }
+    }
+
+    fn ready(&self) -> Option<(&'static str, bool)> {
+        Some(("dhcp", !self.0.dhcp.server()?.counters().is_degraded()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! `doorway dhcp …`
 
 use core::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -36,25 +35,6 @@ pub(crate) enum DhcpCommand {
     Offers,
     /// How full the pools are, and what was asked and answered
     Stats,
-    /// Write leases and reservations as another server reads them
-    Export {
-        /// How
-        format: Format,
-        /// Where to [default: the terminal]
-        #[arg(long, value_name = "FILE")]
-        to: Option<PathBuf>,
-    },
-    /// Take over leases and reservations of another server from its files
-    Import {
-        /// Whose they are
-        format: Format,
-        /// The lease file, and files with reservations (dhcpd.conf, dnsmasq.conf, kea-dhcp4.conf)
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Tell what would be taken over and leave it at that
-        #[arg(long)]
-        dry_run: bool,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -133,17 +113,6 @@ pub(crate) struct ReserveArgs {
     /// The name that the client gets
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
-}
-
-/// Files of other servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// ISC dhcpd: dhcpd.leases, and `host` blocks
-    Isc,
-    /// dnsmasq: dnsmasq.leases, and `dhcp-host` lines
-    Dnsmasq,
-    /// Kea: kea-leases4.csv, and `reservations` in JSON
-    Kea,
 }
 
 /// What may have become of a lease.

@@ -117,6 +117,7 @@ pub(super) fn up(options: &Options, arguments: &UpArgs, screen: &mut Screen) -> 
     let _ = runtime.block_on(async move { sending.mail().close().await });
     let (ending, clock) = (Arc::clone(&services), runtime.world().clone());
     let _ = runtime.block_on(async move { ending.agents().close(&clock).await });
+    services.dhcp().close();
     services.keep_access_log();
     services.keep_cache();
     services.close_caches();
@@ -303,6 +304,10 @@ impl Program for Running {
 
     fn office(&self) -> Option<Arc<doorway_mail::io::Office>> {
         Some(self.services.mail().serving()?.office)
+    }
+
+    fn dhcp(&self) -> Option<Arc<crate::dhcp::DhcpPart>> {
+        Some(Arc::clone(self.services.dhcp()))
     }
 
     fn clients(&self) -> Vec<doorway_dhcp::io::ClientHandle> {

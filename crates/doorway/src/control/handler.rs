@@ -12,7 +12,7 @@ use doorway_mail::io::Office;
 use doorway_net::door::{Door, SocketRow};
 use doorway_net::web::{Handler, Request, Response};
 use doorway_net::{BoxFuture, World};
-use doorway_store::{Embedded, Sessions, Users};
+use doorway_store::{Embedded, Sessions, Store, Users};
 use serde_json::{Value, json};
 
 use super::query::Query;
@@ -21,8 +21,10 @@ use super::stream::{Encoding, TraceStream};
 use crate::accounts::{self, Accounts};
 use crate::bindings::Bindings;
 use crate::caches::Caching;
+use crate::dhcp::DhcpPart;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::leasing::Leasing;
 use crate::mail;
 use crate::name_server;
 use crate::post::{self, Postal};
@@ -58,6 +60,11 @@ pub(crate) trait Program: Send + Sync {
     /// The DHCP clients that run.
     fn clients(&self) -> Vec<ClientHandle> {
         Vec::new()
+    }
+
+    /// DHCP, as far as it is served.
+    fn dhcp(&self) -> Option<Arc<DhcpPart>> {
+        None
     }
 
     /// The name server that serves now, if there is one.
@@ -150,6 +157,12 @@ impl Control {
             }
         } else if let Some(request) = Bindings::from_http(&method, &path, query) {
             request.run(&self.world, &self.program.clients()).await
+        } else if let Some(request) = Leasing::from_http(&method, &path, query) {
+            let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
+            match request {
+                Ok(request) => request.run(&store, self.program.dhcp().as_ref(), self.world.wall()).await,
+                Err(failure) => Err(failure),
+            }
         } else if let Some(request) = Upkeep::from_http(&method, &path, &body) {
             match request {
                 Ok(request) => request.run(&self.store).await,

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::disallowed_types, reason = "clients stand outside of the program, on the system's sockets")]
 #![allow(clippy::disallowed_methods, reason = "the real program is killed at moments of the real clock")]
+#![allow(clippy::print_stdout, reason = "a test tells its seed and its figures")]
 
 #[path = "../interop/dialogue.rs"]
 #[allow(dead_code, reason = "more is needed to speak to a server than to see that it is there")]
@@ -15,6 +16,7 @@ mod fills;
 #[path = "../interop/folder.rs"]
 #[allow(dead_code, reason = "here, the server alone uses its folder")]
 mod folder;
+mod leases;
 mod ledger;
 mod load;
 #[path = "../interop/dns/peer.rs"]
@@ -33,6 +35,7 @@ mod server;
 mod updates;
 mod uploads;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -40,6 +43,7 @@ use rustix::process::Signal;
 use dialogue::Dialogue;
 use doorway_base::Random;
 use fills::{Fills, Origin};
+use leases::{Acknowledged, Clients};
 use ledger::Ledger;
 use load::Load;
 use questions::{NOERROR, Questions};
@@ -305,6 +309,55 @@ fn a_cache_never_serves_torn_content_and_never_what_was_purged_after_kill_9() {
     }
     println!("{answers} answers in {rounds} rounds; {survivors} responses were found whole after the kills");
     assert!(survivors > rounds, "SEED={seed}: hardly anything was kept");
+}
+
+#[test]
+fn no_lease_is_lost_or_given_twice_after_kill_9() {
+    leases_survive("process", "no_lease_is_lost_or_given_twice_after_kill_9");
+}
+
+#[test]
+fn no_lease_that_lies_on_disk_is_lost_or_given_twice_after_kill_9() {
+    leases_survive("power", "no_lease_that_lies_on_disk_is_lost_or_given_twice_after_kill_9");
+}
+
+/// The test `name`, of leases that are to survive so much.
+fn leases_survive(durability: &str, name: &str) {
+    if !leases::in_a_namespace(name) {
+        return;
+    }
+    let rounds = std::env::var("DOORWAY_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let seed =
+        std::env::var("SEED").map_or_else(|_| doorway_net::entropy::seed(), |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut setup = Setup::new()
+        .key("dhcp.interfaces", "[\"lo\"]")
+        .key("dhcp.subnet", leases::SUBNET)
+        .key("dhcp.durability", &format!("\"{durability}\""))
+        .key("dhcp.probe", "\"off\"")
+        .key("dhcp.leases_per_port", "0");
+    let (mut all, mut owners) = (Acknowledged::new(), BTreeMap::new());
+    for round in 0..rounds {
+        let server = setup.start();
+        let clients = Clients::start(round as u32 * 1_000_000);
+        let (least, most) = KILL_AFTER;
+        std::thread::sleep(Duration::from_millis(least + random.below(most - least)));
+        setup = server.kill();
+        let acknowledged = clients.finish();
+        let twice = leases::join(&mut owners, &acknowledged);
+        assert_eq!(twice, [""; 0], "SEED={seed}, round {round}");
+        let server = setup.start();
+        let lost = leases::ask_again(&acknowledged);
+        assert_eq!(lost, [""; 0], "SEED={seed}, round {round}\n{}", server.log());
+        setup = server.kill();
+        all.extend(acknowledged);
+    }
+    let server = setup.start();
+    assert_eq!(leases::ask_again(&all), [""; 0], "SEED={seed}\n{}", server.log());
+    println!("{} leases were acknowledged in {rounds} rounds, 0 lost, 0 given twice", all.len());
+    assert!(all.len() > rounds, "SEED={seed}: hardly anything was acknowledged");
+    server.stop();
 }
 
 /// The value of Authorization for a name and a password (RFC 7617).

@@ -7,28 +7,20 @@ use doorway_base::config::units::duration_text;
 use serde_json::Value;
 
 use super::Asking;
-use crate::cli::{DhcpCommand, LeasesArgs, ReserveArgs};
+use crate::cli::{LeasesArgs, ReserveArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::leasing::{Known, Leasing};
 use crate::screen::{BOLD, DIM, GREEN, PLAIN, RED, Screen, Table, YELLOW};
 
-pub(super) fn run(asking: &Asking, command: DhcpCommand, screen: &mut Screen) -> Result<Exit, Failure> {
-    match command {
-        DhcpCommand::Leases(arguments) => leases(asking, arguments, screen),
-        DhcpCommand::Reserve(arguments) => reserve(asking, arguments, screen),
-        DhcpCommand::Unreserve { address } => {
-            let answer = asking.ask(&Leasing::Unreserve { address })?;
-            told(&answer, format!("{GREEN}given up{PLAIN}  {address} is kept for nobody any more"), screen)
-        }
-        DhcpCommand::Release { address } => {
-            let answer = asking.ask(&Leasing::Release { address })?;
-            told(&answer, format!("{GREEN}released{PLAIN}  {address}"), screen)
-        }
-        DhcpCommand::DeclineClear { address } => decline_clear(asking, address, screen),
-        DhcpCommand::Offers => offers(asking, screen),
-        DhcpCommand::Stats => stats(asking, screen),
-    }
+pub(super) fn unreserve(asking: &Asking, address: Ipv4Addr, screen: &mut Screen) -> Result<Exit, Failure> {
+    let answer = asking.ask(&Leasing::Unreserve { address })?;
+    told(&answer, format!("{GREEN}given up{PLAIN}  {address} is kept for nobody any more"), screen)
+}
+
+pub(super) fn release(asking: &Asking, address: Ipv4Addr, screen: &mut Screen) -> Result<Exit, Failure> {
+    let answer = asking.ask(&Leasing::Release { address })?;
+    told(&answer, format!("{GREEN}released{PLAIN}  {address}"), screen)
 }
 
 fn told(answer: &Value, line: String, screen: &mut Screen) -> Result<Exit, Failure> {
@@ -52,7 +44,7 @@ fn left(seconds: &Value) -> String {
     }
 }
 
-fn leases(asking: &Asking, arguments: LeasesArgs, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn leases(asking: &Asking, arguments: LeasesArgs, screen: &mut Screen) -> Result<Exit, Failure> {
     let LeasesArgs { subnet, state, find, limit } = arguments;
     let state = state.map(|state| state.word().to_owned());
     let answer = asking.ask(&Leasing::Leases { subnet, state, find, limit: limit as usize })?;
@@ -92,7 +84,7 @@ fn leases(asking: &Asking, arguments: LeasesArgs, screen: &mut Screen) -> Result
     Ok(Exit::Done)
 }
 
-fn reserve(asking: &Asking, arguments: ReserveArgs, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn reserve(asking: &Asking, arguments: ReserveArgs, screen: &mut Screen) -> Result<Exit, Failure> {
     let ReserveArgs { address, mac, client_id, circuit_id, host } = arguments;
     let known = mac
         .map(Known::Mac)
@@ -104,14 +96,18 @@ fn reserve(asking: &Asking, arguments: ReserveArgs, screen: &mut Screen) -> Resu
     told(&answer, format!("{GREEN}reserved{PLAIN}  {address} for {}{name}", text(&answer, "client")), screen)
 }
 
-fn decline_clear(asking: &Asking, address: Option<Ipv4Addr>, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn decline_clear(
+    asking: &Asking,
+    address: Option<Ipv4Addr>,
+    screen: &mut Screen,
+) -> Result<Exit, Failure> {
     let answer = asking.ask(&Leasing::DeclineClear { address })?;
     let count = answer["cleared"].as_u64().unwrap_or_default();
     let noun = if count == 1 { "address is" } else { "addresses are" };
     told(&answer, format!("{GREEN}cleared{PLAIN}  {count} {noun} given out again"), screen)
 }
 
-fn offers(asking: &Asking, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn offers(asking: &Asking, screen: &mut Screen) -> Result<Exit, Failure> {
     let answer = asking.ask(&Leasing::Offers)?;
     if screen.is_json() {
         screen.document(&answer);
@@ -130,16 +126,19 @@ fn offers(asking: &Asking, screen: &mut Screen) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn stats(asking: &Asking, screen: &mut Screen) -> Result<Exit, Failure> {
+pub(super) fn stats(asking: &Asking, screen: &mut Screen) -> Result<Exit, Failure> {
     let answer = asking.ask(&Leasing::Stats)?;
     if screen.is_json() {
         screen.document(&answer);
         return Ok(Exit::Done);
     }
     if answer["degraded"] == true {
-        screen.line(format!("{RED}leases cannot be written: clients keep what they have, and nobody gets more{PLAIN}"));
+        screen.line(format!(
+            "{RED}leases cannot be written: clients keep what they have, and nobody gets more{PLAIN}"
+        ));
     }
-    let mut table = Table::new(&["subnet", ">addresses", ">leased", ">offered", ">declined", ">free", "used"]);
+    let mut table =
+        Table::new(&["subnet", ">addresses", ">leased", ">offered", ">declined", ">free", "used"]);
     for subnet in answer["subnets"].as_array().into_iter().flatten() {
         let number = |name: &str| subnet[name].as_u64().unwrap_or_default();
         let (size, free) = (number("addresses"), number("free"));

@@ -1,0 +1,236 @@
+//! Our server under clients and relay agents of other people.
+
+use serde_json::Value;
+
+use super::clients::{Client, Program};
+use super::support::{Host, Running};
+use crate::dns::peer::wait;
+use crate::folder::Folder;
+use crate::programs;
+use crate::server::{Server, Setup};
+
+/// The name of a client, in the domain that it is told.
+const NAME: &str = "tower.home.arpa";
+
+/// What is between the clients and the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Path {
+    /// Nothing.
+    Link,
+    /// The relay agent of ISC.
+    Isc,
+    /// Our own.
+    Ours,
+}
+
+/// A server of ours with a name server at the same address.
+fn serve(host: &Host, address: &str, keys: &[(&str, &str)]) -> Server {
+    let mut enter = host.enter();
+    enter.env_clear();
+    let mut setup = Setup::new()
+        .key("dns.listen", &format!("\"{address}:53\""))
+        .key("dhcp.interfaces", "[\"s0\"]")
+        .key("dhcp.lease", "\"1h\"");
+    for (key, value) in keys {
+        setup = setup.key(key, value);
+    }
+    setup.launched_by(enter).start()
+}
+
+/// What a client shows of the names at `server`.
+fn dig(host: &Host, server: &str, words: &[&str]) -> String {
+    let at = format!("@{server}");
+    let words = [&["+short", "+tries=1", "+time=2", &at], words].concat();
+    host.run(std::path::Path::new("/"), "dig", &words).text().trim().to_owned()
+}
+
+/// A client is told all that it needs, what it was told is so, and its name goes with its address.
+fn check(program: Program, path: Path) {
+    let Some([server, relay, client]) = Host::several() else { return };
+    let folder = Folder::new();
+    let (mut agent, mut our_agent) = (None::<Running>, None::<Server>);
+    let (ours, running) = if path == Path::Link {
+        server.link("s0", "10.9.0.1/24", &client, "c0", "");
+        ("10.9.0.1", serve(&server, "10.9.0.1", &[("dhcp.routers", "[\"10.9.0.1\"]")]))
+    } else {
+        server.link("s0", "10.7.0.1/24", &relay, "r1", "10.7.0.2/24");
+        relay.link("r0", "10.8.0.1/24", &client, "c0", "");
+        server.ip(&["route", "add", "10.8.0.0/24", "via", "10.7.0.2"]);
+        relay.forward();
+        let subnet = "[{ network = \"10.8.0.0/24\", relays = [\"10.8.0.1\"], routers = [\"10.8.0.1\"], \
+                      dns = [\"10.7.0.1\"] }]";
+        ("10.7.0.1", serve(&server, "10.7.0.1", &[("dhcp.subnet", subnet)]))
+    };
+    match path {
+        Path::Link => {}
+        Path::Isc => {
+            let words = ["-4", "-d", "-a", "--no-pid", "-id", "r0", "-iu", "r1", "10.7.0.1"];
+            let started = relay.start(&folder, "dhcrelay", &words);
+            started.until_it_says("Sending on   Socket/fallback", 1);
+            agent = Some(started);
+        }
+        Path::Ours => {
+            let mut enter = relay.enter();
+            enter.env_clear();
+            let setup = Setup::new()
+                .key("dhcp.relay.interfaces", "[\"r0\"]")
+                .key("dhcp.relay.servers", "[\"10.7.0.1\"]");
+            our_agent = Some(setup.launched_by(enter).start());
+        }
+    }
+    let mut asking = program.start(&client);
+    let told = asking.until("BO");
+    let [_, address, mask, router, dns, domain, seconds] = &told[..] else {
+        panic!("{program:?}, {path:?}: {told:?}\n{}", asking.log())
+    };
+    let (network, own_router) = match path {
+        Path::Link => ("10.9.0.", "10.9.0.1"),
+        Path::Isc | Path::Ours => ("10.8.0.", "10.8.0.1"),
+    };
+    assert!(address.starts_with(network), "{program:?}, {path:?}: {address}");
+    let all = [mask, router, dns, domain, seconds].map(String::as_str);
+    assert_eq!(all, ["255.255.255.0", own_router, ours, "home.arpa", "3600"], "{program:?}, {path:?}");
+    // At once: the name is there as soon as the client has its address.
+    assert_eq!(dig(&client, ours, &[NAME]), *address, "{program:?}, {path:?}: {}", running.log());
+    assert_eq!(dig(&client, ours, &["-x", address]), format!("{NAME}."), "{program:?}, {path:?}");
+    client.run(folder.path(), "ping", &["-c", "1", "-W", "2", ours]).done();
+    asking.release();
+    let is_gone = || dig(&server, ours, &[NAME]).is_empty();
+    wait(is_gone, || format!("{program:?}, {path:?}: the name stayed\n{}", running.log()));
+    assert_eq!(dig(&server, ours, &["-x", address]), "", "{program:?}, {path:?}");
+    drop((agent, our_agent));
+    running.stop();
+}
+
+#[test]
+fn dhclient_is_served_on_the_link_and_behind_relay_agents() {
+    [Path::Link, Path::Isc, Path::Ours].into_iter().for_each(|path| check(Program::Dhclient, path));
+}
+
+#[test]
+fn udhcpc_is_served_on_the_link_and_behind_relay_agents() {
+    [Path::Link, Path::Isc, Path::Ours].into_iter().for_each(|path| check(Program::Udhcpc, path));
+}
+
+#[test]
+fn dhcpcd_is_served_on_the_link_and_behind_relay_agents() {
+    [Path::Link, Path::Isc, Path::Ours].into_iter().for_each(|path| check(Program::Dhcpcd, path));
+}
+
+/// How many messages of a kind the server has sent or received, and how many offers it keeps.
+fn counts(server: &Server, kind: &str) -> (u64, usize) {
+    let read = |words: &[&str]| -> Value {
+        serde_json::from_str(&server.doorway(&[&["--json"], words].concat()).done()).unwrap()
+    };
+    let stats = read(&["dhcp", "stats"]);
+    let messages = stats["messages"][kind].as_u64();
+    let offers = read(&["dhcp", "offers"])["offers"].as_array().map(Vec::len);
+    (messages.unwrap_or_else(|| panic!("no {kind}: {stats}")), offers.unwrap())
+}
+
+#[test]
+fn two_servers_offer_and_the_one_that_is_not_chosen_frees_its_offer() {
+    let Some([switch, one, two, client]) = Host::several() else { return };
+    switch.ip(&["link", "add", "br0", "type", "bridge"]);
+    switch.ip(&["link", "set", "br0", "up"]);
+    let hosts =
+        [("p1", &one, "s0", "10.9.0.1/24"), ("p2", &two, "s0", "10.9.0.2/24"), ("p3", &client, "c0", "")];
+    for (port, host, interface, address) in hosts {
+        switch.link(port, "", host, interface, address);
+        switch.ip(&["link", "set", port, "master", "br0"]);
+    }
+    // Each has a pool of its own, so that it shows whose address is taken.
+    let subnet = |pool: &str| {
+        format!("[{{ network = \"10.9.0.0/24\", routers = [\"10.9.0.1\"], pools = [\"{pool}\"] }}]")
+    };
+    let keys = [("dhcp.rogue_check", "\"off\"")];
+    let [first, second] = [subnet("10.9.0.100-10.9.0.119"), subnet("10.9.0.200-10.9.0.219")];
+    let first = serve(&one, "10.9.0.1", &[keys[0], ("dhcp.subnet", &first)]);
+    let second = serve(&two, "10.9.0.2", &[keys[0], ("dhcp.subnet", &second)]);
+    let asking = Program::Udhcpc.start(&client);
+    let told = asking.until("BO");
+    let (chosen, other) = if told[1].starts_with("10.9.0.1") { (&first, &second) } else { (&second, &first) };
+    let is_free = || matches!(counts(other, "DHCPOFFER"), (1.., 0));
+    wait(is_free, || format!("{:?}\n{}", counts(other, "DHCPOFFER"), other.log()));
+    assert_eq!(counts(other, "DHCPACK").0, 0);
+    assert_eq!(counts(chosen, "DHCPACK"), (1, 0));
+}
+
+/// Ends the server as a crash does and starts it again after `pause` has come to its end.
+fn without(host: &Host, server: Server, pause: impl FnOnce()) -> Server {
+    let setup = server.kill();
+    pause();
+    let mut enter = host.enter();
+    enter.env_clear();
+    setup.launched_by(enter).start()
+}
+
+#[test]
+fn a_client_renews_then_asks_anybody_and_then_gives_up_its_address() {
+    let Some([server, client]) = Host::several() else { return };
+    server.link("s0", "10.9.0.1/24", &client, "c0", "");
+    let keys = [
+        ("dhcp.lease", "\"20s\""),
+        ("dhcp.t1", "\"20%\""),
+        ("dhcp.t2", "\"40%\""),
+        ("dhcp.routers", "[\"10.9.0.1\"]"),
+    ];
+    let running = serve(&server, "10.9.0.1", &keys);
+    let asking = Program::Dhclient.start(&client);
+    let address = asking.until("BOUND")[1].clone();
+    // RENEWING, from the fourth second on: by unicast to the server.
+    assert_eq!(asking.until("RENEW")[1], address);
+    assert!(asking.log().contains("to 10.9.0.1 port 67"), "{}", asking.log());
+    // REBINDING, from the eighth on: to anybody, since the server does not answer.
+    let to_anybody =
+        |asking: &Client<'_>| asking.log().matches("REQUEST for").count() + rebinds(&asking.log());
+    let before = to_anybody(&asking);
+    let pause = || wait(|| to_anybody(&asking) > before, || asking.log());
+    let running = without(&server, running, pause);
+    assert_eq!(asking.until("REBIND")[1], address, "{}", running.log());
+    assert_eq!(dig(&server, "10.9.0.1", &[NAME]), address);
+    // Its end: nobody answers for twenty seconds.
+    let pause = || drop(asking.until("EXPIRE"));
+    let running = without(&server, running, pause);
+    assert!(!client.ip(&["-4", "address"]).contains("10.9.0."), "the address stayed");
+    // The client begins anew, and gets the address that it had.
+    let again = || asking.events().lines().last().is_some_and(|last| last.starts_with("BOUND"));
+    wait(again, || format!("{}{}{}", asking.events(), asking.log(), running.log()));
+    assert_eq!(asking.until("BOUND")[1], address);
+}
+
+/// How often dhclient has asked anybody for more time for what it has.
+fn rebinds(log: &str) -> usize {
+    log.lines().filter(|line| line.starts_with("DHCPREQUEST") && line.contains("255.255.255.255")).count()
+}
+
+#[test]
+fn tshark_finds_nothing_malformed_in_what_the_server_says() {
+    let Some([server, client]) = Host::several() else { return };
+    server.link("s0", "10.9.0.1/24", &client, "c0", "");
+    let folder = Folder::new();
+    let capture = folder.word("capture.pcapng");
+    let words = ["-i", "s0", "-n", "-w", &capture, "-f", "udp port 67 or udp port 68 or arp"];
+    let recorder = server.start(&folder, "tshark", &words);
+    recorder.until_it_says("Capturing on", 1);
+    let keys = [("dhcp.routers", "[\"10.9.0.1\"]"), ("dhcp.ntp", "[\"10.9.0.1\"]")];
+    let running = serve(&server, "10.9.0.1", &keys);
+    let mut asking = Program::Dhcpcd.start(&client);
+    asking.until("BO");
+    asking.release();
+    // DISCOVER, OFFER, REQUEST, ACK, RELEASE.
+    let kinds = || {
+        let words = ["-r", &capture, "-n", "-Y", "dhcp", "-T", "fields", "-e", "dhcp.option.dhcp"];
+        programs::run("tshark", &words).text().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    wait(|| kinds().ends_with(&["7".to_owned()]), || format!("{:?}\n{}", kinds(), running.log()));
+    recorder.interrupt();
+    for kind in ["2", "5"] {
+        assert!(kinds().iter().any(|own| own == kind), "{:?}", kinds());
+    }
+    let strange = "_ws.malformed || _ws.expert.severity >= 0x600000 || ip.checksum.status == 0 || udp.checksum.status == 0";
+    let checks = ["-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE"];
+    let from_us = format!("ip.src == 10.9.0.1 && ({strange})");
+    let words = [&["-r", &capture, "-n", "-Y", &from_us][..], &checks].concat();
+    assert_eq!(programs::run("tshark", &words).done(), "");
+}
