@@ -383,7 +383,10 @@ impl ClientAgent {
         if let Err(error) = kept {
             self.failed(&format!("the lease could not be kept for the next start: {error}"), tell);
         }
+        // At once with the state, for whoever waits for the one and reads the other.
+        let phase = self.session.phase();
         self.status.send_modify(|status| {
+            status.phase = phase;
             status.lease = Some(record.clone());
             status.bound += 1;
         });

@@ -5,7 +5,7 @@ mod compliance;
 pub(crate) mod dig;
 mod kdig;
 mod load;
-mod peer;
+pub(crate) mod peer;
 mod signed;
 mod tools;
 mod transfers;

@@ -11,6 +11,7 @@ mod caching;
 #[path = "../../../mail/tests/mail/corpus.rs"]
 mod corpus;
 mod curl;
+mod dhcp;
 mod dialogue;
 mod difference_reasons;
 mod differences;
