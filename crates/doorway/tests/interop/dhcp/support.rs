@@ -27,7 +27,7 @@ impl Host {
             let made = Command::new(programs::find("ip")).args(["netns", "add", &name]).output().unwrap();
             if !made.status.success() {
                 let why = String::from_utf8_lossy(&made.stderr).into_owned();
-                eprintln!("left out, since it takes root to make network namespaces: {}", why.trim());
+                println!("left out, since it takes root to make network namespaces: {}", why.trim());
                 return None;
             }
             let host = Self(name);
