@@ -8,6 +8,7 @@
 //! | `config` | what the operator says: [`config::SECTION`] |
 //! | `plan` | what a server is to do: interfaces, subnets, classes, options, reservations |
 //! | `lease` | [`Lease`], and the row that it is in the store |
+//! | `lease_file` | leases and reservations in the files of ISC dhcpd, dnsmasq and Kea |
 //! | `reserved` | reservations that were made by command |
 //! | `server` | the server's engine |
 //! | `name` | [`NameChange`]: what a lease that begins or ends means for DNS |
@@ -22,6 +23,7 @@ pub mod client;
 pub mod config;
 pub mod io;
 pub mod lease;
+pub mod lease_file;
 pub mod name;
 pub mod plan;
 pub mod relay;
