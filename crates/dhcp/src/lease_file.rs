@@ -42,6 +42,18 @@ pub enum Format {
     Kea,
 }
 
+impl Format {
+    /// One word: `isc`, `dnsmasq`, `kea`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Isc => "isc",
+            Self::Dnsmasq => "dnsmasq",
+            Self::Kea => "kea",
+        }
+    }
+}
+
 impl FromStr for Format {
     type Err = String;
 

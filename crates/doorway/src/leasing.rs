@@ -2,10 +2,13 @@
 //! running server on behalf of one, with the same answer in JSON. What only the server knows, offers and counters,
 //! only it tells.
 
+pub(crate) mod files;
+
 use core::net::Ipv4Addr;
 use std::sync::Arc;
 
 use doorway_base::UnixTime;
+use doorway_dhcp::lease_file::Format;
 use doorway_dhcp::plan::{Match, Network, Reservation};
 use doorway_dhcp::wire::HardwareAddress;
 use doorway_dhcp::wire::hardware::{hex, read_hex};
@@ -50,6 +53,8 @@ pub(crate) enum Leasing {
     Release { address: Ipv4Addr },
     /// Give declined addresses out again.
     DeclineClear { address: Option<Ipv4Addr> },
+    /// Every lease, in the file of another server.
+    Export { format: Format },
     /// What is offered.
     Offers,
     /// Pools and counters.
@@ -86,6 +91,7 @@ impl Leasing {
                 let address = address.map(|address| format!("?address={address}")).unwrap_or_default();
                 ("DELETE", format!("{PATH}declined{address}"))
             }
+            Self::Export { format } => ("GET", format!("{PATH}export?format={}", format.name())),
             Self::Offers => ("GET", format!("{PATH}offers")),
             Self::Stats => ("GET", format!("{PATH}stats")),
         }
@@ -123,6 +129,10 @@ impl Leasing {
                 Some(_) => address().map(|address| Self::DeclineClear { address: Some(address) }),
                 None => Ok(Self::DeclineClear { address: None }),
             },
+            ("GET", "export") => {
+                let format = text("format").unwrap_or_default().parse();
+                format.map(|format| Self::Export { format }).map_err(wrong)
+            }
             ("GET", "offers") => Ok(Self::Offers),
             ("GET", "stats") => Ok(Self::Stats),
             _ => return None,
@@ -174,6 +184,7 @@ impl Leasing {
             }
             Self::Release { address } => running()?.release(*address).await,
             Self::DeclineClear { address } => running()?.clear_declined(*address).await,
+            Self::Export { format } => files::export(&**store, *format).await,
             Self::Offers => running()?.offers(),
             Self::Stats => running()?.stats(),
         }

@@ -1,10 +1,12 @@
 //! `doorway dhcp …`
 
 use core::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use doorway_base::config::units;
+use doorway_dhcp::lease_file::Format;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DhcpCommand {
@@ -30,6 +32,18 @@ pub(crate) enum DhcpCommand {
     DeclineClear {
         /// The address; without one all of them
         address: Option<Ipv4Addr>,
+    },
+    /// Write all leases as another server reads them
+    Export {
+        /// Whose file it is to be: isc, dnsmasq or kea
+        format: Format,
+    },
+    /// Take leases and reservations over from the file of another server, while this one does not run
+    Import {
+        /// Whose file it is: isc, dnsmasq or kea
+        format: Format,
+        /// The file; what is known of an address already stays
+        file: PathBuf,
     },
     /// Addresses that are offered and not taken yet
     Offers,

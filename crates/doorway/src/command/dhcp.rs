@@ -1,6 +1,7 @@
 //! `doorway dhcp …`: leases through the running server, or from the store itself when none runs.
 
 pub(super) mod client;
+mod files;
 mod leases;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(super) fn run(options: &Options, command: DhcpCommand, screen: &mut Screen) 
         DhcpCommand::Unreserve { address } => leases::unreserve(&asking, address, screen),
         DhcpCommand::Release { address } => leases::release(&asking, address, screen),
         DhcpCommand::DeclineClear { address } => leases::decline_clear(&asking, address, screen),
+        DhcpCommand::Export { format } => files::export(&asking, format, screen),
+        DhcpCommand::Import { format, file } => files::import(&asking, format, &file, screen),
         DhcpCommand::Offers => leases::offers(&asking, screen),
         DhcpCommand::Stats => leases::stats(&asking, screen),
     }
