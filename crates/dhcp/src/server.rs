@@ -34,6 +34,8 @@ mod reply;
 mod request;
 mod settle;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use core::net::Ipv4Addr;

@@ -8,7 +8,7 @@ use super::{home, prepare, program, scratch, write};
 use crate::run::{Failed, Outcome, output};
 
 /// Rounds; the first one warms up and does not count.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// Seconds of one round.
 const SECONDS: &str = "2";
 /// Exchanges at once, for every server alike.
@@ -246,7 +246,7 @@ fn isc(number: usize, folder: &Path) -> Result<Peer, Failed> {
     write(Path::new(&leases), "")?;
     // It says its version on the other stream.
     let version = output("sh", &["-c", "dhcpd --version 2>&1"])?;
-    let version = version.trim().rsplit('-').next().unwrap_or_default().to_owned();
+    let version = version.trim().trim_start_matches("isc-dhcpd-").to_owned();
     let pid = format!("{own}/pid");
     let line = wire.within(&["dhcpd", "-4", "-f", "-q", "-cf", &config, "-lf", &leases, "-pf", &pid, "s0"]);
     let server = Server::start("dhcpd", &version, 0, Up::Running, &line, folder)?;

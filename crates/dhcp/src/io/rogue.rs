@@ -12,8 +12,8 @@ use crate::client::discovery::Found;
 use crate::io::discover;
 use crate::wire::HardwareAddress;
 
-/// How long answers are waited for: servers that probe an address first take about a second.
-pub const WAIT: Duration = Duration::from_secs(2);
+/// How long answers are waited for: servers that probe an address first take up to three seconds.
+pub const WAIT: Duration = Duration::from_secs(5);
 
 /// Asks on the link of `interface`, as a client with a hardware address that nobody has, and returns who
 /// offered something, but for the servers `own`.

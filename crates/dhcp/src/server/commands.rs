@@ -81,10 +81,9 @@ impl Server {
 
     /// Lets an address be given again that was found in use; `None` when it was not.
     pub fn clear_declined(&mut self, address: Ipv4Addr) -> Option<Settlement> {
-        let plan = Arc::clone(&self.plan);
         let address = address.to_bits();
         self.table.record(address).filter(|record| record.state == LeaseState::Declined)?;
-        self.forget(&plan, address)
+        self.forget(address)
     }
 
     /// What an operator should look at, since the last time that this was asked.

@@ -222,7 +222,7 @@ impl Server {
         let subnet = asked.subnet as u32;
         let others = |offer: &Offer| offer.subnet != subnet || offer.client != asked.client;
         let record_allows = self.table.record(address).is_none_or(|record| match record.state {
-            LeaseState::Bound => record.is_of(&asked.client),
+            LeaseState::Bound => record.is_of(&asked.client) && !record.is_open,
             LeaseState::Released | LeaseState::Expired => !record.is_open,
             LeaseState::Declined => false,
         });

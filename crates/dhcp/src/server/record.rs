@@ -90,7 +90,7 @@ impl Record {
             ends: ends.unwrap_or(Instant::NEVER),
             address: lease.address.to_bits(),
             subnet,
-            ends_wall: lease.ends.map_or(NEVER, wall),
+            ends_wall: lease.ends.map_or(NEVER, wall_up),
             began: wall(lease.began),
             seconds: lease.seconds,
             relay: lease.relay.to_bits(),
@@ -190,6 +190,11 @@ impl Record {
 /// A moment in whole seconds since 1970, at most one before [`NEVER`].
 pub(crate) fn wall(moment: UnixTime) -> u32 {
     u32::try_from(moment.as_secs()).unwrap_or(NEVER).min(NEVER - 1)
+}
+
+/// The same, rounded up: a row must not say that a lease ends before its client thinks so.
+fn wall_up(moment: UnixTime) -> u32 {
+    u32::try_from(moment.as_nanos().div_ceil(1_000_000_000)).unwrap_or(NEVER).min(NEVER - 1)
 }
 
 const _: () = assert!(size_of::<Record>() == 72);

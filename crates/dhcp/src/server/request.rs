@@ -196,6 +196,10 @@ pub(super) fn record_for(
     let forever = seconds == u32::MAX;
     let ends = asked.now.wall + std::time::Duration::from_secs(seconds.into());
     let name = before.map(|before| before.name()).filter(|name| !name.is_empty());
+    // Who renews without the relay agent is still behind it, at the same port.
+    let is_direct = asked.is_on_link() && asked.agent.is_none() && !asked.message.ciaddr().is_unspecified();
+    let behind = before.filter(|before| is_direct && before.state == LeaseState::Bound);
+    let agent = behind.map(|before| before.agent()).filter(|agent| !agent.is_empty());
     let lease = Lease {
         address: address.into(),
         client: asked.client.clone(),
@@ -206,8 +210,8 @@ pub(super) fn record_for(
         seconds,
         host: (!host.is_empty()).then(|| host.into()),
         name: name.map(|name| String::from_utf8_lossy(name).into()),
-        relay: asked.giaddr(),
-        agent: asked.agent.map(|agent| agent.octets().into()),
+        relay: behind.map_or(asked.giaddr(), |before| before.relay.into()),
+        agent: agent.or(asked.agent.map(|agent| agent.octets())).map(Into::into),
     };
     let mut record = Record::new(&lease, asked.subnet as u32, asked.now);
     if let Some(before) = before.filter(|before| before.state == LeaseState::Bound) {

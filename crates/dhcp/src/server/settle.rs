@@ -24,6 +24,9 @@ pub(super) struct Open {
     first: (u32, Option<Record>),
     /// The address that the client leaves for the first one.
     second: Option<(u32, Option<Record>)>,
+    /// Whether the first address is to be known no more. Its record stays until that is written: nobody may get
+    /// the address before.
+    is_forgotten: bool,
 }
 
 impl Server {
@@ -69,7 +72,7 @@ impl Server {
                 self.table.insert(plan, record);
             }
         }
-        self.open.insert(settlement.ticket.0, Open { first: (address, before), second });
+        self.open.insert(settlement.ticket.0, Open { first: (address, before), second, is_forgotten: false });
         settlement
     }
 
@@ -124,7 +127,8 @@ impl Server {
         let ticket = self.next_ticket();
         let mut settlement = Settlement { ticket, rows: Vec::with_capacity(1), names: Vec::new() };
         let before = self.finish(plan, now, address, state, &mut settlement)?;
-        self.open.insert(ticket.0, Open { first: (address, Some(before)), second: None });
+        let first = (address, Some(before));
+        self.open.insert(ticket.0, Open { first, second: None, is_forgotten: false });
         Some(settlement)
     }
 
@@ -177,6 +181,10 @@ impl Server {
             self.stats.failed += 1;
         }
         for (address, before) in [Some(open.first), open.second].into_iter().flatten() {
+            if durable && open.is_forgotten {
+                self.table.remove(&plan, address);
+                continue;
+            }
             if durable {
                 if let Some(record) = self.table.record_mut(address) {
                     record.is_open = false;
@@ -187,7 +195,13 @@ impl Server {
             if let Some(mut before) = before {
                 before.subnet = super::table::subnet_of(&plan, address);
                 before.due = NEVER;
-                let is_over = before.state == LeaseState::Bound && before.ends <= now.mono;
+                let is_remembered = before.state.is_remembered();
+                let is_over = !is_remembered && before.ends <= now.mono;
+                let client = before.client();
+                let is_for_another = self.table.offer_of(address).is_some_and(|offer| offer.client != client);
+                if is_for_another && !is_remembered {
+                    self.table.withdraw(&plan, address);
+                }
                 self.table.insert(&plan, before);
                 if is_over {
                     self.table.schedule_at(address, now.mono + AGAIN);
@@ -233,7 +247,7 @@ impl Server {
                     self.stats.expired += 1;
                     settlements.extend(self.end(&plan, now, address, LeaseState::Expired));
                 }
-                LeaseState::Declined => settlements.extend(self.forget(&plan, address)),
+                LeaseState::Declined => settlements.extend(self.forget(address)),
                 LeaseState::Released | LeaseState::Expired => {}
             }
         }
@@ -241,13 +255,13 @@ impl Server {
     }
 
     /// Forgets what is known of an address, so that anybody may get it; `None` when a change of it is being written.
-    pub(super) fn forget(&mut self, plan: &Plan, address: u32) -> Option<Settlement> {
-        if self.table.record(address)?.is_open {
-            return None;
-        }
-        let before = self.table.remove(plan, address)?;
+    pub(super) fn forget(&mut self, address: u32) -> Option<Settlement> {
+        let record = self.table.record_mut(address).filter(|record| !record.is_open)?;
+        let before = record.clone();
+        record.is_open = true;
         let ticket = self.next_ticket();
-        self.open.insert(ticket.0, Open { first: (address, Some(before)), second: None });
+        let first = (address, Some(before));
+        self.open.insert(ticket.0, Open { first, second: None, is_forgotten: true });
         Some(Settlement { ticket, rows: vec![RowChange::Delete(address.into())], names: Vec::new() })
     }
 }

@@ -173,6 +173,12 @@ impl Table {
         self.ports.get(&port).copied().unwrap_or_default()
     }
 
+    /// Ports with leases or offers.
+    #[cfg(test)]
+    pub(crate) fn ports_in_use(&self) -> usize {
+        self.ports.len()
+    }
+
     /// The counts of a subnet.
     pub(crate) fn counts(&self, subnet: usize) -> SubnetCounts {
         let pools = &self.pools[subnet];

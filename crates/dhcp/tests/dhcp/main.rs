@@ -1,6 +1,7 @@
 //! DHCP over a world.
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
+mod agents;
 mod server;
 mod support;
 mod tftp;

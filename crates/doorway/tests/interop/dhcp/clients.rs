@@ -55,6 +55,7 @@ impl Program {
         let script = folder.word("script.sh");
         folder.write("script.sh", SCRIPT.replace("EVENTS", &folder.word("events")));
         folder.write("events", "");
+        folder.write("dhclient.leases", "");
         programs::run("chmod", &["755", &script]).done();
         let words = match self {
             Self::Dhclient => {
@@ -152,8 +153,9 @@ impl Client<'_> {
             // With -R it releases at its end.
             Program::Udhcpc => drop(programs::run("kill", &["-TERM", &pid])),
             Program::Dhcpcd => {
-                let words = ["-t", &pid, "-m", "-n", "dhcpcd", "-4", "-k", "c0"];
-                programs::run_in(Path::new("/"), "nsenter", &words);
+                let own = programs::find("dhcpcd");
+                let words = ["-t", &pid, "-m", "-n", own.to_str().unwrap(), "-4", "-k", "c0"];
+                programs::run_in(Path::new("/"), "nsenter", &words).done();
             }
         }
         self.child.wait().unwrap();

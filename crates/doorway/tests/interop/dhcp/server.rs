@@ -93,7 +93,7 @@ fn check(program: Program, path: Path) {
     // At once: the name is there as soon as the client has its address.
     assert_eq!(dig(&client, ours, &[NAME]), *address, "{program:?}, {path:?}: {}", running.log());
     assert_eq!(dig(&client, ours, &["-x", address]), format!("{NAME}."), "{program:?}, {path:?}");
-    client.run(folder.path(), "ping", &["-c", "1", "-W", "2", ours]).done();
+    client.run(folder.path(), "busybox", &["ping", "-c", "1", "-W", "2", ours]).done();
     asking.release();
     let is_gone = || dig(&server, ours, &[NAME]).is_empty();
     wait(is_gone, || format!("{program:?}, {path:?}: the name stayed\n{}", running.log()));
@@ -223,7 +223,7 @@ fn tshark_finds_nothing_malformed_in_what_the_server_says() {
         let words = ["-r", &capture, "-n", "-Y", "dhcp", "-T", "fields", "-e", "dhcp.option.dhcp"];
         programs::run("tshark", &words).text().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    wait(|| kinds().ends_with(&["7".to_owned()]), || format!("{:?}\n{}", kinds(), running.log()));
+    wait(|| kinds().iter().any(|own| own == "7"), || format!("{:?}\n{}", kinds(), running.log()));
     recorder.interrupt();
     for kind in ["2", "5"] {
         assert!(kinds().iter().any(|own| own == kind), "{:?}", kinds());
