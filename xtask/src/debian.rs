@@ -53,6 +53,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("dhclient", "isc-dhcp-client"),
     ("dhcpcd", "dhcpcd-base"),
     ("udhcpc", "udhcpc"),
+    ("busybox", "busybox"),
     ("dnsmasq", "dnsmasq-base"),
     ("swaks", "swaks libnet-ssleay-perl libio-socket-ssl-perl"),
     ("msmtp", "msmtp"),

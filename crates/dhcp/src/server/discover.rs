@@ -268,7 +268,11 @@ impl Server {
         };
         if in_use {
             self.table.withdraw(&plan, address);
-            self.quarantine(&plan, now, address);
+            // Who answers may be the one that has a lease of it.
+            if self.table.record(address).is_none_or(|record| record.state.is_remembered() && !record.is_open)
+            {
+                self.quarantine(&plan, now, address);
+            }
         }
         let arrival = Arrival {
             octets: &probing.octets,

@@ -6,7 +6,7 @@
 
 use core::net::Ipv4Addr;
 
-use doorway_base::Writer;
+use doorway_base::{Instant, Writer};
 
 use super::Server;
 use super::asked::Asked;
@@ -216,7 +216,12 @@ pub(super) fn record_for(
     let mut record = Record::new(&lease, asked.subnet as u32, asked.now);
     if let Some(before) = before.filter(|before| before.state == LeaseState::Bound) {
         record.began = before.began;
+        // The client may never hear of a shorter lease, and go by the one it has.
+        if before.ends > record.ends {
+            (record.ends, record.seconds) = (before.ends, before.seconds);
+            record.ends_wall = record.ends_wall.max(before.ends_wall);
+        }
     }
-    debug_assert!(forever || record.ends_wall != NEVER, "a lease ends");
+    debug_assert!((record.ends == Instant::NEVER) == (record.ends_wall == NEVER), "both clocks agree");
     record
 }

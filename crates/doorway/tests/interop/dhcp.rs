@@ -2,6 +2,8 @@
 //! to make namespaces a test says that it is left out.
 
 mod client;
+mod clients;
 mod peers;
 mod relay;
+mod server;
 pub(crate) mod support;

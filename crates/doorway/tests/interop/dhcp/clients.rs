@@ -59,7 +59,10 @@ impl Program {
         programs::run("chmod", &["755", &script]).done();
         let words = match self {
             Self::Dhclient => {
-                folder.write("dhclient.conf", "send host-name \"tower\";\ninitial-interval 1;\nretry 1;\n");
+                folder.write(
+                    "dhclient.conf",
+                    "send host-name \"tower\";\ninitial-interval 1;\nbackoff-cutoff 2;\nretry 1;\n",
+                );
                 let mut words = vec!["dhclient", "-4", "-d"];
                 words.extend(DHCLIENT_FILES);
                 [&words, &["-sf", &script, "c0"][..]].concat()
