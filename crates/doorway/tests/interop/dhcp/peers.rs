@@ -38,9 +38,9 @@ impl Maker {
         let text = String::from_utf8_lossy(&folder.read(file)).into_owned();
         let held = match self {
             Self::Kea => {
-                let rows = text.lines().filter(|row| row.split(',').next() == Some(address));
+                let mut rows = text.lines().filter(|row| row.split(',').next() == Some(address));
                 // address,hwaddr,client_id,valid_lifetime,…
-                rows.last().and_then(|row| row.split(',').nth(3)).map(|seconds| seconds != "0")
+                rows.next_back().and_then(|row| row.split(',').nth(3)).map(|seconds| seconds != "0")
             }
             Self::Dnsmasq => {
                 let mut rows = text.lines().map(|row| row.split_whitespace().nth(2));

@@ -1,5 +1,7 @@
 //! Hosts of a test: network namespaces with links between them, gone with the value, and programs that run there.
 
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
