@@ -414,7 +414,7 @@ fn first_address(interface: &Interface) -> Option<(Ipv4Addr, u8)> {
 }
 
 /// The router of the default route over an interface, in the table that Linux shows.
-fn gateway(routes: &str, interface: &str) -> Option<Ipv4Addr> {
+pub(crate) fn gateway(routes: &str, interface: &str) -> Option<Ipv4Addr> {
     let lines = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
     let mut found = lines.filter_map(|words| match words[..] {
         [name, "00000000", gateway, ..] if name == interface => u32::from_str_radix(gateway, 16).ok(),

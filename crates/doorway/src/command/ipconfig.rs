@@ -119,7 +119,7 @@ impl Host {
                     "hardware": interface.mac.map(|mac| mac.to_string()),
                     "packet_octets_max": interface.mtu,
                     "addresses": addresses,
-                    "gateway": gateway(&routes, &interface.name).map(|gateway| gateway.to_string()),
+                    "gateway": crate::dhcp::gateway(&routes, &interface.name).map(|gateway| gateway.to_string()),
                     "client": self.client(&interface.name),
                 })
             })
@@ -320,14 +320,4 @@ fn line(name: &str, value: &str, screen: &mut Screen) {
         let value: String = value.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
         screen.line(format!("  {DIM}{name:<LABEL_COLUMNS$}{PLAIN}{value}"));
     }
-}
-
-/// The router of the default route over an interface, in the table that Linux shows.
-fn gateway(routes: &str, interface: &str) -> Option<Ipv4Addr> {
-    let lines = routes.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut found = lines.filter_map(|words| match words[..] {
-        [name, "00000000", gateway, ..] if name == interface => u32::from_str_radix(gateway, 16).ok(),
-        _ => None,
-    });
-    found.find(|gateway| *gateway != 0).map(|gateway| Ipv4Addr::from(gateway.to_le_bytes()))
 }
