@@ -17,7 +17,7 @@ use tokio::io::Interest;
 use crate::door::{Closing, Door};
 use crate::error::Error;
 use crate::ground::VirtualUdp;
-use crate::sys::mmsg::{self, Batch, Moved, send_all};
+use crate::sys::mmsg::{self, Batch, Moved, Outgoing, send_all};
 use crate::udp::{self, UdpDoor, UdpOptions, UdpSocket};
 use crate::world::World;
 
@@ -217,7 +217,10 @@ impl BatchSender {
     /// lost, as a datagram may be. Returns how many it took.
     pub fn send(&self, outbox: &mut Outbox) -> usize {
         let moved = match &*self.ground {
-            Ground::Os(socket) => send_all(socket.as_fd(), &outbox.octets, &outbox.datagrams),
+            Ground::Os(socket) => {
+                let datagrams = outbox.iter().map(|(octets, to)| Outgoing { octets, to, source: None });
+                send_all(socket.as_fd(), datagrams)
+            }
             Ground::Virtual(socket) => {
                 let mut moved = Moved::default();
                 for (octets, to) in outbox.iter() {
@@ -263,9 +266,11 @@ impl Outbox {
     }
 
     /// Those that wait, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], SocketAddr)> {
-        let starts = std::iter::once(0).chain(self.datagrams.iter().map(|(end, _)| *end));
-        starts.zip(&self.datagrams).map(|(start, (end, to))| (&self.octets[start..*end], *to))
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], SocketAddr)> {
+        let mut start = 0;
+        self.datagrams
+            .iter()
+            .map(move |&(end, to)| (&self.octets[core::mem::replace(&mut start, end)..end], to))
     }
 
     /// Forgets them all and keeps the room.

@@ -23,10 +23,14 @@ use crate::pulse::{Ends, Pulse};
 #[cfg(doc)]
 use crate::stream::READ_OCTETS;
 use crate::stream::with_read_buffer;
-use crate::sys::mmsg::{BATCH, Batch, Moved, send_from};
+use crate::sys::mmsg::{BATCH, Batch, Moved};
 use crate::sys::prefetch::prefetch;
 use crate::task::message;
 use crate::world::World;
+
+mod late;
+
+pub use late::{Replies, UdpReplier};
 
 /// How a UDP door is set up.
 #[derive(Debug, Clone)]
@@ -298,12 +302,7 @@ pub fn serve<R: Responder + 'static>(
     for (index, socket) in sockets.into_iter().enumerate() {
         let kept =
             socket.try_clone().map_err(|error| Error::local("keep a socket for late answers", error))?;
-        let replier = UdpReplier(Arc::new(LateAnswers {
-            world: world.clone(),
-            door: Arc::clone(&door),
-            options: options.clone(),
-            socket: kept,
-        }));
+        let replier = UdpReplier::new(world, &door, &options, kept);
         let shell = Shell {
             world: world.clone(),
             door: Arc::clone(&door),
@@ -383,48 +382,6 @@ fn set_receive_octets(socket: &UdpSocket, listen: &ListenOptions) {
 #[allow(clippy::disallowed_methods, reason = "a thread of its own, over the operating system alone")]
 fn pause() {
     std::thread::sleep(RECEIVE_PAUSE);
-}
-
-/// Answers a query after its responder said [`Verdict::Later`], from the socket that the query came to.
-/// Clones are the same socket; any thread may use them.
-#[derive(Clone)]
-pub struct UdpReplier(Arc<LateAnswers>);
-
-struct LateAnswers {
-    world: World,
-    door: Arc<Door>,
-    options: UdpOptions,
-    socket: UdpSocket,
-}
-
-impl std::fmt::Debug for UdpReplier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("UdpReplier").field(&self.0.socket).finish()
-    }
-}
-
-impl UdpReplier {
-    /// Sends `octets` to `remote`, from the address `local` that the query was sent to; `flow` is that of
-    /// its [`Datagram`]. Never waits: what the kernel has no room for is lost, as a datagram may be.
-    pub fn reply(&self, remote: SocketAddr, local: SocketAddr, flow: u64, octets: &[u8]) {
-        let LateAnswers { world, door, options, socket } = &*self.0;
-        let sent = match socket {
-            UdpSocket::Os(socket) => {
-                let source = options.listen.packet_info.then_some(local);
-                send_from(socket.as_fd(), octets, remote, source)
-            }
-            UdpSocket::Virtual(socket) => socket.send(octets, remote),
-        };
-        if let Err(error) = sent {
-            tracing::debug!(service = options.service, %error, "a late answer was not sent");
-            return;
-        }
-        door.count_datagrams((0, 0), (1, octets.len() as u64));
-        if flow != 0 && world.trace().is_on() {
-            let flow = flow_of(options, flow, remote, local);
-            show_reply(world, options, world.now(), octets, Shown { flow, event: None });
-        }
-    }
 }
 
 struct Shell<R> {

@@ -13,6 +13,7 @@ use doorway_base::Instant;
 use super::Stats;
 use super::entry::{Entry, Hit, Sort};
 use crate::wire::Type;
+use crate::wire::name::is_same;
 
 /// The part of the room that the small queue may take.
 const SMALL_SHARE: usize = 10;
@@ -72,10 +73,18 @@ pub struct Shard {
     evicted: u64,
 }
 
-// One number for name, sort and type. The name's hash is keyed, so nobody can aim at another entry.
+/// Types whose entries lie beside the others of their name. Of more, a name could have so many that its place
+/// is crowded.
+const NEAR_TYPES: u16 = 64;
+
+// One number for name, sort and type. The name's hash is keyed, so nobody can aim at another entry. The table
+// finds its place by the lower half: that is the name's own, so that whoever asks for several things about one
+// name waits for the memory once.
 const fn key_of(hash: u64, sort: Sort, kind: Type) -> u64 {
+    const PLACE: u64 = u32::MAX as u64;
     let salt = ((sort as u64) << 16 | kind.0 as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (hash ^ salt).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    let mixed = (hash ^ salt).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    if kind.0 < NEAR_TYPES { mixed & !PLACE | hash & PLACE } else { mixed }
 }
 
 impl Shard {
@@ -94,7 +103,7 @@ impl Shard {
         let key = key_of(hash, sort, kind);
         let at = *self.index.get(&key)?;
         let slot = self.slots[at as usize].as_mut()?;
-        if !slot.entry.name().eq_ignore_ascii_case(name) || slot.entry.kind() != kind {
+        if !is_same(slot.entry.name(), name) || slot.entry.kind() != kind {
             return None;
         }
         if slot.gone_at <= now {
@@ -225,7 +234,7 @@ impl Shard {
     pub(super) fn remove(&mut self, hash: u64, name: &[u8], sort: Sort, kind: Type) {
         let key = key_of(hash, sort, kind);
         let Some(&at) = self.index.get(&key) else { return };
-        if self.slots[at as usize].as_ref().is_some_and(|slot| slot.entry.name().eq_ignore_ascii_case(name)) {
+        if self.slots[at as usize].as_ref().is_some_and(|slot| is_same(slot.entry.name(), name)) {
             self.drop_slot(at);
         }
     }

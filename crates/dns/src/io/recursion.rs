@@ -17,7 +17,7 @@ use doorway_base::trace::{Direction, Event as TraceEvent, EventId, Flow, Step, T
 use doorway_base::{Instant, Writer};
 use doorway_net::World;
 use doorway_net::tls::TlsDialler;
-use doorway_net::udp::UdpReplier;
+use doorway_net::udp::{Replies, UdpReplier};
 use siphasher::sip::SipHasher13;
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -176,6 +176,7 @@ struct Worker {
     shared: Arc<Shared>,
     state: Mutex<State>,
     wake: Notify,
+    answered: Notify,
 }
 
 struct State {
@@ -186,6 +187,9 @@ struct State {
     links: HashMap<(SocketAddr, Transport), mpsc::Sender<Job>>,
     link_of: HashMap<QueryId, mpsc::Sender<Job>>,
     armed: Instant,
+    replies: Replies,
+    // Whether somebody sends them together; when the worker ends, each goes by itself.
+    gathers: bool,
     room: Vec<u8>,
     key: Key,
 }
@@ -432,17 +436,21 @@ impl Worker {
             links: HashMap::new(),
             link_of: HashMap::new(),
             armed: Instant::NEVER,
+            replies: Replies::default(),
+            gathers: true,
             room: vec![0; MESSAGE_OCTETS_MAX],
             key: Key::default(),
         };
-        Self { shared, state: Mutex::new(state), wake: Notify::new() }
+        Self { shared, state: Mutex::new(state), wake: Notify::new(), answered: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // Takes questions up, and tells the engine when time has passed.
+    // Takes questions up, tells the engine when time has passed, and sends answers together: its turn comes after
+    // all tasks that were due when the first answer was there. A client that waits for many, as another resolver
+    // does, is woken once and not for each.
     async fn run(self: Arc<Self>, mut questions: mpsc::Receiver<Asker>) {
         let mut taken = Vec::with_capacity(TAKE_MAX);
         loop {
@@ -454,7 +462,12 @@ impl Worker {
             let world = &self.shared.world;
             let mut late = (at != Instant::NEVER).then(|| world.sleep_until(at));
             let mut woken = std::pin::pin!(self.wake.notified());
+            let mut answered = std::pin::pin!(self.answered.notified());
             let open = poll_fn(|cx| {
+                while answered.as_mut().poll(cx).is_ready() {
+                    self.state().replies.send();
+                    answered.set(self.answered.notified());
+                }
                 if let Poll::Ready(count) = questions.poll_recv_many(cx, &mut taken, TAKE_MAX) {
                     return Poll::Ready(count > 0);
                 }
@@ -466,7 +479,9 @@ impl Worker {
                 Poll::Pending
             });
             if !open.await {
-                return;
+                let mut state = self.state();
+                state.gathers = false;
+                return state.replies.send();
             }
             for asker in taken.drain(..) {
                 self.take_up(asker);
@@ -692,7 +707,13 @@ impl Worker {
         }
         match &asker {
             Asker::Datagram { replier, remote, local, flow, .. } => {
-                replier.reply(*remote, *local, *flow, reply.written());
+                if state.replies.is_empty() {
+                    self.answered.notify_one();
+                }
+                state.replies.push(replier, *remote, *local, *flow, reply.written());
+                if !state.gathers {
+                    state.replies.send();
+                }
             }
             // A connection that is gone, or takes no more, has no need of it.
             Asker::Stream { connection, .. } => _ = connection.try_send(Late::last(reply.written().to_vec())),

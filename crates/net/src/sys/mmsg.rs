@@ -275,34 +275,36 @@ impl Batch {
     }
 }
 
-/// Sends datagrams that lie one behind the other in `octets`, each up to its end and to its receiver,
-/// without waiting. One that the kernel refuses is skipped.
-pub(crate) fn send_all(socket: BorrowedFd<'_>, octets: &[u8], datagrams: &[(usize, SocketAddr)]) -> Moved {
+/// A datagram that is to leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) octets: &'a [u8],
+    pub(crate) to: SocketAddr,
+    /// The address that it leaves from, where the system is not to choose.
+    pub(crate) source: Option<SocketAddr>,
+}
+
+/// Sends datagrams without waiting. One that the kernel refuses is skipped.
+pub(crate) fn send_all<'a>(
+    socket: BorrowedFd<'_>,
+    mut datagrams: impl ExactSizeIterator<Item = Outgoing<'a>>,
+) -> Moved {
     let mut moved = Moved::default();
-    let mut start = 0;
-    for part in datagrams.chunks(BATCH) {
-        let names: Vec<socket2::SockAddr> = part.iter().map(|(_, to)| (*to).into()).collect();
-        let mut slices: Vec<libc::iovec> = Vec::with_capacity(part.len());
-        for (end, _) in part {
-            let datagram = &octets[start..*end];
-            let iov_base = datagram.as_ptr().cast_mut().cast();
-            slices.push(libc::iovec { iov_base, iov_len: datagram.len() });
-            start = *end;
-        }
-        let mut heads: Vec<libc::mmsghdr> = Vec::with_capacity(part.len());
-        for (name, slice) in names.iter().zip(&mut slices) {
-            // SAFETY: all-zero is a valid value of this plain C structure.
-            let mut head: libc::mmsghdr = unsafe { zeroed() };
-            head.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-            head.msg_hdr.msg_namelen = name.len();
-            head.msg_hdr.msg_iov = slice;
-            head.msg_hdr.msg_iovlen = 1;
-            heads.push(head);
+    while datagrams.len() > 0 {
+        let count = datagrams.len().min(BATCH);
+        let mut parts: Vec<(socket2::SockAddr, Control, u32, libc::iovec)> = Vec::with_capacity(count);
+        parts.extend(datagrams.by_ref().take(count).map(|datagram| {
+            let (control, length) = datagram.source.map_or((Control([0; CONTROL_OCTETS]), 0), leaving_from);
+            (datagram.to.into(), control, length, slice_of(datagram.octets))
+        }));
+        let mut heads: Vec<libc::mmsghdr> = Vec::with_capacity(count);
+        for (name, control, length, slice) in &mut parts {
+            heads.push(libc::mmsghdr { msg_hdr: head(name, (control, *length), slice), msg_len: 0 });
         }
         let mut at = 0;
         while at < heads.len() {
             let left = &mut heads[at..];
-            // SAFETY: every pointer in the heads leads into `names`, `slices` or `octets`, which live on and
+            // SAFETY: every pointer in the heads leads into `parts` or the datagrams' octets, which live on and
             // which the kernel only reads.
             let count = unsafe {
                 let flags = libc::MSG_DONTWAIT;
@@ -334,41 +336,59 @@ pub(crate) fn send_from(
     source: Option<SocketAddr>,
 ) -> io::Result<()> {
     let name = socket2::SockAddr::from(remote);
-    let mut control = Control([0; CONTROL_OCTETS]);
-    let mut slice = libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
-    // SAFETY: all-zero is a valid value of this plain C structure.
-    let mut head: libc::msghdr = unsafe { zeroed() };
-    head.msg_name = name.as_ptr().cast_mut().cast();
-    head.msg_namelen = name.len();
-    head.msg_iov = &raw mut slice;
-    head.msg_iovlen = 1;
-    if let Some(source) = source {
-        head.msg_control = control.0.as_mut_ptr().cast();
-        head.msg_controllen = CONTROL_OCTETS as _;
-        // SAFETY: the buffer is aligned and has room for one control message with either structure; the
-        // macros stay within it, and the length is then cut to what was written.
-        unsafe {
-            let first = libc::CMSG_FIRSTHDR(&raw const head);
-            let space = match source {
-                SocketAddr::V4(v4) => {
-                    let mut info: libc::in_pktinfo = zeroed();
-                    info.ipi_spec_dst.s_addr = u32::from(*v4.ip()).to_be();
-                    put_control(first, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
-                }
-                SocketAddr::V6(v6) => {
-                    let mut info: libc::in6_pktinfo = zeroed();
-                    info.ipi6_addr.s6_addr = v6.ip().octets();
-                    info.ipi6_ifindex = v6.scope_id();
-                    put_control(first, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info)
-                }
-            };
-            head.msg_controllen = space as _;
-        }
-    }
+    let (mut control, length) = source.map_or((Control([0; CONTROL_OCTETS]), 0), leaving_from);
+    let mut slice = slice_of(octets);
+    let head = head(&name, (&mut control, length), &mut slice);
     // SAFETY: every pointer in `head` leads to a local of this function or to `octets`, which the kernel
     // only reads.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const head, libc::MSG_DONTWAIT) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn slice_of(octets: &[u8]) -> libc::iovec {
+    libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() }
+}
+
+/// The head of a datagram; it points to what it is made of.
+fn head(name: &socket2::SockAddr, control: (&mut Control, u32), slice: &mut libc::iovec) -> libc::msghdr {
+    // SAFETY: all-zero is a valid value of this plain C structure.
+    let mut head: libc::msghdr = unsafe { zeroed() };
+    head.msg_name = name.as_ptr().cast_mut().cast();
+    head.msg_namelen = name.len();
+    head.msg_iov = slice;
+    head.msg_iovlen = 1;
+    if control.1 > 0 {
+        head.msg_control = control.0.0.as_mut_ptr().cast();
+        head.msg_controllen = control.1 as _;
+    }
+    head
+}
+
+/// The control message that names the address which a datagram leaves from, and its length.
+fn leaving_from(source: SocketAddr) -> (Control, u32) {
+    let mut control = Control([0; CONTROL_OCTETS]);
+    // SAFETY: the buffer is aligned and has room for one control message with either structure, which all-zero
+    // is a valid value of; the macros stay within it.
+    let length = unsafe {
+        let mut head: libc::msghdr = zeroed();
+        head.msg_control = control.0.as_mut_ptr().cast();
+        head.msg_controllen = CONTROL_OCTETS as _;
+        let first = libc::CMSG_FIRSTHDR(&raw const head);
+        match source {
+            SocketAddr::V4(v4) => {
+                let mut info: libc::in_pktinfo = zeroed();
+                info.ipi_spec_dst.s_addr = u32::from(*v4.ip()).to_be();
+                put_control(first, libc::IPPROTO_IP, libc::IP_PKTINFO, info)
+            }
+            SocketAddr::V6(v6) => {
+                let mut info: libc::in6_pktinfo = zeroed();
+                info.ipi6_addr.s6_addr = v6.ip().octets();
+                info.ipi6_ifindex = v6.scope_id();
+                put_control(first, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info)
+            }
+        }
+    };
+    (control, length)
 }
 
 /// Fills in the control message at `first` and returns the octets that it takes.

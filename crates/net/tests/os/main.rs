@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use doorway_base::trace::{Filter, Step};
@@ -15,7 +15,7 @@ use doorway_net::proxy_protocol::ProxySources;
 use doorway_net::tcp::{self, Connection, TcpOptions, TcpService};
 use doorway_net::tls::local_ca::LocalCa;
 use doorway_net::tls::{Certificates, TlsAcceptor};
-use doorway_net::udp::{self, UdpOptions, UdpReplier, UdpService};
+use doorway_net::udp::{self, Replies, UdpOptions, UdpReplier, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -343,6 +343,65 @@ fn late_udp_answers_leave_from_the_address_that_was_asked() {
             assert_eq!(exchange(&runtime, to, &[b"a"]), [b"late a".to_vec()]);
         }
     }
+}
+
+/// Gathers answers until it is told to send them.
+struct Gathering(UdpReplier, Arc<Mutex<Replies>>);
+
+impl Responder for Gathering {
+    fn answer(&mut self, _: Instant, query: Datagram<'_>, _: &mut Writer<'_>) -> Verdict {
+        let mut replies = self.1.lock().unwrap();
+        replies.push(&self.0, query.remote, query.local, query.flow, query.octets);
+        if query.octets == b"now" {
+            replies.send();
+            assert!(replies.is_empty());
+        }
+        Verdict::Later
+    }
+}
+
+#[test]
+fn late_udp_answers_that_leave_together_go_each_its_own_way() {
+    let (runtime, world) = start();
+    let replies = Arc::new(Mutex::new(Replies::default()));
+    let options = UdpOptions { threads: 1, ..UdpOptions::new("echo", "echo", 0) };
+    let make = |_, replier: &UdpReplier| Gathering(replier.clone(), Arc::clone(&replies));
+    let doors = ["0.0.0.0:0", "127.0.0.1:0"]
+        .map(|any| udp::serve(&world, any.parse().unwrap(), &options, make).unwrap());
+    let [wide, narrow] = doors.each_ref().map(|door| door.local().unwrap().port());
+    // More than leave in one call of the system, over two sockets and from three addresses in turn.
+    let asked = [("127.0.0.1", wide), ("127.0.0.2", wide), ("127.0.0.1", narrow)];
+    let asked = asked.map(|(address, port)| SocketAddr::new(address.parse().unwrap(), port));
+    let questions: Vec<(SocketAddr, Vec<u8>)> =
+        (0..Replies::MAX + 7).map(|number| (asked[number % 3], number.to_string().into_bytes())).collect();
+    let world = runtime.world().clone();
+    let exchanged = runtime.block_on(async move {
+        let listen = ListenOptions { share: false, ..ListenOptions::default() };
+        let socket = world.udp(loopback(), &listen).unwrap().start().unwrap();
+        let mut answers = Vec::new();
+        for (to, octets) in &questions {
+            socket.send(octets, *to).await.unwrap();
+        }
+        let mut octets = [0; 2048];
+        // The doors have a thread each: one may read "now" before the other has read everything.
+        for _ in 0..50 {
+            socket.send(b"now", asked[0]).await.unwrap();
+            while let Some(Ok((count, from))) =
+                world.timeout(Duration::from_millis(100), socket.receive(&mut octets)).await
+                && octets[..count] != *b"now"
+            {
+                answers.push((from, octets[..count].to_vec()));
+            }
+            if answers.len() >= questions.len() {
+                break;
+            }
+        }
+        let mut wanted = questions;
+        wanted.sort();
+        answers.sort();
+        assert_eq!(answers, wanted);
+    });
+    exchanged.unwrap();
 }
 
 #[test]
