@@ -324,7 +324,7 @@ impl Services {
         let parts = self.parts();
         let mut doors = Vec::new();
         let mut add = |table, key, transport, local: Option<SocketAddr>| {
-            doors.extend(local.map(|local| OpenDoor { table, key, transport, local }));
+            doors.extend(local.map(|local| OpenDoor { table, key, transport, local, interface: None }));
         };
         for (udp, tcp) in parts.dns.udp().iter().zip(parts.dns.tcp()) {
             add("dns", "listen", Transport::Udp, udp.local());
@@ -345,6 +345,8 @@ impl Services {
         for door in &parts.metrics_doors {
             add("metrics", "listen", Transport::Tcp, door.local());
         }
+        doors.extend(self.dhcp.doors());
+        doors.extend(self.agents.doors(&self.world));
         doors
     }
 
