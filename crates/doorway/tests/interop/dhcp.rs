@@ -4,6 +4,7 @@
 mod client;
 mod clients;
 mod peers;
+mod recording;
 mod relay;
 mod server;
 pub(crate) mod support;
