@@ -3,6 +3,7 @@
 
 mod client;
 mod clients;
+mod moving;
 mod peers;
 mod recording;
 mod relay;

@@ -25,6 +25,11 @@ enum Path {
 
 /// A server of ours with a name server at the same address.
 fn serve(host: &Host, address: &str, keys: &[(&str, &str)]) -> Server {
+    set_up(host, address, keys).start()
+}
+
+/// What it is to be started with.
+pub(super) fn set_up(host: &Host, address: &str, keys: &[(&str, &str)]) -> Setup {
     let mut enter = host.enter();
     enter.env_clear();
     let mut setup = Setup::new()
@@ -34,7 +39,7 @@ fn serve(host: &Host, address: &str, keys: &[(&str, &str)]) -> Server {
     for (key, value) in keys {
         setup = setup.key(key, value);
     }
-    setup.launched_by(enter).start()
+    setup.launched_by(enter)
 }
 
 /// What a client shows of the names at `server`.
