@@ -179,6 +179,8 @@ impl DhcpPart {
             self.serving().settings = Some(settings);
             return Ok(served);
         }
+        // Before anybody is given an address whose name would belong there.
+        self.names.serve_too(|dns| settings.zones(dns));
         let plan = Plan::new(settings.config.draft(&settings.site))
             .map_err(|fault| Failure::new(format!("DHCP cannot be served: {fault}")).exit(Exit::Wrong))?;
         let plan = Arc::new(plan);

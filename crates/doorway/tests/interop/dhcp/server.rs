@@ -232,6 +232,24 @@ fn two_servers_and_a_client_are_drawn_as_a_sequence() {
     assert_eq!(request["notes"][0]["host"], server[other]);
 }
 
+#[test]
+fn an_interface_that_gets_another_network_gives_its_addresses_names_without_a_reload() {
+    let Some([server, client]) = Host::several() else { return };
+    server.ip(&["address", "add", "10.7.0.1/32", "dev", "lo"]);
+    server.link("s0", "10.9.0.1/24", &client, "c0", "");
+    let running = serve(&server, "10.7.0.1", &[("dhcp.routers", "[\"10.8.0.1\"]")]);
+    assert!(running.table.contains("10.9.0.1:67 on s0"), "{}", running.table);
+    server.ip(&["address", "del", "10.9.0.1/24", "dev", "s0"]);
+    server.ip(&["address", "add", "10.8.0.1/24", "dev", "s0"]);
+    let stats = || running.doorway(&["dhcp", "stats"]).text();
+    wait(|| stats().contains("10.8.0.0/24"), || format!("{}{}", stats(), running.log()));
+    let asking = Program::Udhcpc.start(&client);
+    let address = &asking.until("BO")[1];
+    assert!(address.starts_with("10.8.0."), "{address}");
+    assert_eq!(dig(&server, "10.7.0.1", &[NAME]), *address);
+    assert_eq!(dig(&server, "10.7.0.1", &["-x", address]), format!("{NAME}."), "{}", running.log());
+}
+
 /// Ends the server as a crash does and starts it again after `pause` has come to its end.
 fn without(host: &Host, server: Server, pause: impl FnOnce()) -> Server {
     let setup = server.kill();
