@@ -237,8 +237,11 @@ fn an_interface_that_gets_another_network_gives_its_addresses_names_without_a_re
     let Some([server, client]) = Host::several() else { return };
     server.ip(&["address", "add", "10.7.0.1/32", "dev", "lo"]);
     server.link("s0", "10.9.0.1/24", &client, "c0", "");
-    let running = serve(&server, "10.7.0.1", &[("dhcp.routers", "[\"10.8.0.1\"]")]);
-    assert!(running.table.contains("10.9.0.1:67 on s0"), "{}", running.table);
+    let keys = [("dhcp.routers", "[\"10.8.0.1\"]"), ("dhcp.tftp", "\"public\"")];
+    let running = serve(&server, "10.7.0.1", &keys);
+    for door in ["10.9.0.1:67 on s0", "curl -O tftp://10.9.0.1/FILE"] {
+        assert!(running.table.contains(door), "{}", running.table);
+    }
     server.ip(&["address", "del", "10.9.0.1/24", "dev", "s0"]);
     server.ip(&["address", "add", "10.8.0.1/24", "dev", "s0"]);
     let stats = || running.doorway(&["dhcp", "stats"]).text();
