@@ -5,13 +5,15 @@
 //! | `isc` | `dhcpd.leases` of ISC dhcpd, and its `host` blocks |
 //! | `dnsmasq` | the lease file of dnsmasq, and its `dhcp-host` lines |
 //! | `kea` | the CSV file of Kea's memfile |
+//! | `kea_config` | the reservations in Kea's configuration |
 //!
-//! What cannot be read is told with its line, and the rest goes on. Not here: files themselves, Kea's
-//! reservations in JSON, and whether an address is of a subnet of ours.
+//! What cannot be read is told with its line, and the rest goes on. Not here: files themselves,
+//! and whether an address is of a subnet of ours.
 
 mod dnsmasq;
 mod isc;
 mod kea;
+mod kea_config;
 #[cfg(test)]
 mod tests;
 
@@ -128,6 +130,7 @@ pub fn read(format: Format, text: &str, now: UnixTime) -> Found {
     match format {
         Format::Isc => isc::read(text, now, &mut found),
         Format::Dnsmasq => dnsmasq::read(text, now, &mut found),
+        Format::Kea if kea_config::is_config(text) => kea_config::read(text, &mut found),
         Format::Kea => kea::read(text, now, &mut found),
     }
     found

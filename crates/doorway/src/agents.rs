@@ -1,19 +1,23 @@
 //! This host's part in other people's DHCP: the relay agent, and the clients of its own interfaces, as parts of
 //! the program.
 
+use core::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorway_base::trace::Transport;
 use doorway_dhcp::config::{ClientConfig, RelayConfig};
 use doorway_dhcp::io::{ClientAgent, ClientEvent, ClientHandle, Kept, RelayAgent};
 use doorway_dhcp::relay::Counts;
 use doorway_net::World;
+use doorway_net::interface::Interface;
 
 use crate::bindings;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::first_run::OpenDoor;
 
 /// Name of the service of clients.
 const SERVICE: &str = "dhcp-client";
@@ -119,6 +123,25 @@ impl Agents {
     /// What the relay agent has done, if there is one.
     pub(crate) fn relay_counts(&self) -> Option<Counts> {
         lock(&self.relay).agent.as_ref().map(RelayAgent::counts)
+    }
+
+    /// What the relay agent has open, for the table that `up` prints.
+    pub(crate) fn doors(&self, world: &World) -> Vec<OpenDoor> {
+        let known = world.interfaces().unwrap_or_default();
+        let relaying = lock(&self.relay);
+        let has = |interface: &Interface, ip: IpAddr| interface.v4().any(|(own, _)| IpAddr::V4(own) == ip);
+        let locals = relaying.agent.iter().flat_map(RelayAgent::locals);
+        let door = |local: SocketAddr| OpenDoor {
+            table: "dhcp.relay",
+            key: "interfaces",
+            transport: Transport::Udp,
+            local,
+            interface: known
+                .iter()
+                .find(|interface| has(interface, local.ip()))
+                .map(|interface| interface.name.clone()),
+        };
+        locals.map(door).collect()
     }
 
     /// Ends all of them, and waits until clients have given back what they are to give back.

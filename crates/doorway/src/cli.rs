@@ -757,9 +757,15 @@ pub(crate) struct TraceArgs {
     /// Stop after this long, such as 10s
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(crate) length: Option<Duration>,
-    /// Stop after this many messages
+    /// Stop after this many messages; with --sequence, exchanges
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+    /// Draw each exchange as arrows between its hosts, as soon as it has been quiet for two seconds
+    #[arg(long, conflicts_with = "pcapng")]
+    pub(crate) sequence: bool,
+    /// Draw what another server of this machine sees in the same figures: its data folder
+    #[arg(long, value_name = "FOLDER", requires = "sequence")]
+    pub(crate) also: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ mod nslookup;
 mod password;
 mod ping;
 mod proxy;
+mod sequence;
 mod serve;
 mod session;
 mod store;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorway_base::config::Listen;
+use doorway_base::trace::Transport;
 use doorway_dhcp::Plan;
 use doorway_dhcp::config::{Config as DhcpConfig, NamesFor, RogueCheck, Site, SiteInterface};
 use doorway_dhcp::io::tftp::Tftp;
@@ -16,6 +17,7 @@ use doorway_dhcp::wire::MessageType;
 use doorway_http::config::ForwardConfig;
 use doorway_net::World;
 use doorway_net::interface::Interface;
+use doorway_net::udp::UdpDoor;
 use doorway_store::{Durability, Store, wait};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
@@ -23,6 +25,7 @@ use tokio::sync::oneshot;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::first_run::OpenDoor;
 use crate::lease_names::{self, LeaseNames};
 use crate::leasing;
 
@@ -176,6 +179,8 @@ impl DhcpPart {
             self.serving().settings = Some(settings);
             return Ok(served);
         }
+        // Before anybody is given an address whose name would belong there.
+        self.names.serve_too(|dns| settings.zones(dns));
         let plan = Plan::new(settings.config.draft(&settings.site))
             .map_err(|fault| Failure::new(format!("DHCP cannot be served: {fault}")).exit(Exit::Wrong))?;
         let plan = Arc::new(plan);
@@ -307,6 +312,27 @@ impl DhcpPart {
     /// The server, if one runs.
     pub(crate) fn server(&self) -> Option<Arc<DhcpServer>> {
         self.serving().server.clone()
+    }
+
+    /// What is open, for the table that `up` prints.
+    pub(crate) fn doors(&self) -> Vec<OpenDoor> {
+        let serving = self.serving();
+        let served = serving.server.iter().flat_map(|server| server.addresses());
+        let files = serving.tftp.iter().flat_map(|tftp| tftp.doors()).filter_map(UdpDoor::local);
+        let named = serving.settings.iter().flat_map(|settings| &settings.site.interfaces);
+        let named: Vec<_> = named.map(|known| (IpAddr::V4(known.address), &known.name)).collect();
+        let interface = |local: SocketAddr| {
+            named.iter().find(|(address, _)| *address == local.ip()).map(|(_, name)| (*name).clone())
+        };
+        let door = |key, local, interface| OpenDoor {
+            table: "dhcp",
+            key,
+            transport: Transport::Udp,
+            local,
+            interface,
+        };
+        let served = served.map(|local| door("interfaces", local, interface(local)));
+        served.chain(files.map(|local| door("tftp", local, None))).collect()
     }
 
     /// TFTP, if it is served.

@@ -1,6 +1,6 @@
 //! Puts the names of leases into the zones of the name server, with the rows of the leases in one transaction.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use doorway_dhcp::NameChange;
 use doorway_dhcp::io::{Names, NamesError, Rows};
@@ -13,26 +13,65 @@ use doorway_store::{Batch, Store};
 
 /// The zones that names go into, as the name server has them.
 pub(crate) struct LeaseNames {
-    server: Mutex<Arc<Server>>,
-    zones: Mutex<Vec<Name>>,
+    serving: Mutex<Serving>,
     store: Arc<dyn Store>,
+    /// Held by whoever gives the name server other zones.
+    changing: Mutex<()>,
+}
+
+/// The name server and what it serves by.
+struct Serving {
+    server: Arc<Server>,
+    config: Config,
 }
 
 impl LeaseNames {
-    /// Names in the `zones` of `server`.
-    pub(crate) fn new(server: &Arc<Server>, zones: Vec<Name>, store: Arc<dyn Store>) -> Self {
-        Self { server: Mutex::new(Arc::clone(server)), zones: Mutex::new(zones), store }
+    /// Names in the zones for leases of `server`, which serves by `config`.
+    pub(crate) fn new(server: &Arc<Server>, config: &Config, store: Arc<dyn Store>) -> Self {
+        let serving = Serving { server: Arc::clone(server), config: config.clone() };
+        Self { serving: Mutex::new(serving), store, changing: Mutex::default() }
+    }
+
+    /// Keeps others from changing the zones meanwhile.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serving(&self) -> MutexGuard<'_, Serving> {
+        self.serving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Another server has taken over, or other zones are there.
-    pub(crate) fn renew(&self, server: &Arc<Server>, zones: Vec<Name>) {
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(server);
-        *self.zones.lock().unwrap_or_else(PoisonError::into_inner) = zones;
+    pub(crate) fn renew(&self, server: &Arc<Server>, config: &Config) {
+        *self.serving() = Serving { server: Arc::clone(server), config: config.clone() };
+    }
+
+    /// Has the name server serve the zones that leases need now, beside those that it has: an interface may have
+    /// got a network of its own since. Zones that are needed no longer go at the next reload.
+    ///
+    /// Blocks while zones are read: not for a worker.
+    pub(crate) fn serve_too(&self, needed: impl FnOnce(&Config) -> Vec<Name>) {
+        let _changing = self.changing();
+        let (server, mut config) = {
+            let serving = self.serving();
+            (Arc::clone(&serving.server), serving.config.clone())
+        };
+        let mut new = needed(&config);
+        new.retain(|zone| !config.lease_zones.contains(zone));
+        if new.is_empty() {
+            return;
+        }
+        config.lease_zones.extend(new);
+        for error in server.reload(&config).refused {
+            tracing::error!(%error, "a zone cannot be read again and is served as it was");
+        }
+        self.renew(&server, &config);
     }
 
     fn apex_of(&self, domain: &Name) -> Option<Name> {
-        let zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
-        zones.iter().filter(|zone| domain.is_within(zone)).max_by_key(|zone| zone.label_count()).cloned()
+        let serving = self.serving();
+        let zones = serving.config.lease_zones.iter().filter(|zone| domain.is_within(zone));
+        zones.max_by_key(|zone| zone.label_count()).cloned()
     }
 
     // `None` where the domain is none of ours, or the name is no name.
@@ -87,7 +126,7 @@ impl Names for LeaseNames {
                 all
             };
             let told = |error: &dyn std::fmt::Display| NamesError(error.to_string());
-            let server = Arc::clone(&self.server.lock().unwrap_or_else(PoisonError::into_inner));
+            let server = Arc::clone(&self.serving().server);
             let Some(upkeep) = server.upkeep().filter(|_| !ours.is_empty()) else {
                 // No zone is to be changed: the rows alone.
                 let names = vec![None; total];

@@ -106,6 +106,17 @@ pub(crate) const DOORS: &[DoorKey] = &[
     },
 ];
 
+/// What is served at the addresses of interfaces that the config names.
+pub(crate) const INTERFACE_DOORS: &[DoorKey] = &[
+    DoorKey { table: "dhcp", key: "interfaces", transports: &[(Transport::Udp, "doorway dhcp leases")] },
+    DoorKey { table: "dhcp", key: "tftp", transports: &[(Transport::Udp, "curl -O tftp://ADDRESS/FILE")] },
+    DoorKey {
+        table: "dhcp.relay",
+        key: "interfaces",
+        transports: &[(Transport::Udp, "doorway trace --filter 'dhcp and host ADDRESS'")],
+    },
+];
+
 #[cfg(test)]
 mod tests {
     use doorway_base::config::Kind;

@@ -124,7 +124,7 @@ impl Services {
         let (http, http_doors) = start_http(world, &http_config, &common, &tls, &handlers)?;
         let metrics_config = (Vec::new(), common.limits.clone());
         let rows: Arc<dyn Store> = Arc::clone(&store) as _;
-        let lease_names = LeaseNames::new(&dns, dns_config.lease_zones.clone(), Arc::clone(&rows));
+        let lease_names = LeaseNames::new(&dns, &dns_config, Arc::clone(&rows));
         let dhcp = DhcpPart::new(world, rows, Arc::new(lease_names));
         let parts = Parts {
             config: config.clone(),
@@ -324,7 +324,7 @@ impl Services {
         let parts = self.parts();
         let mut doors = Vec::new();
         let mut add = |table, key, transport, local: Option<SocketAddr>| {
-            doors.extend(local.map(|local| OpenDoor { table, key, transport, local }));
+            doors.extend(local.map(|local| OpenDoor { table, key, transport, local, interface: None }));
         };
         for (udp, tcp) in parts.dns.udp().iter().zip(parts.dns.tcp()) {
             add("dns", "listen", Transport::Udp, udp.local());
@@ -345,6 +345,8 @@ impl Services {
         for door in &parts.metrics_doors {
             add("metrics", "listen", Transport::Tcp, door.local());
         }
+        doors.extend(self.dhcp.doors());
+        doors.extend(self.agents.doors(&self.world));
         doors
     }
 
@@ -406,6 +408,7 @@ impl Services {
     }
 
     fn reload_dns(&self, config: &Config) -> Result<Option<String>, Failure> {
+        let _zones = self.dhcp.names().changing();
         let new = dns_config(&self.world, config)?;
         let (old, server) = {
             let parts = self.parts();
@@ -422,7 +425,7 @@ impl Services {
             // The files may have changed even where the config has not.
             let before: Vec<_> = zone_serials(&server);
             let reloaded = server.reload(&new);
-            self.dhcp.names().renew(&server, new.lease_zones.clone());
+            self.dhcp.names().renew(&server, &new);
             self.parts().dns_config = new;
             if let Some(error) = reloaded.refused.into_iter().next() {
                 return Err(
@@ -447,7 +450,7 @@ impl Services {
         })?;
         let server = Arc::new(server);
         self.names.renew(&server);
-        self.dhcp.names().renew(&server, new.lease_zones.clone());
+        self.dhcp.names().renew(&server, &new);
         let mut parts = self.parts();
         parts.dns_config = new;
         let old = std::mem::replace(&mut parts.dns, server);

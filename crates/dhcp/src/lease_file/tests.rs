@@ -72,6 +72,38 @@ fn files_of_kea_are_read() {
 }
 
 #[test]
+fn reservations_in_the_configuration_of_kea_are_read() {
+    check(
+        Format::Kea,
+        r#"// Kea's own comments
+        { "Dhcp4": { # are of three kinds
+            "reservations": [{ "client-id": "'tower'", "ip-address": "10.0.0.4" }],
+            "hosts-database": { "type": "mysql" }, /* of which
+            this one "has": lines */
+            "subnet4": [{ "id": 1, "subnet": "10.0.0.0/24", "reservations": [
+                { "hw-address": "02:00:00:00:00:05", "ip-address": "10.0.0.5", "hostname": "printer.shop." },
+                { "client-id": "01:02", "ip-address": "10.0.0.6", "option-data": [{ "name": "routers" }] },
+                { "duid": "01:02:03", "ip-address": "10.0.0.7" },
+                { "hw-address": "02:00:00:00:00:08", "hostname": "of-the-pool" }
+            ] }],
+            "shared-networks": [{ "name": "floor", "subnet4": [{ "reservations": [
+                { "circuit-id": "0x706f7274", "ip-address": "10.0.0.9", "hostname": "http://x#y" }
+            ] }] }]
+        } }"#,
+        &[],
+        &[
+            "10.0.0.4 client-id 74:6f:77:65:72 -",
+            "10.0.0.5 mac 02:00:00:00:00:05 printer.shop",
+            "10.0.0.6 client-id 01:02 -",
+            "10.0.0.9 circuit-id 70:6f:72:74 http://x#y",
+        ],
+        &[8, 9, 10, 4],
+    );
+    check(Format::Kea, "{ \"Dhcp6\": {} }", &[], &[], &[1]);
+    check(Format::Kea, "{ \"Dhcp4\": {\n<?include \"more.json\"?> } }", &[], &[], &[2]);
+}
+
+#[test]
 fn files_of_isc_dhcpd_are_read() {
     check(
         Format::Isc,
@@ -118,7 +150,7 @@ fn what_is_written_is_read_again() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_readers_panic(text in "([a-z0-9 :{};\"\\\\,=.\n]|lease|host|ends|dhcp-host=){0,80}") {
+    fn no_text_makes_the_readers_panic(text in "([a-z0-9 :{};\"\\\\,=.\n]|lease|host|ends|dhcp-host=|[{/*#]){0,80}") {
         for format in [Format::Isc, Format::Dnsmasq, Format::Kea] {
             let found = read(format, &text, NOW);
             prop_assert!(found.faults.len() <= FAULTS_MAX);

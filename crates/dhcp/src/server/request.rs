@@ -32,10 +32,9 @@ impl Server {
         let offered = offered.filter(|offer| offer.probing.is_none()).map(|offer| offer.address);
         if let Some(server) = message.server_id() {
             if !asked.is_mine(plan, server) {
-                if let Some(address) = offered {
-                    self.table.withdraw(plan, address);
-                }
-                return Verdict::Drop(DropReason::OtherServer);
+                let Some(address) = offered else { return Verdict::Drop(DropReason::OtherServer) };
+                self.table.withdraw(plan, address);
+                return Verdict::Drop(DropReason::OfferFreed);
             }
             let wanted = requested.or(Some(ciaddr).filter(|address| !address.is_unspecified()));
             let Some(wanted) = wanted.map(Ipv4Addr::to_bits) else {

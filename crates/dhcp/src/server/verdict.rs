@@ -155,6 +155,8 @@ pub enum DropReason {
     Unsettled,
     /// The client chose another server.
     OtherServer,
+    /// The client chose another server, and what was offered to it here is free again.
+    OfferFreed,
     /// The client's lease is not known here.
     UnknownLease,
     /// Leases cannot be written at the moment.
@@ -169,7 +171,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every one of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Malformed,
         Self::NotARequest,
         Self::Bootp,
@@ -185,6 +187,7 @@ impl DropReason {
         Self::Probing,
         Self::Unsettled,
         Self::OtherServer,
+        Self::OfferFreed,
         Self::UnknownLease,
         Self::Degraded,
         Self::Senseless,
@@ -211,6 +214,7 @@ impl DropReason {
             Self::Probing => "probing",
             Self::Unsettled => "unsettled",
             Self::OtherServer => "other_server",
+            Self::OfferFreed => "offer_freed",
             Self::UnknownLease => "unknown_lease",
             Self::Degraded => "degraded",
             Self::Senseless => "senseless",

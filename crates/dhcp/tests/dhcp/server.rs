@@ -265,6 +265,29 @@ fn a_declined_address_is_given_to_nobody_for_a_while() {
     assert!(rows(&site.store).iter().any(|lease| lease.state == LeaseState::Declined));
 }
 
+#[test]
+fn many_declined_addresses_raise_one_alarm() {
+    let mut site = Site::new(Setup { pool: (100, 119), ..Setup::default() });
+    let client = site.client("client");
+    let asking = client.clone();
+    site.sim
+        .run(client.node, async move {
+            for number in 0..5 {
+                let ack = asking.lease(2 * number).await;
+                let decline = Request::new(MessageType::Decline, asking.mac, 2 * number + 1);
+                let decline = Request { requested: Some(ack.yiaddr), server: Some(ack.server), ..decline };
+                asking.say(decline.octets());
+                // So many messages at once would be too many.
+                asking.world.sleep(Duration::from_secs(10)).await;
+            }
+            asking.lease(20).await;
+        })
+        .unwrap();
+    let declined = rows(&site.store).iter().filter(|lease| lease.state == LeaseState::Declined).count();
+    let alarms = site.dhcp().counters().alarms.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((declined, alarms), (5, 1));
+}
+
 /// Gives every host its own name in the domain, once it is told to.
 #[derive(Default)]
 struct Zone {

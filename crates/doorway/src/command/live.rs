@@ -6,6 +6,7 @@ use std::io::{self, BufRead, Write};
 use doorway_base::config::units;
 use serde_json::Value;
 
+use super::sequence;
 use crate::cli::TraceArgs;
 use crate::control::Client;
 use crate::exit::Exit;
@@ -107,7 +108,7 @@ pub(super) fn reload(client: &Client, screen: &mut Screen) -> Result<Exit, Failu
 
 /// `doorway trace`: messages as they pass, as lines or into a capture, until told to stop.
 pub(super) fn trace(client: &Client, args: &TraceArgs, screen: &mut Screen) -> Result<Exit, Failure> {
-    let format = match (&args.pcapng, screen.is_json()) {
+    let format = match (&args.pcapng, screen.is_json() || args.sequence) {
         (Some(_), _) => "pcapng",
         (None, true) => "json",
         (None, false) => "text",
@@ -118,6 +119,14 @@ pub(super) fn trace(client: &Client, args: &TraceArgs, screen: &mut Screen) -> R
     }
     if let Some(length) = args.length {
         target.push_str(&format!("&for={}", units::duration_text(length)));
+    }
+    if args.sequence {
+        let mut streams = vec![client.stream(&target)?];
+        for folder in &args.also {
+            streams.push(Client::running(folder)?.stream(&target)?);
+        }
+        sequence::follow(streams, args.count, screen);
+        return Ok(Exit::Done);
     }
     if let Some(count) = args.count {
         target.push_str(&format!("&count={count}"));

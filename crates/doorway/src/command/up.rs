@@ -176,10 +176,9 @@ fn show(
 ) {
     let doors = services.doors();
     if screen.is_json() {
-        let door = |door: &first_run::OpenDoor| json!({ "service": door.table, "protocol": door.transport.name(), "local": door.local.to_string() });
         screen.document(&json!({
             "event": "started",
-            "doors": doors.iter().map(door).collect::<Vec<_>>(),
+            "doors": doors.iter().map(first_run::OpenDoor::document).collect::<Vec<_>>(),
             "admin_password": password,
         }));
         return;

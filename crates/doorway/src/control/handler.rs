@@ -259,13 +259,13 @@ impl Control {
         let length = query.value("for").map(units::duration).transpose().map_err(wrong)?;
         let count = query.value("count").map(str::parse).transpose();
         let count = count.map_err(|_| wrong("`count` is a number".to_owned()))?;
+        let epoch = self.world.wall().as_nanos().saturating_sub(self.world.now().as_nanos());
         let (media_type, encoding) = match query.value("format").unwrap_or("text") {
             "text" => ("text/plain; charset=utf-8", Encoding::Text),
-            "json" => ("application/x-ndjson", Encoding::Json),
+            "json" => ("application/x-ndjson", Encoding::Json(epoch)),
             "pcapng" => {
                 let canonical_ports = query.value("canonical_ports") == Some("1");
                 let options = pcapng::Options { canonical_ports, ..pcapng::Options::default() };
-                let epoch = self.world.wall().as_nanos().saturating_sub(self.world.now().as_nanos());
                 ("application/x-pcapng", Encoding::pcapng(options, epoch))
             }
             other => return Err(wrong(format!("`{other}` is no format; there are text, json and pcapng"))),

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use doorway_base::trace::{Event, Filter, Note, Subscription, pcapng};
+use doorway_dhcp::wire::Message;
 use doorway_net::web::{BodyStream, Bytes};
 use doorway_net::{BoxFuture, World};
 use serde_json::json;
@@ -18,8 +19,8 @@ const WAITING_MAX: usize = 10_000;
 pub(super) enum Encoding {
     /// A line for people.
     Text,
-    /// A JSON object a line.
-    Json,
+    /// A JSON object a line, of a world that began so many nanoseconds after 1970.
+    Json(u64),
     /// Packets; `None` once the file's header is written.
     Pcapng(Box<pcapng::PcapngWriter>, Option<Vec<u8>>),
 }
@@ -35,7 +36,9 @@ impl Encoding {
     fn event(&mut self, event: &Event, into: &mut Vec<u8>) {
         match self {
             Self::Text => into.extend_from_slice(format!("{event}\n").as_bytes()),
-            Self::Json => into.extend_from_slice(format!("{}\n", document(event)).as_bytes()),
+            Self::Json(epoch) => {
+                into.extend_from_slice(format!("{}\n", document(event, *epoch)).as_bytes());
+            }
             Self::Pcapng(writer, _) => into.extend(writer.event(event)),
         }
     }
@@ -47,7 +50,7 @@ impl Encoding {
                     format!("-- {count} messages were lost: the reader is too slow\n").as_bytes(),
                 );
             }
-            Self::Json => into.extend_from_slice(format!("{}\n", json!({ "lost": count })).as_bytes()),
+            Self::Json(_) => into.extend_from_slice(format!("{}\n", json!({ "lost": count })).as_bytes()),
             Self::Pcapng(..) => {}
         }
     }
@@ -58,16 +61,22 @@ fn is_unix(event: &Event) -> bool {
     event.flow.local.port() == 0
 }
 
-fn document(event: &Event) -> serde_json::Value {
+fn document(event: &Event, epoch_nanos: u64) -> serde_json::Value {
+    // A client without an address is known by its hardware, and its messages belong together by a number.
+    let dhcp = if event.protocol == "dhcp" { Message::parse(&event.octets).ok() } else { None };
     json!({
         "id": event.id.0,
         "at_nanos": event.at.as_nanos(),
+        "unix_nanos": epoch_nanos.saturating_add(event.at.as_nanos()),
         "node": &*event.node,
         "protocol": event.protocol,
         "transport": event.flow.transport.name(),
         "flow": event.flow.id,
         "local": event.flow.local.to_string(),
         "remote": event.flow.remote.to_string(),
+        "serving": event.flow.serving,
+        "exchange": dhcp.as_ref().map(|message| format!("{:08x}", message.xid())),
+        "client": dhcp.as_ref().map(|message| message.hardware().to_string()),
         "direction": format!("{:?}", event.direction).to_lowercase(),
         "step": format!("{:?}", event.step).to_lowercase(),
         "summary": event.summary,

@@ -3,12 +3,13 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use doorway_base::trace::Transport;
+use serde_json::{Value, json};
 
 use crate::screen::Table;
-use crate::services::DOORS;
+use crate::services::{DOORS, INTERFACE_DOORS};
 
 /// A door that was opened for `table`.`key` of the config.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OpenDoor {
     /// The config table, such as `dns`.
     pub(crate) table: &'static str,
@@ -18,6 +19,37 @@ pub(crate) struct OpenDoor {
     pub(crate) transport: Transport,
     /// The address and port that were bound.
     pub(crate) local: SocketAddr,
+    /// The interface whose link is listened on too, for clients that have no address yet.
+    pub(crate) interface: Option<String>,
+}
+
+impl OpenDoor {
+    /// The word that people know the service by.
+    fn service(&self) -> &'static str {
+        match (self.table, self.key) {
+            // The doors of mail speak different protocols, and are called by those.
+            ("mail.listen", key) | ("dhcp", key @ "tftp") => key,
+            (table, _) => table,
+        }
+    }
+
+    fn address(&self) -> String {
+        match &self.interface {
+            Some(interface) => format!("{} on {interface}", self.local),
+            None => self.local.to_string(),
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn document(&self) -> Value {
+        json!({
+            "service": self.table,
+            "key": self.key,
+            "protocol": self.transport.name(),
+            "local": self.local.to_string(),
+            "interface": self.interface,
+        })
+    }
 }
 
 /// One row for each of `doors`, in their order. `zone` is one that the name server serves.
@@ -25,10 +57,9 @@ pub(crate) fn table(doors: &[OpenDoor], zone: &str) -> Table {
     let mut rows = Table::new(&["service", "protocol", "address", "try"]);
     for door in doors {
         rows.row([
-            // The doors of mail speak different protocols, and are called by those.
-            if door.table == "mail.listen" { door.key } else { door.table }.to_owned(),
+            door.service().to_owned(),
             door.transport.name().to_owned(),
-            door.local.to_string(),
+            door.address(),
             command(door, zone).unwrap_or_default(),
         ]);
     }
@@ -36,7 +67,8 @@ pub(crate) fn table(doors: &[OpenDoor], zone: &str) -> Table {
 }
 
 fn command(door: &OpenDoor, zone: &str) -> Option<String> {
-    let declared = DOORS.iter().find(|declared| declared.table == door.table && declared.key == door.key)?;
+    let mut declared = DOORS.iter().chain(INTERFACE_DOORS);
+    let declared = declared.find(|declared| declared.table == door.table && declared.key == door.key)?;
     let (_, command) = declared.transports.iter().find(|(transport, _)| *transport == door.transport)?;
     // An address to type: nobody can connect to "every address".
     let address = match door.local.ip() {
@@ -66,9 +98,28 @@ mod tests {
             ("dns", "0.0.0.0:53", "dig +tcp @127.0.0.1 -p 53 example.org SOA"),
         ] {
             let local = local.parse().unwrap();
-            let door = OpenDoor { table: service, key: "listen", transport: Transport::Tcp, local };
+            let door =
+                OpenDoor { table: service, key: "listen", transport: Transport::Tcp, local, interface: None };
             assert_eq!(command(&door, "example.org").as_deref(), Some(typed));
             assert!(table(&[door], "example.org").render().contains(typed));
+        }
+    }
+    #[test]
+    fn a_door_on_a_link_names_its_interface() {
+        for (table_name, key, port, line) in [
+            ("dhcp", "interfaces", 67, "dhcp udp 10.9.0.1:67 on s0 doorway dhcp leases"),
+            ("dhcp", "tftp", 69, "tftp udp 10.9.0.1:69 curl -O tftp://10.9.0.1/FILE"),
+        ] {
+            let door = OpenDoor {
+                table: table_name,
+                key,
+                transport: Transport::Udp,
+                local: SocketAddr::from(([10, 9, 0, 1], port)),
+                interface: (key == "interfaces").then(|| "s0".to_owned()),
+            };
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            let rendered = table(&[door], "example.org").render();
+            assert_eq!(rendered.lines().last().map(words), Some(words(line)), "{rendered}");
         }
     }
 }

@@ -46,6 +46,7 @@ pub(crate) fn measure(server: &DhcpServer, page: &mut Page) {
         ("doorway_dhcp_names_failed", "Leases that were written without their name.", &counters.names_failed),
         ("doorway_dhcp_links_lost", "Times that a link could not be listened on.", &counters.links_lost),
         ("doorway_dhcp_rogues", "Other servers that were found.", &counters.rogues),
+        ("doorway_dhcp_alarms", "Times that many addresses of a subnet were found in use.", &counters.alarms),
     ] {
         page.counter(metric, help, &[], count.load(Relaxed));
     }

@@ -3,7 +3,9 @@
 
 mod client;
 mod clients;
+mod moving;
 mod peers;
+mod recording;
 mod relay;
 mod server;
 pub(crate) mod support;

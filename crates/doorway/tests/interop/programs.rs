@@ -27,6 +27,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dpkg", "dpkg"),
     ("dpkg-deb", "dpkg"),
     ("drill", "ldnsutils"),
+    ("dumpcap", "wireshark-common"),
     ("fetchmail", "fetchmail"),
     ("getent", "libc-bin"),
     ("getmail", "getmail6"),

@@ -80,7 +80,8 @@ impl Setup {
         if self.keys.is_empty() { &["--data", "data"] } else { &["--data", "data", "--config", CONFIG] }
     }
 
-    fn write_config(&self) {
+    /// Writes the config, for commands before the start.
+    pub(crate) fn write_config(&self) {
         if self.keys.is_empty() {
             return;
         }

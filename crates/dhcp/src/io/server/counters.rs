@@ -28,6 +28,8 @@ pub struct Counters {
     pub links_lost: AtomicU64,
     /// Other servers found on our links.
     pub rogues: AtomicU64,
+    /// Subnets with many addresses that were found in use by others, each once an hour.
+    pub alarms: AtomicU64,
     pub(super) degraded: AtomicBool,
 }
 

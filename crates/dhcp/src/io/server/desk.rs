@@ -22,7 +22,7 @@ use crate::io::flows::{self, Flows};
 use crate::io::leases;
 use crate::io::probe::Probes;
 use crate::io::stop::Stop;
-use crate::server::{Arrival, Destination, DropReason, Now, Server, Settlement, Verdict};
+use crate::server::{Alarm, Arrival, Destination, DropReason, Now, Server, Settlement, Verdict};
 use crate::wire::CLIENT_PORT;
 use crate::wire::message::MESSAGE_OCTETS_MAX;
 
@@ -160,10 +160,12 @@ impl Desk {
 
     /// Does what a turn asks for. Takes the lock, so that what is to be written is handed over in the order in
     /// which it was decided.
-    pub(super) fn act(self: &Arc<Self>, turn: Turn, locked: Locked<'_>, place: OwnedSemaphorePermit) {
+    pub(super) fn act(self: &Arc<Self>, turn: Turn, mut locked: Locked<'_>, place: OwnedSemaphorePermit) {
         let Turn { ready, held, rows, named, questions } = turn;
         let written = (!rows.is_empty()).then(|| self.store.commit(leases::batch(&rows, self.durability)));
+        let alarms = locked.engine.alarms();
         drop(locked);
+        self.tell(&alarms);
         self.send(ready);
         if let Some(naming) = &self.naming {
             let refused = naming.push(named);
@@ -183,6 +185,19 @@ impl Desk {
                 });
             }
             None => self.settle(held, true),
+        }
+    }
+
+    /// Tells the operator what the engine wants looked at. It says so once an hour for a subnet.
+    fn tell(&self, alarms: &[Alarm]) {
+        count(&self.counters.alarms, alarms.len());
+        for alarm in alarms {
+            let Alarm::Declines { network, declined } = alarm;
+            tracing::warn!(
+                subnet = %network,
+                declined,
+                "many addresses were found in use by others within an hour: is there another DHCP server, or hosts with fixed addresses in a pool?"
+            );
         }
     }
 

@@ -64,8 +64,9 @@ fn a_client_that_selects_another_server_frees_its_offer() {
     Ask::discover(1).answer(&mut server, at(0));
     assert_eq!(server.offers().len(), 1);
     let other = request(1).wants(address(0, 10)).of(address(0, 2));
-    assert_eq!(other.dropped(&mut server, at(0)), DropReason::OtherServer);
+    assert_eq!(other.dropped(&mut server, at(0)), DropReason::OfferFreed);
     assert_eq!(server.offers().len(), 0);
+    assert_eq!(other.dropped(&mut server, at(0)), DropReason::OtherServer);
 }
 
 #[test]

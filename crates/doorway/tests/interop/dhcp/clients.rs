@@ -67,21 +67,9 @@ impl Program {
                 words.extend(DHCLIENT_FILES);
                 [&words, &["-sf", &script, "c0"][..]].concat()
             }
-            Self::Udhcpc => vec![
-                "udhcpc",
-                "-f",
-                "-i",
-                "c0",
-                "-R",
-                "-t",
-                "20",
-                "-T",
-                "1",
-                "-x",
-                "hostname:tower",
-                "-s",
-                &script,
-            ],
+            Self::Udhcpc => {
+                vec!["udhcpc", "-f", "-i", "c0", "-t", "20", "-T", "1", "-x", "hostname:tower", "-s", &script]
+            }
             Self::Dhcpcd => {
                 folder.write("dhcpcd.conf", DHCPCD);
                 vec![
@@ -153,8 +141,12 @@ impl Client<'_> {
                 let words = [&["-4", "-r"], &DHCLIENT_FILES[..], &["-sf", &script, "c0"]].concat();
                 self.host.run(self.folder.path(), "dhclient", &words).done();
             }
-            // With -R it releases at its end.
-            Program::Udhcpc => drop(programs::run("kill", &["-TERM", &pid])),
+            Program::Udhcpc => {
+                programs::run("kill", &["-USR2", &pid]).done();
+                let is_released = || self.log().contains("entering released state");
+                wait(is_released, || format!("udhcpc did not release: {}", self.log()));
+                programs::run("kill", &["-TERM", &pid]).done();
+            }
             Program::Dhcpcd => {
                 let own = programs::find("dhcpcd");
                 let words = ["-t", &pid, "-m", "-n", own.to_str().unwrap(), "-4", "-k", "c0"];

@@ -28,14 +28,27 @@ impl Maker {
         running
     }
 
-    /// What its lease file says of an address last.
-    pub(super) fn lease(self, folder: &Folder, address: &str) -> Lease {
-        let file = match self {
+    /// Its lease file, in the folder that it is started in. What is there at the start is read.
+    pub(super) fn file(self) -> &'static str {
+        match self {
             Self::Kea => "kea.csv",
             Self::Dnsmasq => "dnsmasq.leases",
             Self::Isc => "dhcpd.leases",
-        };
-        let text = String::from_utf8_lossy(&folder.read(file)).into_owned();
+        }
+    }
+
+    /// What `doorway dhcp import` and `export` call the form of that.
+    pub(super) fn format(self) -> &'static str {
+        match self {
+            Self::Kea => "kea",
+            Self::Dnsmasq => "dnsmasq",
+            Self::Isc => "isc",
+        }
+    }
+
+    /// What its lease file says of an address last.
+    pub(super) fn lease(self, folder: &Folder, address: &str) -> Lease {
+        let text = String::from_utf8_lossy(&folder.read(self.file())).into_owned();
         let held = match self {
             Self::Kea => {
                 let mut rows = text.lines().filter(|row| row.split(',').next() == Some(address));
@@ -124,8 +137,11 @@ fn isc(host: &Host, folder: &Folder, interface: &str) -> Running {
         subnet(8)
     );
     folder.write("dhcpd.conf", config);
-    folder.write("dhcpd.leases", "");
-    let leases = folder.word("dhcpd.leases");
+    let leases = folder.word(Maker::Isc.file());
+    if !std::fs::exists(&leases).unwrap() {
+        // It begins with none, but not without the file.
+        folder.write(Maker::Isc.file(), "");
+    }
     let config = folder.word("dhcpd.conf");
     host.start(folder, "dhcpd", &["-4", "-f", "-d", "-cf", &config, "-lf", &leases, "--no-pid", interface])
 }

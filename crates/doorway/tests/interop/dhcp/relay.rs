@@ -32,6 +32,7 @@ impl Site {
         let setup =
             Setup::new().key("dhcp.relay.interfaces", "[\"r0\"]").key("dhcp.relay.servers", "[\"10.7.0.1\"]");
         let agent = setup.launched_by(enter).start();
+        assert!(agent.table.contains("10.8.0.1:67 on r0"), "{}", agent.table);
         Some(Self { agent, server: running, folder, client, _hosts: [server, relay] })
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::clients::Program;
-use super::support::{Host, Running};
+use super::support::{DOORWAY, Host, Running};
 use crate::dns::peer::wait;
 use crate::folder::Folder;
 use crate::programs;
@@ -25,6 +25,11 @@ enum Path {
 
 /// A server of ours with a name server at the same address.
 fn serve(host: &Host, address: &str, keys: &[(&str, &str)]) -> Server {
+    set_up(host, address, keys).start()
+}
+
+/// What it is to be started with.
+pub(super) fn set_up(host: &Host, address: &str, keys: &[(&str, &str)]) -> Setup {
     let mut enter = host.enter();
     enter.env_clear();
     let mut setup = Setup::new()
@@ -34,7 +39,7 @@ fn serve(host: &Host, address: &str, keys: &[(&str, &str)]) -> Server {
     for (key, value) in keys {
         setup = setup.key(key, value);
     }
-    setup.launched_by(enter).start()
+    setup.launched_by(enter)
 }
 
 /// What a client shows of the names at `server`.
@@ -128,9 +133,10 @@ fn counts(server: &Server, kind: &str) -> (u64, usize) {
     (messages.unwrap_or_else(|| panic!("no {kind}: {stats}")), offers.unwrap())
 }
 
-#[test]
-fn two_servers_offer_and_the_one_that_is_not_chosen_frees_its_offer() {
-    let Some([switch, one, two, client]) = Host::several() else { return };
+/// Two servers of ours and a client on one bridge, each server with a pool of its own, so that it shows whose address
+/// is taken; `None` where there can be no such hosts.
+fn two_servers() -> Option<([Server; 2], [Host; 4])> {
+    let [switch, one, two, client] = Host::several()?;
     switch.ip(&["link", "add", "br0", "type", "bridge"]);
     switch.ip(&["link", "set", "br0", "up"]);
     let hosts =
@@ -139,21 +145,112 @@ fn two_servers_offer_and_the_one_that_is_not_chosen_frees_its_offer() {
         switch.link(port, "", host, interface, address);
         switch.ip(&["link", "set", port, "master", "br0"]);
     }
-    // Each has a pool of its own, so that it shows whose address is taken.
     let subnet = |pool: &str| {
         format!("[{{ network = \"10.9.0.0/24\", routers = [\"10.9.0.1\"], pools = [\"{pool}\"] }}]")
     };
-    let keys = [("dhcp.rogue_check", "\"off\"")];
+    let off = ("dhcp.rogue_check", "\"off\"");
     let [first, second] = [subnet("10.9.0.100-10.9.0.119"), subnet("10.9.0.200-10.9.0.219")];
-    let first = serve(&one, "10.9.0.1", &[keys[0], ("dhcp.subnet", &first)]);
-    let second = serve(&two, "10.9.0.2", &[keys[0], ("dhcp.subnet", &second)]);
-    let asking = Program::Udhcpc.start(&client);
+    let first = serve(&one, "10.9.0.1", &[off, ("dhcp.subnet", &first)]);
+    let second = serve(&two, "10.9.0.2", &[off, ("dhcp.subnet", &second)]);
+    Some(([first, second], [client, one, two, switch]))
+}
+
+/// Whether the first server's address was taken.
+fn is_of_first(address: &str) -> bool {
+    address.starts_with("10.9.0.1")
+}
+
+#[test]
+fn two_servers_offer_and_the_one_that_is_not_chosen_frees_its_offer() {
+    let Some(([first, second], hosts)) = two_servers() else { return };
+    let asking = Program::Udhcpc.start(&hosts[0]);
     let told = asking.until("BO");
-    let (chosen, other) = if told[1].starts_with("10.9.0.1") { (&first, &second) } else { (&second, &first) };
+    let (chosen, other) = if is_of_first(&told[1]) { (&first, &second) } else { (&second, &first) };
     let is_free = || matches!(counts(other, "DHCPOFFER"), (1.., 0));
     wait(is_free, || format!("{:?}\n{}", counts(other, "DHCPOFFER"), other.log()));
     assert_eq!(counts(other, "DHCPACK").0, 0);
     assert_eq!(counts(chosen, "DHCPACK"), (1, 0));
+}
+
+#[test]
+fn two_servers_and_a_client_are_drawn_as_a_sequence() {
+    let Some(([first, second], hosts)) = two_servers() else { return };
+    let folder = Folder::new();
+    let (one, two) = (first.folder().word("data"), second.folder().word("data"));
+    let draw = |words: &[&str]| {
+        let words = [&["trace", "--filter", "dhcp", "--sequence", "--count", "1"][..], words].concat();
+        let drawing = hosts[1].start(&folder, DOORWAY, &words);
+        drawing.until_it_says("an exchange is drawn when", 1);
+        drawing
+    };
+    let both = draw(&["--data", &one, "--also", &two]);
+    let alone = [draw(&["--data", &one]), draw(&["--data", &two])];
+    let for_programs = draw(&["--json", "--data", &one, "--also", &two]);
+    let asking = Program::Udhcpc.start(&hosts[0]);
+    let chosen = usize::from(!is_of_first(&asking.until("BO")[1]));
+    let other = 1 - chosen;
+    // The note at its start, the title, the hosts, then the messages, each after its time.
+    let messages = |drawing: Running| {
+        let log = drawing.ended();
+        let lines = log.lines().skip(3).filter_map(|line| line.split_once(" ms "));
+        lines.map(|(_, drawn)| drawn.to_owned()).collect::<Vec<_>>()
+    };
+    let (server, offered) = (["10.9.0.1", "10.9.0.2"], ["10.9.0.100", "10.9.0.200"]);
+    let gives = |from: usize| format!("gives {} server {}", offered[from], server[from]);
+    let wants = format!("wants {} server {}", offered[chosen], server[chosen]);
+    let freed = format!("({}: offer_freed)", server[other]);
+
+    let offers = ["|<----- DHCPOFFER --|                   |", "|<------------------------- DHCPOFFER --|"];
+    let ack = ["|<------- DHCPACK --|                   |", "|<--------------------------- DHCPACK --|"];
+    let mut expected = [
+        "|-- DHCPDISCOVER -->|------------------>|".to_owned(),
+        format!("{}  {}", offers[0], gives(0)),
+        format!("{}  {}", offers[1], gives(1)),
+        format!("|-- DHCPREQUEST --->|------------------>|  {wants}  {freed}"),
+        format!("{}  {}", ack[chosen], gives(chosen)),
+    ];
+    let mut drawn = messages(both);
+    // Which of them offers first is chance.
+    drawn[1..3].sort();
+    expected[1..3].sort();
+    assert_eq!(drawn, expected);
+
+    let mut alone = alone.map(messages);
+    let [ours, others] = [chosen, other].map(|place| std::mem::take(&mut alone[place]));
+    let offer = |from| format!("|<----- DHCPOFFER --|  {}", gives(from));
+    let discover = "|-- DHCPDISCOVER -->|".to_owned();
+    let request = format!("|-- DHCPREQUEST --->|  {wants}");
+    let ack = format!("|<------- DHCPACK --|  {}", gives(chosen));
+    assert_eq!(ours, [discover.clone(), offer(chosen), request.clone(), ack]);
+    assert_eq!(others, [discover, offer(other), format!("{request}  {freed}")]);
+
+    let told = for_programs.ended();
+    let told: Value = serde_json::from_str(told.lines().nth(1).unwrap()).unwrap();
+    let request = &told["messages"][3];
+    assert_eq!(request["what"], format!("DHCPREQUEST {wants}"), "{told}");
+    assert_eq!(request["to"], serde_json::json!(server));
+    assert_eq!(request["notes"][0]["host"], server[other]);
+}
+
+#[test]
+fn an_interface_that_gets_another_network_gives_its_addresses_names_without_a_reload() {
+    let Some([server, client]) = Host::several() else { return };
+    server.ip(&["address", "add", "10.7.0.1/32", "dev", "lo"]);
+    server.link("s0", "10.9.0.1/24", &client, "c0", "");
+    let keys = [("dhcp.routers", "[\"10.8.0.1\"]"), ("dhcp.tftp", "\"public\"")];
+    let running = serve(&server, "10.7.0.1", &keys);
+    for door in ["10.9.0.1:67 on s0", "curl -O tftp://10.9.0.1/FILE"] {
+        assert!(running.table.contains(door), "{}", running.table);
+    }
+    server.ip(&["address", "del", "10.9.0.1/24", "dev", "s0"]);
+    server.ip(&["address", "add", "10.8.0.1/24", "dev", "s0"]);
+    let stats = || running.doorway(&["dhcp", "stats"]).text();
+    wait(|| stats().contains("10.8.0.0/24"), || format!("{}{}", stats(), running.log()));
+    let asking = Program::Udhcpc.start(&client);
+    let address = &asking.until("BO")[1];
+    assert!(address.starts_with("10.8.0."), "{address}");
+    assert_eq!(dig(&server, "10.7.0.1", &[NAME]), *address);
+    assert_eq!(dig(&server, "10.7.0.1", &["-x", address]), format!("{NAME}."), "{}", running.log());
 }
 
 /// Ends the server as a crash does and starts it again after `pause` has come to its end.

@@ -5,10 +5,12 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::recording::Recording;
 use crate::dns::peer::wait;
 use crate::folder::Folder;
 use crate::programs::{self, Ran};
@@ -16,13 +18,18 @@ use crate::programs::{self, Ran};
 /// The program that is tested.
 pub(crate) const DOORWAY: &str = env!("CARGO_BIN_EXE_doorway");
 
-/// A host of its own: a network namespace.
-pub(crate) struct Host(String);
+/// A host of its own: a network namespace. What passes on its links is recorded, and dissected when the first host of
+/// the test goes.
+pub(crate) struct Host {
+    name: String,
+    recording: Arc<Recording>,
+}
 
 impl Host {
     /// So many hosts without links; `None`, and a line that says why, when this machine lets us make none.
     pub(crate) fn several<const COUNT: usize>() -> Option<[Self; COUNT]> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
+        let recording = Arc::new(Recording::default());
         let mut hosts = Vec::new();
         for _ in 0..COUNT {
             let name = format!("doorway-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
@@ -32,7 +39,7 @@ impl Host {
                 eprintln!("left out, since it takes root to make network namespaces: {}", why.trim());
                 return None;
             }
-            let host = Self(name);
+            let host = Self { name, recording: Arc::clone(&recording) };
             host.ip(&["link", "set", "lo", "up"]);
             hosts.push(host);
         }
@@ -41,7 +48,7 @@ impl Host {
 
     /// Changes or tells what the host has: `ip` with these words.
     pub(crate) fn ip(&self, words: &[&str]) -> String {
-        let words = [&["-n", &self.0], words].concat();
+        let words = [&["-n", &self.name], words].concat();
         programs::run_in(Path::new("/"), "ip", &words).done()
     }
 
@@ -54,13 +61,14 @@ impl Host {
         others: &str,
         others_address: &str,
     ) {
-        self.ip(&["link", "add", interface, "type", "veth", "peer", "name", others, "netns", &other.0]);
+        self.ip(&["link", "add", interface, "type", "veth", "peer", "name", others, "netns", &other.name]);
         for (host, interface, address) in [(self, interface, address), (other, others, others_address)] {
             if !address.is_empty() {
                 host.ip(&["address", "add", address, "dev", interface]);
             }
             host.ip(&["link", "set", interface, "up"]);
         }
+        self.recording.begin(self, interface);
     }
 
     /// Has the host hand packets on.
@@ -77,14 +85,14 @@ impl Host {
     /// What enters the host and runs there what follows.
     pub(crate) fn enter(&self) -> Command {
         let mut command = Command::new(programs::find("ip"));
-        command.args(["netns", "exec", &self.0]);
+        command.args(["netns", "exec", &self.name]);
         command
     }
 
     /// Runs a program to its end.
     pub(crate) fn run(&self, at: &Path, program: &str, words: &[&str]) -> Ran {
         let program = found(program);
-        let words = [&["netns", "exec", &self.0, program.to_str().unwrap()], words].concat();
+        let words = [&["netns", "exec", &self.name, program.to_str().unwrap()], words].concat();
         programs::run_in(at, "ip", &words)
     }
 
@@ -117,7 +125,10 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "delete", &self.0]).output();
+        // A link takes what is recorded of it along.
+        let wrong = self.recording.end();
+        let _ = Command::new("ip").args(["netns", "delete", &self.name]).output();
+        assert_eq!(wrong, "");
     }
 }
 
@@ -141,6 +152,14 @@ impl Running {
     pub(crate) fn until_it_says(&self, what: &str, times: usize) {
         let said = || self.log().matches(what).count() >= times;
         wait(said, || format!("`{what}` is not there {times} times:\n{}", self.log()));
+    }
+
+    /// Waits until it ends by itself, and returns what it said.
+    pub(crate) fn ended(mut self) -> String {
+        if let Some(mut child) = self.child.take() {
+            wait(|| child.try_wait().unwrap().is_some(), || self.log());
+        }
+        self.log()
     }
 
     /// Stops it as Ctrl-C does, and waits for its end.
