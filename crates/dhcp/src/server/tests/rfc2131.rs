@@ -159,6 +159,25 @@ fn options_come_in_the_order_asked_for_and_what_was_sent_comes_back() {
 }
 
 #[test]
+fn what_is_sent_back_takes_no_room_from_what_every_answer_says() {
+    let long = agent::write(&[(agent::CIRCUIT_ID, &[7; 251])]);
+    let by = |ask: Ask| ask.by(address(1, 1)).with(code::CLIENT_ID, &[9; 255]).with(code::AGENT, &long);
+    let mut server = server(draft());
+    let offer = by(Ask::discover(1)).answer(&mut server, at(0));
+    let nak = by(request(1)).wants(address(0, 200)).answer(&mut server, at(0));
+    for (answer, kind) in [(&offer, MessageType::Offer), (&nak, MessageType::Nak)] {
+        let answer = read(answer);
+        assert_eq!((answer.kind(), answer.server_id()), (Some(kind), Some(OWN)));
+        assert_eq!(answer.client_id().as_deref(), Some(&[9; 255][..]));
+        assert_eq!(answer.option(code::AGENT).as_deref(), Some(&long[..]));
+    }
+    assert_eq!(read(&offer).lease_seconds(), Some(14_400));
+    // What is as long as no answer may be is left out, and what is no address is not sent back.
+    let huge = Ask::discover(2).with(code::SUBNET_SELECTION, &[1; 1100]).answer(&mut server, at(0));
+    assert_eq!((read(&huge).kind(), read(&huge).has(code::SUBNET_SELECTION)), (Some(MessageType::Offer), false));
+}
+
+#[test]
 fn an_offer_goes_to_the_hardware_address_unless_broadcasts_are_asked_for() {
     let mut server = server(draft());
     let to = |ask: Ask, server: &mut Server| match ask.to(server, at(0)).0 {
