@@ -174,7 +174,10 @@ fn what_is_sent_back_takes_no_room_from_what_every_answer_says() {
     assert_eq!(read(&offer).lease_seconds(), Some(14_400));
     // What is as long as no answer may be is left out, and what is no address is not sent back.
     let huge = Ask::discover(2).with(code::SUBNET_SELECTION, &[1; 1100]).answer(&mut server, at(0));
-    assert_eq!((read(&huge).kind(), read(&huge).has(code::SUBNET_SELECTION)), (Some(MessageType::Offer), false));
+    assert_eq!(
+        (read(&huge).kind(), read(&huge).has(code::SUBNET_SELECTION)),
+        (Some(MessageType::Offer), false)
+    );
 }
 
 #[test]
