@@ -181,7 +181,7 @@ fn an_offer_takes_no_memory_and_an_acknowledgement_its_change_alone() {
 fn clients_that_say_more_take_memory_for_what_is_kept_of_it() {
     let circuit = agent::write(&[(agent::CIRCUIT_ID, b"lan1/7")]);
     let more = [(code::HOST_NAME, &b"laptop"[..]), (code::CLIENT_ID, &[0, 1, 2, 3]), (code::AGENT, &circuit)];
-    check(&more, [NONE, Spent { most: 10, of_hundred: 720 }, Spent { most: 7, of_hundred: 700 }]);
+    check(&more, [NONE, Spent { most: 6, of_hundred: 405 }, Spent { most: 4, of_hundred: 400 }]);
 }
 
 fn lease(number: u32, says_more: bool) -> Lease {
