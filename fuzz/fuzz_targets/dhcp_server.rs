@@ -170,10 +170,10 @@ impl World {
         let client = request.client_id().map(|id| ClientKey::new(&id));
         let client = client.unwrap_or_else(|| ClientKey::of_hardware(&request.hardware()));
         let seconds = answer.lease_seconds().expect("a time");
-        if let Some((owner, until)) = self.owners.get(&given) {
-            assert!(*owner == client || *until <= self.now.mono, "{given} is {owner}'s, not {client}'s");
-        }
         if kind == MessageType::Ack {
+            if let Some((owner, until)) = self.owners.get(&given) {
+                assert!(*owner == client || *until <= self.now.mono, "{given} is {owner}'s, not {client}'s");
+            }
             let until = asked + Duration::from_secs(seconds.into());
             self.owners.insert(given, (client, until));
         }

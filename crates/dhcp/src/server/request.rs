@@ -72,6 +72,11 @@ impl Server {
 
     /// Gives the client the address, if nothing stands against it.
     fn grant(&mut self, plan: &Plan, asked: &Asked<'_, '_>, address: u32, reply: &mut Writer<'_>) -> Verdict {
+        // It was offered while the end of its last lease is being written: the client asks again.
+        let is_ending = |record: &Record| record.is_open && record.state.is_remembered();
+        if self.table.record(address).is_some_and(is_ending) {
+            return Verdict::Drop(DropReason::Unsettled);
+        }
         if !self.is_permitted(plan, asked, address) || !self.is_open_to(asked, address) {
             return self.refuse(plan, asked, "the address is for somebody else", reply);
         }

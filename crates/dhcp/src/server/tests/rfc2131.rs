@@ -269,6 +269,26 @@ fn an_address_that_is_being_forgotten_is_given_to_nobody_until_that_is_written()
 }
 
 #[test]
+fn what_is_offered_while_its_last_lease_is_being_ended_is_neither_given_nor_refused_meanwhile() {
+    for written in [true, false] {
+        let mut draft = draft();
+        draft.subnets[0].pools = vec![Pool::new(address(0, 10), address(0, 10), None)];
+        let mut server = server(draft);
+        let own = lease(&mut server, at(0), 1);
+        let release = Ask::new(MessageType::Release, 1).has(own).of(OWN);
+        let Verdict::Settle(settlement, None) = release.to(&mut server, at(1)).0 else { panic!("no change") };
+        check(&mut server, &Ask::discover(2), MessageType::Offer, own);
+        let select = request(2).wants(own).of(OWN);
+        assert_eq!(select.dropped(&mut server, at(1)), DropReason::Unsettled);
+        server.settled(at(1), settlement.ticket, written);
+        match written {
+            true => check(&mut server, &select, MessageType::Ack, own),
+            false => check(&mut server, &select, MessageType::Nak, NONE),
+        }
+    }
+}
+
+#[test]
 fn an_answer_repeats_what_table_3_says_and_nothing_else_of_its_request() {
     let mut server = server(draft());
     let own = lease(&mut server, at(0), 1);
