@@ -289,6 +289,22 @@ fn what_is_offered_while_its_last_lease_is_being_ended_is_neither_given_nor_refu
 }
 
 #[test]
+fn a_server_is_called_by_the_address_that_its_clients_reach() {
+    let mut server = server(draft());
+    let offer = Ask::discover(1).answer(&mut server, at(0));
+    assert_eq!(read(&offer).server_id(), Some(OWN));
+    // RFC 5107 §4: renewals are to come by the relay agent too.
+    let here = address(1, 1);
+    let value = agent::write(&[(agent::SERVER_ID_OVERRIDE, &here.octets())]);
+    let by = |ask: Ask| ask.by(here).with(code::AGENT, &value);
+    let offer = by(Ask::discover(2)).answer(&mut server, at(0));
+    assert_eq!(read(&offer).server_id(), Some(here));
+    let offered = read(&offer).yiaddr();
+    check(&mut server, &by(request(2).wants(offered).of(here)), MessageType::Ack, offered);
+    check(&mut server, &by(request(2).has(offered)), MessageType::Ack, offered);
+}
+
+#[test]
 fn an_answer_repeats_what_table_3_says_and_nothing_else_of_its_request() {
     let mut server = server(draft());
     let own = lease(&mut server, at(0), 1);
