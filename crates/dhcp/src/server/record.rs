@@ -36,6 +36,14 @@ pub(crate) struct Record {
     pub(crate) texts: Box<[u8]>,
 }
 
+/// Where a lease is: its address, the place of its subnet in the plan's list, and the relay agent before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) address: u32,
+    pub(crate) subnet: u32,
+    pub(crate) relay: u32,
+}
+
 /// The texts of a record, one behind the other, each with its length before it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Texts<'a> {
@@ -97,6 +105,29 @@ impl Record {
             due: NEVER,
             hardware: lease.hardware,
             state: lease.state,
+            is_open: false,
+            texts: texts.packed(|octets| octets.into()),
+        }
+    }
+
+    /// The record of a lease that begins at `now`; `u32::MAX` seconds are for ever.
+    pub(crate) fn bound(now: Now, place: Place, seconds: u32, texts: &Texts<'_>) -> Self {
+        let lasts = std::time::Duration::from_secs(seconds.into());
+        let (ends, ends_wall) = match seconds {
+            u32::MAX => (Instant::NEVER, NEVER),
+            _ => (now.mono + lasts, wall_up(now.wall + lasts)),
+        };
+        Self {
+            ends,
+            address: place.address,
+            subnet: place.subnet,
+            ends_wall,
+            began: wall(now.wall),
+            seconds,
+            relay: place.relay,
+            due: NEVER,
+            hardware: *texts.hardware,
+            state: LeaseState::Bound,
             is_open: false,
             texts: texts.packed(|octets| octets.into()),
         }

@@ -14,7 +14,7 @@ use super::verdict::{Destination, DropReason, Verdict};
 use crate::plan::Plan;
 use crate::wire::message::{BOOTREPLY, BROADCAST};
 use crate::wire::option::code;
-use crate::wire::reply::{HEADERS_OCTETS, MESSAGE_OCTETS_DEFAULT, MESSAGE_OCTETS_MIN};
+use crate::wire::reply::{HEADERS_OCTETS, MESSAGE_OCTETS_DEFAULT, MESSAGE_OCTETS_MIN, option_octets};
 use crate::wire::{CLIENT_PORT, Head, MessageType, MessageWriter, SERVER_PORT};
 
 /// Most octets of a reply: an Ethernet frame holds as much behind the headers of IP and UDP.
@@ -85,7 +85,6 @@ impl Server {
             writer.file(file.as_bytes());
         }
         writer.may_overload();
-        let tail = Tail::new(asked, &mut writer);
         writer.option(code::MESSAGE_TYPE, &[answer.kind as u8]);
         writer.option(code::SERVER_ID, &asked.server_id.octets());
         if let Some(seconds) = answer.seconds {
@@ -96,6 +95,8 @@ impl Server {
                 writer.option(code::REBINDING_SECONDS, &times.rebinding(seconds).to_be_bytes());
             }
         }
+        // Behind what no answer can do without, room is kept for what ends it.
+        let tail = Tail::new(asked, &mut writer);
         writer.ready_options(&block.ready);
         if let Some(fqdn) = &answer.naming.reply {
             writer.option(code::CLIENT_FQDN, &fqdn.reply());
@@ -144,9 +145,9 @@ impl Server {
         }
         let mut writer = MessageWriter::new(reply, &head);
         writer.octets_max(octets_max(asked));
-        let tail = Tail::new(asked, &mut writer);
         writer.option(code::MESSAGE_TYPE, &[MessageType::Nak as u8]);
         writer.option(code::SERVER_ID, &asked.server_id.octets());
+        let tail = Tail::new(asked, &mut writer);
         writer.option(code::REASON, why.as_bytes());
         tail.write(&mut writer);
         writer.finish(MESSAGE_OCTETS_MIN);
@@ -183,11 +184,13 @@ impl Server {
     }
 }
 
-/// Most octets of a reply to this client, its option 57 considered.
+/// Most octets of a reply to this client, its option 57 considered. Option 82 is not counted: who put it in
+/// takes it out.
 fn octets_max(asked: &Asked<'_, '_>) -> usize {
     let wanted =
         asked.message.message_octets_max().map(|octets| usize::from(octets).saturating_sub(HEADERS_OCTETS));
-    wanted.unwrap_or(MESSAGE_OCTETS_DEFAULT).clamp(MESSAGE_OCTETS_DEFAULT, REPLY_OCTETS_MAX)
+    let agent = asked.message.option(code::AGENT).map_or(0, |agent| option_octets(agent.len()));
+    (wanted.unwrap_or(MESSAGE_OCTETS_DEFAULT).max(MESSAGE_OCTETS_DEFAULT) + agent).min(REPLY_OCTETS_MAX)
 }
 
 /// What is sent back as it came, at the very end: options 118, 61 and 82.
@@ -202,7 +205,7 @@ impl<'a> Tail<'a> {
     fn new(asked: &Asked<'_, 'a>, writer: &mut MessageWriter<'_, '_>) -> Self {
         let message = asked.message;
         let tail = Self {
-            selection: message.option(code::SUBNET_SELECTION),
+            selection: message.option(code::SUBNET_SELECTION).filter(|value| value.len() == 4),
             client: message.client_id(),
             agent: message.option(code::AGENT),
         };

@@ -11,10 +11,10 @@ use doorway_base::{Instant, Writer};
 use super::Server;
 use super::asked::Asked;
 use super::counters::{Alarm, Stats, raise};
-use super::record::{NEVER, NO_SUBNET, Record};
+use super::record::{NEVER, NO_SUBNET, Place, Record, Texts};
 use super::reply::Answer;
 use super::verdict::{DropReason, Now, Verdict};
-use crate::lease::{Lease, LeaseState};
+use crate::lease::LeaseState;
 use crate::plan::Plan;
 use crate::wire::MessageType;
 
@@ -71,6 +71,11 @@ impl Server {
 
     /// Gives the client the address, if nothing stands against it.
     fn grant(&mut self, plan: &Plan, asked: &Asked<'_, '_>, address: u32, reply: &mut Writer<'_>) -> Verdict {
+        // It was offered while the end of its last lease is being written: the client asks again.
+        let is_ending = |record: &Record| record.is_open && record.state.is_remembered();
+        if self.table.record(address).is_some_and(is_ending) {
+            return Verdict::Drop(DropReason::Unsettled);
+        }
         if !self.is_permitted(plan, asked, address) || !self.is_open_to(asked, address) {
             return self.refuse(plan, asked, "the address is for somebody else", reply);
         }
@@ -192,27 +197,20 @@ pub(super) fn record_for(
     host: &str,
     before: Option<&Record>,
 ) -> Record {
-    let forever = seconds == u32::MAX;
-    let ends = asked.now.wall + std::time::Duration::from_secs(seconds.into());
-    let name = before.map(|before| before.name()).filter(|name| !name.is_empty());
     // Who renews without the relay agent is still behind it, at the same port.
     let is_direct = asked.is_on_link() && asked.agent.is_none() && !asked.message.ciaddr().is_unspecified();
     let behind = before.filter(|before| is_direct && before.state == LeaseState::Bound);
     let agent = behind.map(|before| before.agent()).filter(|agent| !agent.is_empty());
-    let lease = Lease {
-        address: address.into(),
-        client: asked.client.clone(),
-        hardware: asked.hardware,
-        state: LeaseState::Bound,
-        began: asked.now.wall,
-        ends: (!forever).then_some(ends),
-        seconds,
-        host: (!host.is_empty()).then(|| host.into()),
-        name: name.map(|name| String::from_utf8_lossy(name).into()),
-        relay: behind.map_or(asked.giaddr(), |before| before.relay.into()),
-        agent: agent.or(asked.agent.map(|agent| agent.octets())).map(Into::into),
+    let texts = Texts {
+        client: &asked.client,
+        hardware: &asked.hardware,
+        host: host.as_bytes(),
+        name: before.map(|before| before.name()).unwrap_or_default(),
+        agent: agent.or(asked.agent.map(|agent| agent.octets())).unwrap_or_default(),
     };
-    let mut record = Record::new(&lease, asked.subnet as u32, asked.now);
+    let relay = behind.map_or(asked.giaddr().to_bits(), |before| before.relay);
+    let place = Place { address, subnet: asked.subnet as u32, relay };
+    let mut record = Record::bound(asked.now, place, seconds, &texts);
     if let Some(before) = before.filter(|before| before.state == LeaseState::Bound) {
         record.began = before.began;
         // The client may never hear of a shorter lease, and go by the one it has.

@@ -52,26 +52,26 @@ impl Server {
             let before = self.finish(plan, asked.now, earlier, LeaseState::Released, &mut settlement)?;
             Some((earlier, Some(before)))
         });
-        let before = self.table.record(address).cloned();
-        let own = before.as_ref().filter(|before| before.is_of(&asked.client));
+        let own = self.table.record(address).filter(|before| before.is_of(&asked.client));
         let mut record = record_for(asked, address, seconds, &naming.host, own);
         record.is_open = true;
         self.name(plan, asked, own, &mut record, naming, &mut settlement);
         settlement.rows.push(RowChange::Put(record.lease()));
-        match &before {
-            // The same client at the same place: everything that is looked up stays as it is.
-            Some(own) if own.state == LeaseState::Bound && same_place(own, &record) => {
-                if let Some(place) = self.table.record_mut(address) {
-                    record.due = place.due;
-                    *place = record;
-                }
+        // The same client at the same place: everything that is looked up stays as it is.
+        let stays = own.is_some_and(|own| own.state == LeaseState::Bound && same_place(own, &record));
+        let before = match self.table.record_mut(address).filter(|_| stays) {
+            Some(place) => {
+                record.due = place.due;
+                let before = std::mem::replace(place, record);
                 self.table.schedule(address);
+                Some(before)
             }
-            _ => {
-                self.table.remove(plan, address);
+            None => {
+                let before = self.table.remove(plan, address);
                 self.table.insert(plan, record);
+                before
             }
-        }
+        };
         self.open.insert(settlement.ticket.0, Open { first: (address, before), second, is_forgotten: false });
         settlement
     }

@@ -227,7 +227,7 @@ impl<'w, 'b> MessageWriter<'w, 'b> {
 }
 
 /// What a value takes, in octets, with the number and length of each of its pieces.
-const fn option_octets(value_octets: usize) -> usize {
+pub(crate) const fn option_octets(value_octets: usize) -> usize {
     let pieces = if value_octets == 0 { 1 } else { value_octets.div_ceil(PIECE_OCTETS_MAX) };
     value_octets + 2 * pieces
 }

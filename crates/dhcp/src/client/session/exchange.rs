@@ -25,21 +25,29 @@ pub(super) struct Exchange {
     pub(super) first_sent: Instant,
     /// When it is sent again.
     pub(super) next: Instant,
+    /// `secs` of what was sent last.
+    said_secs: u16,
+    /// Whether all that follows says the same.
+    keeps_secs: bool,
 }
 
 impl Exchange {
     pub(super) fn new(now: Instant, random: &mut Random) -> Self {
         let xid = (random.next_u64() >> 32) as u32;
-        Self { xid, began: now, sent: 0, first_sent: now, next: now }
+        Self { xid, began: now, sent: 0, first_sent: now, next: now, said_secs: 0, keeps_secs: false }
     }
 
-    /// The next message of the same exchange: the server knows it by the same number (RFC 2131 §4.4.1).
+    /// The next message of the same exchange: the server knows it by the same number (RFC 2131 §4.4.1), and relay
+    /// agents pass it on to the same servers, since it has the same `secs` (§3.1).
     pub(super) fn followed(self) -> Self {
-        Self { sent: 0, ..self }
+        Self { sent: 0, keeps_secs: true, ..self }
     }
 
     /// `secs`: how long the client has been asking.
     pub(super) fn secs(&self, now: Instant) -> u16 {
+        if self.keeps_secs {
+            return self.said_secs;
+        }
         u16::try_from(now.since(self.began).as_secs()).unwrap_or(u16::MAX)
     }
 
@@ -59,6 +67,7 @@ impl Exchange {
         if self.sent == 0 {
             self.first_sent = now;
         }
+        self.said_secs = self.secs(now);
         self.sent = self.sent.saturating_add(1);
         self.next = now + wait;
     }

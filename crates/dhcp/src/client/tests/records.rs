@@ -110,6 +110,77 @@ fn a_client_says_who_it_is_and_what_it_wants() {
     assert!(place(code::CLASSLESS_ROUTES) < place(code::ROUTERS), "RFC 3442");
 }
 
+/// What a client sends next, if anything.
+fn sent(session: &mut Session) -> Option<Vec<u8>> {
+    std::iter::from_fn(|| session.poll_output()).fold(None, |last, output| match output {
+        Output::Send { octets, .. } => Some(octets),
+        _ => last,
+    })
+}
+
+#[test]
+fn a_client_says_who_it_is_in_every_message_and_what_it_wants_in_those_that_ask() {
+    use MessageType::{Decline, Discover, Inform, Release, Request};
+    let settings = Settings {
+        client_id: vec![255, 1],
+        lease: Some(Duration::from_secs(20)),
+        choice: Choice::First,
+        check: Check::Quick,
+        ..settings()
+    };
+    let (own, none) = (Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::UNSPECIFIED);
+    let (server, at) = (Ipv4Addr::new(10, 0, 0, 1), |seconds| Instant::ZERO + Duration::from_secs(seconds));
+    // Kind, ciaddr, option 50, option 54: RFC 2131 §4.4.1 table 5, §4.3.2 table 4.
+    let check = |octets: Option<Vec<u8>>, kind: MessageType, ciaddr, requested, server| -> u32 {
+        let octets = octets.expect("a message");
+        let message = Message::parse(&octets).unwrap();
+        assert_eq!(message.kind(), Some(kind));
+        let found = (message.ciaddr(), message.requested_address(), message.server_id());
+        assert_eq!(found, (ciaddr, requested, server), "{kind:?}");
+        let empty = [message.yiaddr(), message.siaddr(), message.giaddr()];
+        assert_eq!((empty, message.flags(), message.hops()), ([none; 3], 0, 0), "{kind:?}");
+        assert_eq!(message.client_id().as_deref(), Some(&[255, 1][..]), "{kind:?}");
+        let asks = matches!(kind, Discover | Request | Inform);
+        assert_eq!(message.lease_seconds().is_some(), asks && kind != Inform, "{kind:?}");
+        for code in [code::PARAMETERS, code::MESSAGE_OCTETS_MAX] {
+            assert_eq!(message.has(code), asks, "{kind:?}");
+        }
+        message.xid()
+    };
+    let said = |kind: &'static str| [kind, "10.0.0.7", "from", "10.0.0.1", "lease", "100"];
+    let mut session = Session::new(settings.clone(), Random::new(1));
+    session.handle(at(0), Input::Start(None));
+    let xid = check(sent(&mut session), Discover, none, None, None);
+    session.handle(at(1), Input::Message { octets: &answer(&said("offer"), xid), neighbour: None });
+    assert_eq!(check(sent(&mut session), Request, none, Some(own), Some(server)), xid, "one exchange");
+    session.handle(at(1), Input::Message { octets: &answer(&said("ack"), xid), neighbour: None });
+    let mut other = sent(&mut session);
+    assert_eq!(other, None);
+    for seconds in [2, 3, 4] {
+        session.handle(at(seconds), Input::Timeout);
+        other = sent(&mut session);
+        assert_eq!(other, None, "it asks its neighbours");
+    }
+    session.handle(at(51), Input::Timeout);
+    assert_ne!(check(sent(&mut session), Request, own, None, None), xid, "RENEWING");
+    session.handle(at(90), Input::Timeout);
+    check(sent(&mut session), Request, own, None, None);
+    session.handle(at(91), Input::Release);
+    check(sent(&mut session), Release, own, None, Some(server));
+    // After a restart, with a neighbour that has the address.
+    let known = Known { address: own, server: Some(server), holds: true };
+    let mut session = Session::new(settings.clone(), Random::new(1));
+    session.handle(at(0), Input::Start(Some(known)));
+    let xid = check(sent(&mut session), Request, none, Some(own), None);
+    session.handle(at(0), Input::Message { octets: &answer(&said("ack"), xid), neighbour: None });
+    assert_eq!(sent(&mut session), None);
+    session.handle(at(0), Input::Arp(Heard { sender: SERVER, sender_address: own, target_address: own }));
+    check(sent(&mut session), Decline, none, Some(own), Some(server));
+    let mut session = Session::new(settings, Random::new(1));
+    session.handle(at(0), Input::Inform(own));
+    check(sent(&mut session), Inform, own, None, None);
+}
+
 #[test]
 fn routes_come_from_option_121_and_else_from_option_3() {
     let routes = |options: &[(u8, &[u8])]| {

@@ -160,6 +160,28 @@ fn options_come_in_the_order_asked_for_and_what_was_sent_comes_back() {
 }
 
 #[test]
+fn what_is_sent_back_takes_no_room_from_what_every_answer_says() {
+    let long = agent::write(&[(agent::CIRCUIT_ID, &[7; 251])]);
+    let by = |ask: Ask| ask.by(address(1, 1)).with(code::CLIENT_ID, &[9; 255]).with(code::AGENT, &long);
+    let mut server = server(draft());
+    let offer = by(Ask::discover(1)).answer(&mut server, at(0));
+    let nak = by(request(1)).wants(address(0, 200)).answer(&mut server, at(0));
+    for (answer, kind) in [(&offer, MessageType::Offer), (&nak, MessageType::Nak)] {
+        let answer = read(answer);
+        assert_eq!((answer.kind(), answer.server_id()), (Some(kind), Some(OWN)));
+        assert_eq!(answer.client_id().as_deref(), Some(&[9; 255][..]));
+        assert_eq!(answer.option(code::AGENT).as_deref(), Some(&long[..]));
+    }
+    assert_eq!(read(&offer).lease_seconds(), Some(14_400));
+    // What is as long as no answer may be is left out, and what is no address is not sent back.
+    let huge = Ask::discover(2).with(code::SUBNET_SELECTION, &[1; 1100]).answer(&mut server, at(0));
+    assert_eq!(
+        (read(&huge).kind(), read(&huge).has(code::SUBNET_SELECTION)),
+        (Some(MessageType::Offer), false)
+    );
+}
+
+#[test]
 fn an_offer_goes_to_the_hardware_address_unless_broadcasts_are_asked_for() {
     let mut server = server(draft());
     let to = |ask: Ask, server: &mut Server| match ask.to(server, at(0)).0 {
@@ -245,4 +267,131 @@ fn an_address_that_is_being_forgotten_is_given_to_nobody_until_that_is_written()
     let again = server.expire(at(81), 10).pop().expect("it is tried again");
     server.settled(at(81), again.ticket, true);
     assert_eq!(lease(&mut server, at(82), 2), own);
+}
+
+#[test]
+fn what_is_offered_while_its_last_lease_is_being_ended_is_neither_given_nor_refused_meanwhile() {
+    for written in [true, false] {
+        let mut draft = draft();
+        draft.subnets[0].pools = vec![Pool::new(address(0, 10), address(0, 10), None)];
+        let mut server = server(draft);
+        let own = lease(&mut server, at(0), 1);
+        let release = Ask::new(MessageType::Release, 1).has(own).of(OWN);
+        let Verdict::Settle(settlement, None) = release.to(&mut server, at(1)).0 else { panic!("no change") };
+        check(&mut server, &Ask::discover(2), MessageType::Offer, own);
+        let select = request(2).wants(own).of(OWN);
+        assert_eq!(select.dropped(&mut server, at(1)), DropReason::Unsettled);
+        server.settled(at(1), settlement.ticket, written);
+        match written {
+            true => check(&mut server, &select, MessageType::Ack, own),
+            false => check(&mut server, &select, MessageType::Nak, NONE),
+        }
+    }
+}
+
+#[test]
+fn a_server_is_called_by_the_address_that_its_clients_reach() {
+    let mut server = server(draft());
+    let offer = Ask::discover(1).answer(&mut server, at(0));
+    assert_eq!(read(&offer).server_id(), Some(OWN));
+    // RFC 5107 §4: renewals are to come by the relay agent too.
+    let here = address(1, 1);
+    let value = agent::write(&[(agent::SERVER_ID_OVERRIDE, &here.octets())]);
+    let by = |ask: Ask| ask.by(here).with(code::AGENT, &value);
+    let offer = by(Ask::discover(2)).answer(&mut server, at(0));
+    assert_eq!(read(&offer).server_id(), Some(here));
+    let offered = read(&offer).yiaddr();
+    check(&mut server, &by(request(2).wants(offered).of(here)), MessageType::Ack, offered);
+    check(&mut server, &by(request(2).has(offered)), MessageType::Ack, offered);
+}
+
+#[test]
+fn an_answer_repeats_what_table_3_says_and_nothing_else_of_its_request() {
+    let mut server = server(draft());
+    let own = lease(&mut server, at(0), 1);
+    let relayed = Ask::discover(2).by(address(1, 1)).with(code::MESSAGE_OCTETS_MAX, &[5, 220]);
+    let renewal = request(1).has(own).with(code::PARAMETERS, &[3]);
+    for (ask, ciaddr) in [(relayed, NONE), (Ask::discover(1).broadcast_bit(), NONE), (renewal, own)] {
+        let (asked, answer) = (ask.octets(), ask.answer(&mut server, at(1)));
+        let (asked, answer) = (read(&asked), read(&answer));
+        assert_eq!((answer.op(), answer.hops(), answer.secs()), (2, 0, 0));
+        assert_eq!((answer.xid(), answer.hardware()), (asked.xid(), asked.hardware()));
+        assert_eq!((answer.flags(), answer.giaddr()), (asked.flags(), asked.giaddr()));
+        assert_eq!((answer.ciaddr(), answer.siaddr()), (ciaddr, NONE));
+        for code in [code::REQUESTED_ADDRESS, code::PARAMETERS, code::MESSAGE_OCTETS_MAX] {
+            assert!(!answer.has(code), "{code}");
+        }
+    }
+}
+
+#[test]
+fn an_address_is_chosen_in_the_order_of_the_standard() {
+    let mut server = server(draft());
+    // What it asks for, when that is free; else one that nobody had.
+    check(&mut server, &Ask::discover(1).wants(address(0, 15)), MessageType::Offer, address(0, 15));
+    check(&mut server, &Ask::discover(2).wants(address(0, 15)), MessageType::Offer, address(0, 10));
+    check(&mut server, &Ask::discover(3).wants(address(1, 15)), MessageType::Offer, address(0, 11));
+    // What it has goes before what it asks for, and so does what it had.
+    let own = lease(&mut server, at(1), 4);
+    check(&mut server, &Ask::discover(4).wants(address(0, 18)), MessageType::Offer, own);
+    server.expire(at(20_000), 100);
+    assert_eq!(server.lease(own).map(|lease| lease.state), Some(LeaseState::Expired));
+    let answer = Ask::discover(4).wants(address(0, 18)).answer(&mut server, at(20_000));
+    assert_eq!(read(&answer).yiaddr(), own);
+}
+
+#[test]
+fn what_is_offered_is_offered_to_nobody_else() {
+    let mut server = server(draft());
+    let mut offered: Vec<Ipv4Addr> = (1..=5)
+        .map(|mac| read(&Ask::discover(mac).wants(address(0, 15)).answer(&mut server, at(0))).yiaddr())
+        .collect();
+    offered.sort_unstable();
+    offered.dedup();
+    assert_eq!(offered.len(), 5);
+    // To the same client it is the same again.
+    check(&mut server, &Ask::discover(1), MessageType::Offer, address(0, 15));
+}
+
+#[test]
+fn a_lease_lasts_as_long_as_the_client_asks_within_bounds() {
+    let mut draft = draft();
+    let times = &mut draft.subnets[0].lease;
+    (times.min, times.default, times.max) = (60, 600, 6000);
+    let mut server = server(draft);
+    for (mac, (wanted, given)) in
+        (1..).zip([(None, 600), (Some(100), 100), (Some(1), 60), (Some(9000), 6000)])
+    {
+        let ask = Ask::discover(mac)
+            .maybe(code::LEASE_SECONDS, wanted.map(u32::to_be_bytes).as_ref().map(|s| &s[..]));
+        let offer = ask.answer(&mut server, at(0));
+        assert_eq!(read(&offer).lease_seconds(), Some(given), "{wanted:?}");
+        let (renewal, rebinding) = (read(&offer).renewal_seconds(), read(&offer).rebinding_seconds());
+        assert_eq!((renewal, rebinding), (Some(given / 2), Some(given * 7 / 8)));
+    }
+}
+
+#[test]
+fn clients_are_told_apart_by_their_identifier_and_else_by_their_hardware() {
+    let mut server = server(draft());
+    let of = |mac, id: &[u8]| Ask::discover(mac).with(code::CLIENT_ID, id);
+    let addresses = [of(1, &[0, 1]), of(1, &[0, 2]), of(2, &[0, 1]), Ask::discover(1)]
+        .map(|ask| read(&ask.answer(&mut server, at(0))).yiaddr());
+    assert_eq!(addresses, [address(0, 10), address(0, 11), address(0, 10), address(0, 12)]);
+}
+
+#[test]
+fn a_refusal_is_broadcast_by_the_server_or_by_the_relay_agent() {
+    let mut server = server(draft());
+    let foreign = request(1).wants(Ipv4Addr::new(192, 0, 2, 1)).with(code::CLIENT_ID, &[0, 7]);
+    let (verdict, octets) = foreign.to(&mut server, at(0));
+    assert_eq!(verdict, Verdict::Reply(Destination::Broadcast));
+    assert_eq!((read(&octets).kind(), read(&octets).broadcast()), (Some(MessageType::Nak), false));
+    let (verdict, octets) = foreign.by(address(1, 1)).to(&mut server, at(0));
+    assert_eq!(verdict, Verdict::Reply(Destination::Relay(SocketAddrV4::new(address(1, 1), 67))));
+    let nak = read(&octets);
+    assert!(nak.kind() == Some(MessageType::Nak) && nak.broadcast());
+    let codes: Vec<u8> = nak.options().map(|(code, _)| code).collect();
+    assert_eq!(codes, [code::MESSAGE_TYPE, code::SERVER_ID, code::REASON, code::CLIENT_ID]);
+    assert_eq!((nak.ciaddr(), nak.yiaddr(), nak.siaddr()), (NONE, NONE, NONE));
 }
