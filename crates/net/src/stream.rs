@@ -13,8 +13,11 @@ use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::TlsStream;
 
+use self::feed::Feed;
 use crate::ground::VirtualStream;
 use crate::pulse::Pulse;
+
+mod feed;
 
 /// Octets one [`Stream::poll_read_with`] can deliver: the size of the worker's shared read buffer.
 pub const READ_OCTETS: usize = 64 * 1024;
@@ -42,6 +45,8 @@ pub(crate) struct PlainStream {
     /// Octets that were read too far (behind a PROXY header) and come first.
     unread: Vec<u8>,
     watch: Option<Watch>,
+    /// What is on its way from a file to the socket.
+    feed: Option<Box<Feed>>,
 }
 
 /// Where a stream reports that it moved.
@@ -133,7 +138,7 @@ impl Stream {
     }
 
     fn plain(socket: Socket) -> Self {
-        Self { carrier: Carrier::Plain(PlainStream { socket, unread: Vec::new(), watch: None }) }
+        Self { carrier: Carrier::Plain(PlainStream { socket, unread: Vec::new(), watch: None, feed: None }) }
     }
 
     pub(crate) fn tls(stream: TlsStream<PlainStream>) -> Self {
@@ -216,9 +221,9 @@ impl Stream {
         }
     }
 
-    /// Sends up to `octets` octets of `file`, from `at` on, without reading them; `None` when this stream
-    /// cannot (it encrypts, or is no socket of the system), and its user has to read and write. Nothing is
-    /// sent only at the end of the file.
+    /// Sends up to `octets` octets of `file`, from `at` on, without reading them; `None` when this stream or this
+    /// file cannot (it encrypts, or is no socket of the system), and its user has to read and write. Nothing is
+    /// sent only at the end of the file. Whoever began goes on with the same file, from where it is.
     ///
     /// # Errors
     /// As the connection and the disk give them.
@@ -232,15 +237,17 @@ impl Stream {
         if let Carrier::Plain(plain) = &mut self.carrier {
             plain.socket.register()?;
         }
-        let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, .. }) = &mut self.carrier else {
+        let Carrier::Plain(PlainStream { socket: Socket::Tcp(socket), watch, feed, .. }) = &mut self.carrier
+        else {
             return Poll::Ready(Ok(None));
         };
-        let sent = poll_socket(socket, cx, |socket| {
-            let mut offset = at;
-            Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), octets)?)
-        });
+        let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket, is_local(socket))));
+        let sent = poll_socket(socket, cx, |socket| feed.send(socket, file, at, octets));
         report(watch.as_ref(), &sent);
-        sent.map_ok(Some)
+        match sent {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Poll::Ready(Ok(None)),
+            sent => sent.map_ok(Some),
+        }
     }
 
     /// Like [`AsyncWrite::poll_write`] for octets that more will follow at once: they may wait to leave
@@ -280,6 +287,14 @@ impl Stream {
             }
         })
     }
+}
+
+/// Whether the peer is on this machine.
+#[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+fn is_local(socket: &tokio::net::TcpStream) -> bool {
+    let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else { return false };
+    let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
+    peer.is_loopback() || peer == local
 }
 
 /// Tries `send` until the socket takes something.

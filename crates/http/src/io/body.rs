@@ -37,13 +37,27 @@ pub(super) enum Source {
 enum Piece {
     Octets(Vec<u8>),
     File(Span),
+    /// A part of a file that is long enough to be sent without being read.
+    Direct(Span),
+}
+
+/// Parts of a file that are shorter are read, and leave together with what is before them.
+pub(super) const DIRECT_OCTETS_MIN: u64 = 64 * 1024;
+
+impl Piece {
+    fn of(source: &Source, span: Span) -> Self {
+        match source {
+            Source::File(_) if span.octets() >= DIRECT_OCTETS_MIN => Self::Direct(span),
+            _ => Self::File(span),
+        }
+    }
 }
 
 impl FileStream {
     /// One part of a file, or all of it.
     pub(super) fn part(source: Source, span: Span, then: Then, cause: Option<EventId>) -> Self {
         let pieces =
-            if span.first < span.end { VecDeque::from([Piece::File(span)]) } else { VecDeque::new() };
+            if span.first < span.end { VecDeque::from([Piece::of(&source, span)]) } else { VecDeque::new() };
         Self::new(source, pieces, None, then, cause)
     }
 
@@ -57,8 +71,9 @@ impl FileStream {
         cause: Option<EventId>,
     ) -> Self {
         let both = heads.into_iter().zip(parts);
-        let mut pieces: VecDeque<Piece> =
-            both.flat_map(|(head, part)| [Piece::Octets(head.into_bytes()), Piece::File(*part)]).collect();
+        let mut pieces: VecDeque<Piece> = both
+            .flat_map(|(head, part)| [Piece::Octets(head.into_bytes()), Piece::of(&source, *part)])
+            .collect();
         pieces.push_back(Piece::Octets(end.into_bytes()));
         Self::new(source, pieces, None, then, cause)
     }
@@ -97,7 +112,7 @@ impl FileStream {
     /// without reading them. Say with [`FileStream::advance`] how many were.
     pub(super) fn next_of_file(&self) -> Option<(&File, Span)> {
         match (&self.source, self.pieces.front()) {
-            (Source::File(file), Some(Piece::File(span))) if self.encoder.is_none() => Some((file, *span)),
+            (Source::File(file), Some(Piece::Direct(span))) => Some((file, *span)),
             _ => None,
         }
     }
@@ -120,7 +135,7 @@ impl FileStream {
 
     /// Takes note that so many octets of the file were sent.
     pub(super) fn advance(&mut self, octets: u64) {
-        if let Some(Piece::File(span)) = self.pieces.front_mut() {
+        if let Some(Piece::File(span) | Piece::Direct(span)) = self.pieces.front_mut() {
             span.first = (span.first + octets).min(span.end);
             if span.first == span.end {
                 self.pieces.pop_front();
@@ -153,7 +168,7 @@ impl FileStream {
                 }
                 Ok(count)
             }
-            Some(Piece::File(span)) => {
+            Some(Piece::File(span) | Piece::Direct(span)) => {
                 let room = usize::try_from(span.octets()).unwrap_or(usize::MAX).min(octets_max);
                 let start = out.len();
                 out.resize(start + room, 0);

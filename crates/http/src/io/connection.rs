@@ -136,8 +136,8 @@ impl Talk {
                     Ok(false) | Err(_) => return Poll::Ready(Next::Close),
                 }
             }
-            // A file follows its head at once.
-            let more = matches!(self.next, Some(Next::Stream(_)));
+            // A content that is copied anyway leaves together with its head.
+            let more = matches!(&self.next, Some(Next::Stream(stream)) if stream.next_of_file().is_none());
             if !worker.out.is_empty()
                 && self.outgoing.send(cx, &mut self.stream, &mut worker.out, more).is_err()
             {

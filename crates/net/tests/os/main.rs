@@ -19,6 +19,7 @@ use doorway_net::udp::{self, Replies, UdpOptions, UdpReplier, UdpService};
 use doorway_net::{Error, World};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+mod files;
 mod interface;
 mod link;
 
