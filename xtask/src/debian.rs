@@ -18,6 +18,7 @@ pub const INTEROP: &[(&str, &str)] = &[
     ("nsd", "nsd"),
     ("dnsperf", "dnsperf"),
     ("tshark", "tshark"),
+    ("dumpcap", "wireshark-common"),
     ("wget", "wget"),
     ("openssl", "openssl"),
     ("aria2c", "aria2"),

@@ -146,7 +146,8 @@ impl Draft {
 
 fn show(mailbox: &Mailbox) -> String {
     let address = graphic(&mailbox.address());
-    match mailbox.name.as_deref().filter(|name| !name.is_empty()) {
+    // Blanks alone name nobody.
+    match mailbox.name.as_deref().filter(|name| !name.trim().is_empty()) {
         Some(name) => format!("{} <{address}>", phrase(name)),
         None => address,
     }
@@ -330,6 +331,15 @@ mod tests {
     }
 
     #[test]
+    fn blanks_alone_are_no_name() {
+        for name in ["", " ", "\t \u{a0}"] {
+            let sender = Mailbox { name: Some(name.into()), local: "a".into(), domain: "x.test".into() };
+            let message = write(&Draft { from: vec![sender], ..Draft::default() });
+            assert_eq!(header::value(&message, "From").map(header::text).as_deref(), Some("a@x.test"));
+        }
+    }
+
+    #[test]
     fn no_text_adds_a_field_or_a_recipient() {
         let evil = "x\r\nBcc: eve@x.test\r\n\r\nbody";
         let draft = Draft {
@@ -380,7 +390,8 @@ mod tests {
             prop_assert_eq!(found.parts[2].file_name(), Some(file_name.as_str()));
             prop_assert_eq!(header::value(&message, "Subject").map(header::text), Some(subject));
             let from = address_list::mailboxes(header::value(&message, "From").unwrap());
-            prop_assert_eq!(from[0].name.as_deref(), Some(name.as_str()));
+            let named = Some(name.as_str()).filter(|name| !name.trim().is_empty());
+            prop_assert_eq!(from[0].name.as_deref(), named);
         }
     }
 }

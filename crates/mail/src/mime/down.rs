@@ -235,10 +235,12 @@ fn addresses(value: &[u8]) -> String {
 
 /// A display name as it can stand before an address.
 pub(crate) fn phrase(name: &str) -> String {
-    let atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~ ".contains(c);
+    let atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    // Words are parted by one blank each; more of them, or some at the ends, count only in quotes.
+    let is_word = |word: &str| !word.is_empty() && word.chars().all(atom);
     if !name.is_ascii() || name.contains("=?") || name.chars().any(|c| c.is_control()) {
         word::encode(name)
-    } else if name.chars().all(atom) && !name.is_empty() {
+    } else if name.split(' ').all(is_word) {
         name.to_owned()
     } else {
         format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
