@@ -17,7 +17,7 @@ use self::feed::Feed;
 use crate::ground::VirtualStream;
 use crate::pulse::Pulse;
 
-mod feed;
+pub(crate) mod feed;
 
 /// Octets one [`Stream::poll_read_with`] can deliver: the size of the worker's shared read buffer.
 pub const READ_OCTETS: usize = 64 * 1024;
@@ -241,7 +241,7 @@ impl Stream {
         else {
             return Poll::Ready(Ok(None));
         };
-        let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket, is_local(socket))));
+        let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket)));
         let sent = poll_socket(socket, cx, |socket| feed.send(socket, file, at, octets));
         report(watch.as_ref(), &sent);
         match sent {
@@ -287,14 +287,6 @@ impl Stream {
             }
         })
     }
-}
-
-/// Whether the peer is on this machine.
-#[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
-fn is_local(socket: &tokio::net::TcpStream) -> bool {
-    let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr()) else { return false };
-    let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
-    peer.is_loopback() || peer == local
 }
 
 /// Tries `send` until the socket takes something.

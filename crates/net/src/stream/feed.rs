@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
@@ -22,6 +23,12 @@ const LOCAL_SEND_OCTETS: usize = 64 * 1024;
 
 thread_local! {
     static SPARE_PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Whether both ends of a connection are on this machine, as far as their addresses tell.
+pub(crate) fn is_one_machine(peer: SocketAddr, local: SocketAddr) -> bool {
+    let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
+    peer.is_loopback() || peer == local && !peer.is_unspecified()
 }
 
 #[derive(Debug)]
@@ -63,9 +70,12 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// For the socket of a connection; `is_local` when its peer is on this machine.
-    pub(super) fn new(socket: &impl AsFd, is_local: bool) -> Self {
-        if is_local {
+    /// For the socket of a connection.
+    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
+    pub(super) fn new(socket: &tokio::net::TcpStream) -> Self {
+        if let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr())
+            && is_one_machine(peer, local)
+        {
             // Without it things go on, only slower.
             let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, LOCAL_SEND_OCTETS);
         }
