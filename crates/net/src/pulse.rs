@@ -70,6 +70,15 @@ pub struct Ends {
     pub remote: SocketAddr,
 }
 
+impl Ends {
+    /// Whether both are on one machine, as far as their addresses tell.
+    #[must_use]
+    pub fn are_one_machine(&self) -> bool {
+        let (remote, local) = (self.remote.ip().to_canonical(), self.local.ip().to_canonical());
+        remote.is_loopback() || remote == local && !remote.is_unspecified()
+    }
+}
+
 /// One connection as others see it.
 #[derive(Debug)]
 pub struct Pulse {

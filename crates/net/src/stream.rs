@@ -17,7 +17,7 @@ use self::feed::Feed;
 use crate::ground::VirtualStream;
 use crate::pulse::Pulse;
 
-pub(crate) mod feed;
+mod feed;
 
 /// Octets one [`Stream::poll_read_with`] can deliver: the size of the worker's shared read buffer.
 pub const READ_OCTETS: usize = 64 * 1024;
@@ -241,8 +241,16 @@ impl Stream {
         else {
             return Poll::Ready(Ok(None));
         };
-        let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket)));
-        let sent = poll_socket(socket, cx, |socket| feed.send(socket, file, at, octets));
+        let is_local = watch.as_ref().is_some_and(|watch| watch.pulse.ends().are_one_machine());
+        let sent = if is_local {
+            let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket)));
+            poll_socket(socket, cx, |socket| feed.send(socket, file, at, octets))
+        } else {
+            poll_socket(socket, cx, |socket| {
+                let mut offset = at;
+                Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), octets)?)
+            })
+        };
         report(watch.as_ref(), &sent);
         match sent {
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Poll::Ready(Ok(None)),

@@ -20,7 +20,6 @@ use crate::listener::{Listener, NO_ADDRESS};
 use crate::lock;
 use crate::proxy_protocol::{self, ProxySources};
 use crate::pulse::{Ends, Pulse};
-use crate::stream::feed::is_one_machine;
 use crate::stream::{Stream, Watch};
 use crate::task::message;
 use crate::tls::TlsAcceptor;
@@ -144,8 +143,7 @@ impl Watching {
     /// Whether the client is on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let ends = self.pulse.ends();
-        is_one_machine(ends.remote, ends.local)
+        self.pulse.ends().are_one_machine()
     }
 
     /// Whether the service should finish.

@@ -136,8 +136,9 @@ impl Talk {
                     Ok(false) | Err(_) => return Poll::Ready(Next::Close),
                 }
             }
-            // A content that is copied anyway leaves together with its head.
-            let more = matches!(&self.next, Some(Next::Stream(stream)) if stream.next_of_file().is_none());
+            // A file follows its head at once; pages that are handed over would not fit behind one.
+            let more = matches!(&self.next, Some(Next::Stream(stream))
+                if stream.next_of_file().is_none() || !self.watching.is_local());
             if !worker.out.is_empty()
                 && self.outgoing.send(cx, &mut self.stream, &mut worker.out, more).is_err()
             {

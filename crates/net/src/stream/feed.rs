@@ -2,33 +2,27 @@
 //! then holds its pages and no copy, and from the pipe into the socket (splice(2)).
 //!
 //! `sendfile` does the same with a pipe of 64 KiB, sends each of its fillings by itself, and so wakes the reader more
-//! often. Head and content are not joined: pages behind a few octets of something else do not fit together, and one
-//! mebibyte costs several times as much.
+//! often. This is for readers on the same machine: others, for whom the pages are cut into packets, gain nothing, and
+//! are slow, so that many pipes would wait for them.
 
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
 
 /// Octets that a pipe takes at once, as far as the system grants it.
-const PIPE_OCTETS: usize = 256 * 1024;
+const PIPE_OCTETS: usize = 1024 * 1024;
 /// Empty pipes that a worker keeps for the next content.
 const SPARE_PIPES_MAX: usize = 16;
-/// What the socket may hold when its reader is on this machine: there is no way on which more could be, and what waits
-/// longer is no longer in the processor's cache when it is read. (The system doubles it.)
+/// What the socket may hold: there is no way on which more could be, and what waits longer is no longer in the
+/// processor's cache when it is read. (The system doubles it.)
 const LOCAL_SEND_OCTETS: usize = 64 * 1024;
 
 thread_local! {
     static SPARE_PIPES: RefCell<Vec<Pipe>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Whether both ends of a connection are on this machine, as far as their addresses tell.
-pub(crate) fn is_one_machine(peer: SocketAddr, local: SocketAddr) -> bool {
-    let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
-    peer.is_loopback() || peer == local && !peer.is_unspecified()
 }
 
 #[derive(Debug)]
@@ -70,15 +64,10 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// For the socket of a connection.
-    #[allow(clippy::disallowed_types, reason = "the boundary to the operating system's sockets")]
-    pub(super) fn new(socket: &tokio::net::TcpStream) -> Self {
-        if let (Ok(peer), Ok(local)) = (socket.peer_addr(), socket.local_addr())
-            && is_one_machine(peer, local)
-        {
-            // Without it things go on, only slower.
-            let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, LOCAL_SEND_OCTETS);
-        }
+    /// For the socket of a connection whose peer is on this machine.
+    pub(super) fn new(socket: &impl AsFd) -> Self {
+        // Without it things go on, only slower.
+        let _ = set_socket_send_buffer_size(socket, LOCAL_SEND_OCTETS);
         Self { pipe: None, held: 0, at: 0 }
     }
 
