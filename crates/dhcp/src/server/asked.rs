@@ -44,6 +44,13 @@ impl<'m, 'a> Asked<'m, 'a> {
         self.giaddr().is_unspecified()
     }
 
+    /// Whether the answer goes past the relay agent: whoever asks with INFORM has an address that it hears, which is
+    /// believed when it is one of its link (RFC 2131 §4.3.5).
+    pub(super) fn is_answered_straight(&self, plan: &Plan) -> bool {
+        self.message.kind() == Some(MessageType::Inform)
+            && self.plan_subnet(plan).network.contains(self.message.ciaddr())
+    }
+
     pub(super) fn plan_subnet<'p>(&self, plan: &'p Plan) -> &'p Subnet {
         &plan.subnets()[self.subnet]
     }

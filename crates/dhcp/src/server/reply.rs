@@ -96,7 +96,8 @@ impl Server {
             }
         }
         // Behind what no answer can do without, room is kept for what ends it.
-        let tail = Tail::new(asked, &mut writer);
+        let by_agent = !asked.is_answered_straight(plan);
+        let tail = Tail::new(asked, by_agent, &mut writer);
         writer.ready_options(&block.ready);
         if let Some(fqdn) = &answer.naming.reply {
             writer.option(code::CLIENT_FQDN, &fqdn.reply());
@@ -147,7 +148,7 @@ impl Server {
         writer.octets_max(octets_max(asked));
         writer.option(code::MESSAGE_TYPE, &[MessageType::Nak as u8]);
         writer.option(code::SERVER_ID, &asked.server_id.octets());
-        let tail = Tail::new(asked, &mut writer);
+        let tail = Tail::new(asked, true, &mut writer);
         writer.option(code::REASON, why.as_bytes());
         tail.write(&mut writer);
         writer.finish(MESSAGE_OCTETS_MIN);
@@ -201,13 +202,13 @@ struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
-    /// Keeps room for it.
-    fn new(asked: &Asked<'_, 'a>, writer: &mut MessageWriter<'_, '_>) -> Self {
+    /// Keeps room for it. What the relay agent said goes back `by_agent` alone, which takes it out.
+    fn new(asked: &Asked<'_, 'a>, by_agent: bool, writer: &mut MessageWriter<'_, '_>) -> Self {
         let message = asked.message;
         let tail = Self {
             selection: message.option(code::SUBNET_SELECTION).filter(|value| value.len() == 4),
             client: message.client_id(),
-            agent: message.option(code::AGENT),
+            agent: message.option(code::AGENT).filter(|_| by_agent),
         };
         for value in [&tail.selection, &tail.client, &tail.agent].into_iter().flatten() {
             writer.reserve(value.len());

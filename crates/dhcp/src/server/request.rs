@@ -4,7 +4,7 @@
 //! address without one after a start (INIT-REBOOT), its own address when it asks for more time (RENEWING,
 //! REBINDING).
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddrV4};
 
 use doorway_base::{Instant, Writer};
 
@@ -13,10 +13,10 @@ use super::asked::Asked;
 use super::counters::{Alarm, Stats, raise};
 use super::record::{NEVER, NO_SUBNET, Place, Record, Texts};
 use super::reply::Answer;
-use super::verdict::{DropReason, Now, Verdict};
+use super::verdict::{Destination, DropReason, Now, Verdict};
 use crate::lease::LeaseState;
 use crate::plan::Plan;
-use crate::wire::MessageType;
+use crate::wire::{CLIENT_PORT, MessageType};
 
 impl Server {
     /// Acknowledges the lease of an address, or refuses it.
@@ -185,6 +185,10 @@ impl Server {
             return Verdict::Drop(reason);
         }
         Stats::count(&mut self.stats.sent, MessageType::Ack);
+        if asked.is_answered_straight(plan) {
+            let client = SocketAddrV4::new(asked.message.ciaddr(), CLIENT_PORT);
+            return Verdict::Reply(Destination::Unicast(client));
+        }
         Verdict::Reply(self.destination(asked, Ipv4Addr::UNSPECIFIED))
     }
 }

@@ -136,6 +136,17 @@ fn inform_is_answered_without_an_address_and_without_times() {
     assert_eq!((reply.yiaddr(), reply.lease_seconds()), (NONE, None));
     assert_eq!(reply.option(code::ROUTERS).as_deref(), Some(&OWN.octets()[..]));
     assert!(!reply.has(code::RENEWAL_SECONDS) && server.leases().next().is_none());
+    // Past the relay agent, and so without what that said; an address of another link may be anybody's.
+    let circuit = agent::write(&[(agent::CIRCUIT_ID, b"r1")]);
+    for (own, to) in [
+        (address(1, 99), Destination::Unicast(SocketAddrV4::new(address(1, 99), 68))),
+        (Ipv4Addr::new(192, 0, 2, 1), Destination::Relay(SocketAddrV4::new(address(1, 1), 67))),
+    ] {
+        let inform = Ask::new(MessageType::Inform, 1).has(own).by(address(1, 1)).with(code::AGENT, &circuit);
+        let (verdict, octets) = inform.to(&mut server, at(0));
+        assert_eq!(verdict, Verdict::Reply(to));
+        assert_eq!(read(&octets).has(code::AGENT), matches!(to, Destination::Relay(_)));
+    }
 }
 
 #[test]
