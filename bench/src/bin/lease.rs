@@ -31,6 +31,7 @@ const DISCOVER: u8 = 1;
 const OFFER: u8 = 2;
 const REQUEST: u8 = 3;
 const ACK: u8 = 5;
+const NAK: u8 = 6;
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -253,6 +254,13 @@ impl Load {
         let Some(slot) = self.slots.get_mut(index).and_then(Option::as_mut) else { return Ok(None) };
         let kind = option(octets, 53).and_then(|value| value.first().copied()).unwrap_or_default();
         if slot.xid != xid || (kind == OFFER && slot.wants == ACK) {
+            return Ok(None);
+        }
+        // dnsmasq offers one address to several at once and has all but one begin again.
+        if kind == NAK && slot.wants == ACK && matches!(self.clients, Clients::New { .. }) {
+            (slot.wants, slot.sent) = (OFFER, Instant::now());
+            self.resent += 1;
+            self.out.push_back(index);
             return Ok(None);
         }
         if kind != slot.wants || octets[28..34] != hardware(slot.client) {
