@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio_rustls::TlsStream;
@@ -241,19 +243,20 @@ impl Stream {
         else {
             return Poll::Ready(Ok(None));
         };
-        let is_local = watch.as_ref().is_some_and(|watch| watch.pulse.ends().are_one_machine());
-        let sent = if is_local {
-            let feed = feed.get_or_insert_with(|| Box::new(Feed::new(socket)));
-            poll_socket(socket, cx, |socket| feed.send(socket, file, at, octets))
-        } else {
-            poll_socket(socket, cx, |socket| {
-                let mut offset = at;
-                Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), octets)?)
-            })
-        };
+        if watch.as_ref().is_some_and(|watch| watch.pulse.ends().are_one_machine()) {
+            feed.get_or_insert_with(|| Box::new(Feed::new(socket)));
+        }
+        let is_unsupported = |error: &io::Error| error.kind() == io::ErrorKind::Unsupported;
+        let sent = poll_socket(socket, cx, |socket| match feed {
+            Some(feed) => match feed.send(socket, file, at, octets) {
+                Err(error) if is_unsupported(&error) => send_file(socket, file, at, octets),
+                sent => sent,
+            },
+            None => send_file(socket, file, at, octets),
+        });
         report(watch.as_ref(), &sent);
         match sent {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Unsupported => Poll::Ready(Ok(None)),
+            Poll::Ready(Err(error)) if is_unsupported(&error) => Poll::Ready(Ok(None)),
             sent => sent.map_ok(Some),
         }
     }
@@ -294,6 +297,15 @@ impl Stream {
                 Poll::Pending => Poll::Pending,
             }
         })
+    }
+}
+
+/// Sends octets of a file; `Unsupported` when its file system cannot.
+fn send_file(socket: &impl AsFd, file: &File, at: u64, octets: usize) -> io::Result<usize> {
+    let mut offset = at;
+    match rustix::fs::sendfile(socket, file, Some(&mut offset), octets) {
+        Err(Errno::INVAL | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
+        sent => Ok(sent?),
     }
 }
 

@@ -15,6 +15,8 @@ use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_siz
 
 /// Octets that a pipe takes at once, as far as the system grants it.
 const PIPE_OCTETS: usize = 1024 * 1024;
+/// A pipe that takes less is not worth its calls: the system gives such ones to a user who has many.
+const PIPE_OCTETS_MIN: usize = 128 * 1024;
 /// Empty pipes that a worker keeps for the next content.
 const SPARE_PIPES_MAX: usize = 16;
 /// What the socket may hold: there is no way on which more could be, and what waits longer is no longer in the
@@ -38,8 +40,10 @@ impl Pipe {
             return Ok(pipe);
         }
         let (out, into) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // A user who has many pipes gets smaller ones.
         let octets = fcntl_setpipe_size(&into, PIPE_OCTETS).or_else(|_| fcntl_getpipe_size(&into))?;
+        if octets < PIPE_OCTETS_MIN {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
         Ok(Self { out, into, octets })
     }
 
@@ -75,8 +79,8 @@ impl Feed {
     /// about the same file; it begins where this one ended, or what is held is dropped.
     ///
     /// # Errors
-    /// `WouldBlock` when the socket has no room; `Unsupported` when nothing of this file can be sent in this way; else as
-    /// the disk and the connection give them.
+    /// `WouldBlock` when the socket has no room; `Unsupported` when nothing can be sent in this way, of this file or
+    /// now; else as the disk and the connection give them.
     pub(super) fn send(
         &mut self,
         socket: &impl AsFd,
