@@ -3,7 +3,9 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `subnet` | [`Subnet`] with its [`Pool`]s, times of leases, relay agents and names |
+//! | `subnet` | [`Subnet`] with its [`Pool`]s, relay agents and names |
+//! | `network` | [`Network`]: addresses that share their first bits |
+//! | `times` | [`LeaseTimes`]: how long leases last, T1 and T2 |
 //! | `reservation` | [`Reservation`]: who is known, by what, and what is kept for it |
 //! | `options` | [`OptionSet`] and [`Boot`]: what clients are told |
 //! | `class` | [`Class`]: clients that share a trait, by an [`Expression`] |
@@ -11,21 +13,25 @@
 //! Not here: the config file, which the program maps to a [`Draft`].
 
 mod class;
+mod network;
 mod options;
 mod reservation;
 mod subnet;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use core::net::Ipv4Addr;
 use std::fmt;
 use std::time::Duration;
 
 pub use class::{Class, EXPRESSION_OCTETS_MAX, Expression, Facts, NotAnExpression};
+pub use network::Network;
 pub use options::{Boot, OptionSet, OptionValue};
 pub(crate) use reservation::Traits;
 pub use reservation::{Match, Reservation, Reservations};
-pub use subnet::{LeaseTimes, Mode, NamesPlan, Network, Pool, Probe, Subnet};
+pub use subnet::{Mode, NamesPlan, Pool, Probe, Subnet};
+pub use times::LeaseTimes;
 
 /// Most subnets of a plan.
 pub const SUBNETS_MAX: usize = 4096;

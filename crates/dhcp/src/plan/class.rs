@@ -9,8 +9,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::PlanFault;
+use super::network::Network;
 use super::options::{Boot, OptionSet};
-use super::subnet::{LeaseTimes, Network};
+use super::times::LeaseTimes;
 use crate::wire::hardware::read_hex;
 use crate::wire::option::code;
 use crate::wire::{Agent, Message, OptionKind, Shape};

@@ -5,8 +5,8 @@ use core::net::Ipv4Addr;
 use std::collections::HashMap;
 
 use super::PlanFault;
+use super::network::Network;
 use super::options::{Boot, OptionSet};
-use super::subnet::Network;
 use crate::wire::HardwareAddress;
 use crate::wire::hardware::hex;
 

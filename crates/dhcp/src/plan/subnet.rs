@@ -1,78 +1,14 @@
-//! A subnet: its pools, how long leases last, whom to believe. RFC 2131 §4.3.1.
+//! A subnet: its pools, whom to believe, how leases become names. RFC 2131 §4.3.1.
 
 use core::net::Ipv4Addr;
-use std::fmt;
 use std::str::FromStr;
 
 use super::PlanFault;
 use super::class::Class;
+use super::network::Network;
 use super::options::{Boot, OptionSet};
 use super::reservation::Reservation;
-use crate::wire::routes::mask;
-
-/// An IPv4 network: addresses that share their first bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    /// Its first address.
-    pub address: Ipv4Addr,
-    /// How many bits all share, 0 to 32.
-    pub prefix: u8,
-}
-
-impl Network {
-    /// The network of `prefix` bits that `address` is in; more than 32 bits count as 32.
-    #[must_use]
-    pub fn new(address: Ipv4Addr, prefix: u8) -> Self {
-        let prefix = prefix.min(32);
-        Self { address: Ipv4Addr::from_bits(address.to_bits() & mask(prefix)), prefix }
-    }
-
-    /// Whether an address is in it.
-    #[must_use]
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        address.to_bits() & mask(self.prefix) == self.address.to_bits()
-    }
-
-    /// The mask, for option 1.
-    #[must_use]
-    pub fn mask(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(mask(self.prefix))
-    }
-
-    pub(crate) fn first(self) -> u32 {
-        self.address.to_bits()
-    }
-
-    pub(crate) fn last(self) -> u32 {
-        self.address.to_bits() | !mask(self.prefix)
-    }
-
-    /// Whether a host can have this address: not the network's own, not the broadcast address.
-    #[must_use]
-    pub fn is_host(self, address: Ipv4Addr) -> bool {
-        let ends = self.prefix < 31 && [self.first(), self.last()].contains(&address.to_bits());
-        self.contains(address) && !ends
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
-    }
-}
-
-impl FromStr for Network {
-    type Err = PlanFault;
-
-    /// `10.77.0.0/16`; an address alone is a network of one.
-    fn from_str(text: &str) -> Result<Self, PlanFault> {
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "32"));
-        match (address.parse::<Ipv4Addr>(), prefix.parse::<u8>()) {
-            (Ok(address), Ok(prefix @ 0..=32)) => Ok(Self::new(address, prefix)),
-            _ => Err(PlanFault(format!("`{text}` is no network, as 10.77.0.0/16 is"))),
-        }
-    }
-}
+use super::times::LeaseTimes;
 
 /// Addresses that clients are given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,62 +56,6 @@ impl FromStr for Pool {
         let network: Network = text.parse()?;
         Ok(Self::new(network.address, Ipv4Addr::from_bits(network.last()), None))
     }
-}
-
-/// How long leases last, in seconds; `u32::MAX` is for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaseTimes {
-    /// When the client does not say.
-    pub default: u32,
-    /// At least.
-    pub min: u32,
-    /// At most.
-    pub max: u32,
-    /// When the client asks for more (T1), in thousandths of the lease.
-    pub renewal_permille: u32,
-    /// When it asks anybody (T2), in thousandths of the lease.
-    pub rebinding_permille: u32,
-}
-
-impl Default for LeaseTimes {
-    /// Four hours, between a minute and a week; T1 at half, T2 at seven eighths (RFC 2131 §4.4.5).
-    fn default() -> Self {
-        Self { default: 4 * 3600, min: 60, max: 7 * 86_400, renewal_permille: 500, rebinding_permille: 875 }
-    }
-}
-
-impl LeaseTimes {
-    /// How long a lease lasts for a client that asks for `wanted`.
-    #[must_use]
-    pub fn seconds(&self, wanted: Option<u32>) -> u32 {
-        wanted.unwrap_or(self.default).clamp(self.min, self.max)
-    }
-
-    /// T1 of a lease, in seconds.
-    #[must_use]
-    pub fn renewal(&self, seconds: u32) -> u32 {
-        part(seconds, self.renewal_permille)
-    }
-
-    /// T2 of a lease, in seconds.
-    #[must_use]
-    pub fn rebinding(&self, seconds: u32) -> u32 {
-        part(seconds, self.rebinding_permille)
-    }
-
-    pub(super) fn check(&self, of: &str) -> Result<(), PlanFault> {
-        if self.min == 0 || self.min > self.default || self.default > self.max {
-            return Err(PlanFault(format!("lease times of {of}: shortest, usual and longest do not ascend")));
-        }
-        if self.renewal_permille > self.rebinding_permille || self.rebinding_permille > 1000 {
-            return Err(PlanFault(format!("lease times of {of}: T1, T2 and the end do not ascend")));
-        }
-        Ok(())
-    }
-}
-
-fn part(seconds: u32, permille: u32) -> u32 {
-    if seconds == u32::MAX { u32::MAX } else { (u64::from(seconds) * u64::from(permille) / 1000) as u32 }
 }
 
 /// How it is found out whether somebody uses an address already.
