@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use super::{Shown, UdpOptions, UdpSocket, flow_of, show_reply};
@@ -49,6 +49,19 @@ impl UdpReplier {
         }
         self.0.door.count_datagrams((0, 0), (1, octets.len() as u64));
         self.show(remote, local, flow, octets);
+    }
+
+    fn send_together(&self, socket: BorrowedFd<'_>, replies: &[Reply], octets: &[u8]) {
+        let outgoing = replies.iter().map(|reply| Outgoing {
+            octets: &octets[reply.octets.clone()],
+            to: reply.remote,
+            source: self.source(reply.local),
+        });
+        let sent = send_all(socket, outgoing);
+        self.0.door.count_datagrams((0, 0), (sent.datagrams, sent.octets));
+        for Reply { remote, local, flow, octets: place, .. } in replies {
+            self.show(*remote, *local, *flow, &octets[place.clone()]);
+        }
     }
 
     fn source(&self, local: SocketAddr) -> Option<SocketAddr> {
@@ -114,23 +127,15 @@ impl Replies {
     pub fn send(&mut self) {
         self.replies.sort_by_key(|reply| Arc::as_ptr(&reply.replier.0).addr());
         for group in self.replies.chunk_by(|one, next| Arc::ptr_eq(&one.replier.0, &next.replier.0)) {
-            let Some(Reply { replier, .. }) = group.first() else { continue };
-            let UdpSocket::Os(socket) = &replier.0.socket else {
-                for reply in group {
-                    let octets = &self.octets[reply.octets.clone()];
-                    replier.reply(reply.remote, reply.local, reply.flow, octets);
+            match group {
+                [Reply { replier, .. }, _, ..] if let UdpSocket::Os(socket) = &replier.0.socket => {
+                    replier.send_together(socket.as_fd(), group, &self.octets);
                 }
-                continue;
-            };
-            let outgoing = group.iter().map(|reply| Outgoing {
-                octets: &self.octets[reply.octets.clone()],
-                to: reply.remote,
-                source: replier.source(reply.local),
-            });
-            let sent = send_all(socket.as_fd(), outgoing);
-            replier.0.door.count_datagrams((0, 0), (sent.datagrams, sent.octets));
-            for reply in group {
-                replier.show(reply.remote, reply.local, reply.flow, &self.octets[reply.octets.clone()]);
+                _ => {
+                    for Reply { replier, remote, local, flow, octets } in group {
+                        replier.reply(*remote, *local, *flow, &self.octets[octets.clone()]);
+                    }
+                }
             }
         }
         self.replies.clear();
